@@ -1,0 +1,63 @@
+//! The Burn book's training chapter from Rust: trains the guide model on MNIST and prints each epoch.
+//!
+//! ```text
+//! cargo run --release --example guide -- [ARTIFACT_DIR] [NUM_EPOCHS]
+//! ```
+
+#![allow(clippy::print_stdout, reason = "it is a program")]
+
+use mnistburn::config::TrainingConfig;
+use mnistburn::data::mnist;
+use mnistburn::device::Device;
+use mnistburn::error::Result;
+use mnistburn::learner::{Data, Event, Observer, TrainOptions, train};
+use std::path::Path;
+
+struct Printer;
+
+impl Observer for Printer {
+    fn notify(&mut self, event: Event) {
+        if let Event::EpochEnd(row) = event {
+            println!(
+                "epoch {}: train loss {:.4}, validation loss {:.4}, accuracy {:.2} %, {:.0} images/s",
+                row.epoch,
+                row.train_loss,
+                row.valid_loss,
+                100.0 * row.valid_accuracy,
+                row.images_per_second
+            );
+        }
+    }
+}
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let artifact_dir = arguments.next().unwrap_or_else(|| "artifacts/guide".into());
+    let num_epochs = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(2);
+
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/mnistburn/data/mnist");
+    let data = Data {
+        train: mnist::train(&files)?,
+        valid: mnist::test(&files)?,
+    };
+    let config = TrainingConfig {
+        num_epochs,
+        ..TrainingConfig::default()
+    };
+    let options = TrainOptions {
+        observer: Box::new(Printer),
+        ..TrainOptions::default()
+    };
+    let trained = train(
+        Path::new(&artifact_dir),
+        Some(&config),
+        "cpu".parse::<Device>()?,
+        &data,
+        options,
+    )?;
+    println!("best epoch: {:?}", trained.history.best_epoch);
+    Ok(())
+}

@@ -1,0 +1,75 @@
+"""Train, keep and use small image classifiers with the Burn deep-learning framework.
+
+>>> import mnistburn
+>>> model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=64), seed=1)
+>>> model.predict(mnistburn.datasets.load("mnist", split="test").images[:5]).shape
+(5,)
+
+`train` is the main job, `load_run` reads its results back, and `Model` is what they hold.
+"""
+
+from mnistburn import callbacks, datasets, errors
+from mnistburn._native import VERSION as __version__  # noqa: N811  the name the field expects
+from mnistburn._native import build_info
+from mnistburn.callbacks import Callback
+from mnistburn.config import (
+    AdamConfig,
+    CosineAnnealingLrSchedulerConfig,
+    ExponentialLrSchedulerConfig,
+    GradientClippingConfig,
+    LinearLrSchedulerConfig,
+    ModelConfig,
+    NoamLrSchedulerConfig,
+    StepLrSchedulerConfig,
+    TrainingConfig,
+)
+from mnistburn.dataset import Batch, DataLoader, Dataset
+from mnistburn.device import Device, devices
+from mnistburn.gradients import Gradients, Loss
+from mnistburn.model import ClassificationOutput, Evaluation, Model
+from mnistburn.optimizer import Optimizer
+from mnistburn.results import History, TrainingResult, load_run
+from mnistburn.training import train
+
+__all__ = [
+    "AdamConfig",
+    "Batch",
+    "Callback",
+    "ClassificationOutput",
+    "CosineAnnealingLrSchedulerConfig",
+    "DataLoader",
+    "Dataset",
+    "Device",
+    "Evaluation",
+    "ExponentialLrSchedulerConfig",
+    "GradientClippingConfig",
+    "Gradients",
+    "History",
+    "LinearLrSchedulerConfig",
+    "Loss",
+    "Model",
+    "ModelConfig",
+    "NoamLrSchedulerConfig",
+    "Optimizer",
+    "StepLrSchedulerConfig",
+    "TrainingConfig",
+    "TrainingResult",
+    "__version__",
+    "build_info",
+    "callbacks",
+    "datasets",
+    "devices",
+    "errors",
+    "load_run",
+    "train",
+]
+
+if build_info()["profile"] == "debug":
+    import warnings
+
+    warnings.warn(
+        "mnistburn was built without optimisation and is many times slower than it should be; "
+        "build it with `maturin develop --release`",
+        RuntimeWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,182 @@
+"""What the caller passes as images and targets, as the arrays the Rust core takes."""
+
+from typing import Any, Final
+
+import numpy
+from numpy.typing import NDArray
+
+from mnistburn.arguments import shown
+from mnistburn.errors import DataError
+
+__all__ = ["IMAGE_SIDE", "Images", "as_images", "as_targets"]
+
+IMAGE_SIDE: Final = 28
+"""The height and the width of an image, in pixels."""
+
+Images = NDArray[numpy.uint8] | NDArray[numpy.float32]
+"""Raw pixels (uint8, 0..255) or scaled ones (float32, 0..1)."""
+
+_PIXELS: Final = IMAGE_SIDE * IMAGE_SIDE
+_SHAPES: Final = "[batch, 28, 28], [28, 28], [batch, 784] or [batch, 1, 28, 28]"
+# A broadcast view can claim any size at no cost: refuse before copying it.
+_LARGEST_BYTES: Final = 8 << 30
+# The largest num_classes that a ModelConfig takes.
+_MOST_CLASSES: Final = 1 << 20
+
+
+def as_images(images: object) -> tuple[Images, int]:
+    """Return images as a C-contiguous array of a kind the Rust core takes.
+
+    Args:
+        images: An array, or what NumPy makes one of, of shape ``[batch, 28, 28]``, ``[28, 28]``,
+            ``[batch, 784]`` or ``[batch, 1, 28, 28]``: uint8 raw pixels, or floats that are pixels
+            in 0..1. Any memory layout and byte order.
+
+    Returns:
+        The array of shape ``[batch, 28, 28]``, uint8 or float32, and the batch size. An array that
+        is already right is not copied.
+
+    Raises:
+        DataError: The shape, the type or a value is another.
+    """
+    array = _as_array(images, "images")
+    count = _image_count(array.shape)
+    converted: Images
+    if array.dtype == numpy.uint8:
+        _check_size(count, itemsize=1)
+        converted = numpy.ascontiguousarray(array, dtype=numpy.uint8)
+    elif array.dtype.kind == "f":
+        _check_size(count, itemsize=4)
+        _check_scaled(array)
+        with numpy.errstate(under="ignore"):
+            converted = numpy.ascontiguousarray(array, dtype=numpy.float32)
+    else:
+        raise DataError(_image_type_message(array))
+    return converted.reshape(count, IMAGE_SIDE, IMAGE_SIDE), count
+
+
+def as_targets(targets: object, count: int, num_classes: int | None = None) -> NDArray[numpy.int64]:
+    """Return targets as a C-contiguous int64 array.
+
+    Args:
+        targets: Class numbers of any integer type, shape ``[batch]``.
+        count: The number of images they belong to.
+        num_classes: The number of classes; None when not known yet.
+
+    Returns:
+        The array of shape ``[batch]``.
+
+    Raises:
+        DataError: The shape, the type or a value is another; the first bad one is named.
+    """
+    array = _as_array(targets, "targets")
+    if array.ndim != 1 or array.shape[0] != count:
+        message = (
+            f"targets must have the shape [batch], one for each of the {count} images, "
+            f"got the shape {list(array.shape)}"
+        )
+        raise DataError(message)
+    if count == 0:
+        return numpy.zeros(0, dtype=numpy.int64)
+    if array.dtype.kind not in "iu":
+        message = (
+            f"targets must be integers (class numbers), got the dtype {array.dtype}; "
+            "if they are whole numbers, pass targets.astype(numpy.int64)"
+        )
+        raise DataError(message)
+    if count * 8 > _LARGEST_BYTES:
+        message = f"targets of {count} items are more than the {_LARGEST_BYTES >> 30} GiB allowed"
+        raise DataError(message)
+    limit = _MOST_CLASSES if num_classes is None else num_classes
+    bad = (array < 0) | (array >= limit)
+    if bad.any():
+        index = int(bad.argmax())
+        value = int(array[index])
+        message = f"targets must be at least 0, got {value} at index {index}"
+        if value >= 0:
+            message = f"targets must be below {limit}, got {value} at index {index}"
+        if value >= 0 and num_classes is not None:
+            message = (
+                f"targets must be below the number of classes, {limit}, "
+                f"got {value} at index {index}; set ModelConfig(num_classes=...) to fit the data"
+            )
+        raise DataError(message)
+    return numpy.ascontiguousarray(array, dtype=numpy.int64)
+
+
+def _as_array(value: object, name: str) -> NDArray[Any]:
+    if isinstance(value, numpy.ma.MaskedArray) and numpy.ma.is_masked(value):
+        message = f"{name} must not be masked; fill them first: {name}.filled(0)"
+        raise DataError(message)
+    if value is None or isinstance(value, str | bytes | dict | set):
+        message = f"{name} must be an array, got {shown(value)}"
+        raise DataError(message)
+    try:
+        return numpy.asarray(value)
+    except MemoryError:
+        raise
+    except Exception as error:
+        message = f"{name} must be an array, and could not be read as one: {error}"
+        raise DataError(message) from error
+
+
+def _image_count(shape: tuple[int, ...]) -> int:
+    """Return the number of images of an array of this shape."""
+    match shape:
+        case (28, 28):
+            return 1
+        case (count, 28, 28) | (count, 784) | (count, 1, 28, 28):
+            return count
+    message = f"images must have the shape {_SHAPES}, got {list(shape)}"
+    if shape == (_PIXELS,):
+        message += "; a single flat image is image.reshape(28, 28)"
+    elif shape[1:] == (IMAGE_SIDE, IMAGE_SIDE, 1):
+        message += "; the channel comes first: images[..., 0]"
+    raise DataError(message)
+
+
+def _check_size(count: int, itemsize: int) -> None:
+    size = count * _PIXELS * itemsize
+    if size > _LARGEST_BYTES:
+        message = (
+            f"images would take {size / 2**30:.1f} GiB, more than the {_LARGEST_BYTES >> 30} GiB "
+            "allowed at once; pass them in smaller batches"
+        )
+        raise DataError(message)
+
+
+def _check_scaled(array: NDArray[Any]) -> None:
+    """Check that float images are pixels in 0..1."""
+    if array.size == 0:
+        return
+    with numpy.errstate(invalid="ignore"):
+        smallest, largest = float(array.min()), float(array.max())
+    if smallest >= 0.0 and largest <= 1.0:
+        return
+    if numpy.isnan(smallest) or numpy.isnan(largest):
+        index = [int(i) for i in numpy.unravel_index(int(numpy.isnan(array).argmax()), array.shape)]
+        message = f"images must be finite, got NaN at index {index}"
+    elif numpy.isinf(smallest) or numpy.isinf(largest):
+        message = f"images must be finite, got {smallest if numpy.isinf(smallest) else largest}"
+    elif largest > 1.0:
+        message = (
+            f"float images are pixels in 0..1, got a largest value of {largest:g}; "
+            "raw pixels in 0..255 are images.astype(numpy.uint8)"
+        )
+    else:
+        message = (
+            f"float images are pixels in 0..1, got a smallest value of {smallest:g}; "
+            "do not normalise them: mean and deviation are applied inside"
+        )
+    raise DataError(message)
+
+
+def _image_type_message(array: NDArray[Any]) -> str:
+    rule = (
+        f"images must be uint8 (raw pixels) or floats (pixels in 0..1), got the dtype {array.dtype}"
+    )
+    if array.dtype.kind in "iu":
+        return f"{rule}; raw pixels in 0..255 are images.astype(numpy.uint8)"
+    if array.dtype.kind == "b":
+        return f"{rule}; black and white images are images.astype(numpy.uint8) * 255"
+    return rule

@@ -1,0 +1,237 @@
+"""The command line: ``mnistburn train | evaluate | predict | devices``."""
+
+import dataclasses
+import errno
+import json
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import click
+
+import mnistburn
+from mnistburn.errors import DataError, MnistburnError
+from mnistburn.results import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    LOG_FILE,
+    MODEL_FILE,
+    SUMMARY_FILE,
+    stored_config,
+)
+
+_INTERRUPTED: Final = 130
+"""The exit status of a command that Ctrl-C ended, as shells have it."""
+
+
+class _Commands(click.Group):
+    """Turns errors into a line on standard error and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("error: interrupted", err=True)
+            ctx.exit(_INTERRUPTED)
+        except (MnistburnError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            click.echo(f"error: {_text(error)}", err=True)
+            ctx.exit(1)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
+
+
+_device_option = click.option(
+    "--device", default="auto", show_default=True, help="Where to compute; see `devices`."
+)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mnistburn.__version__, prog_name="mnistburn")
+def main() -> None:
+    """Train, keep and use small image classifiers with the Burn framework."""
+
+
+@main.command()
+@click.argument("artifact_dir", type=click.Path(path_type=Path), default="artifacts/mnist")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="A config.json; the options below change single values of it.",
+)
+@click.option("--num-epochs", type=int, help="Passes over the training images.")
+@click.option("--batch-size", type=int, help="Images of a step.")
+@click.option("--learning-rate", type=float, help="The size of a step.")
+@click.option("--seed", type=int, help="The seed of weights, order and dropout.")
+@click.option("--num-workers", type=int, help="Threads that prepare batches.")
+@click.option("--hidden-size", type=int, help="Features between the linear layers.")
+@click.option("--dropout", type=float, help="The share of values set to zero in training.")
+@_device_option
+@click.option(
+    "--validation",
+    type=float,
+    metavar="SHARE",
+    help="Validate on this share of the training images, not on the test images.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in ARTIFACT_DIR.")
+@click.option("--no-progress", is_flag=True, help="Show no progress.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    *,
+    artifact_dir: Path,
+    config_file: Path | None,
+    device: str,
+    validation: float | None,
+    resume: bool,
+    no_progress: bool,
+    **values: float | None,
+) -> None:
+    """Train on MNIST; everything about the run goes to ARTIFACT_DIR."""
+    given = {name: value for name, value in values.items() if value is not None}
+    config = _changed_config(config_file, given, artifact_dir if resume else None)
+    data = None
+    if validation is not None:
+        # A resumed run needs the images it began with, so the stored seed where none is given.
+        used = config or (stored_config(artifact_dir) if resume else None)
+        seed = (used or mnistburn.TrainingConfig()).seed
+        data = mnistburn.datasets.load("mnist", validation=validation, seed=seed)
+    run = mnistburn.train(
+        artifact_dir, config, device, data=data, resume=resume, progress=not no_progress
+    )
+    click.echo(run.summary().rstrip("\n"))
+    accuracies = run.history["valid_accuracy"] if len(run.history) else []
+    if accuracies:
+        click.echo(
+            f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
+            f"{max(accuracies):.4f} at best"
+        )
+    click.echo(f"written to {click.format_filename(run.artifact_dir)}:")
+    for name in (MODEL_FILE, CONFIG_FILE, HISTORY_FILE, SUMMARY_FILE, LOG_FILE, CHECKPOINTS):
+        path = run.artifact_dir / name
+        if path.exists():
+            click.echo(f"  {click.format_filename(path)}")
+    if run.interrupted:
+        click.echo("stopped before its end; --resume goes on", err=True)
+        ctx.exit(_INTERRUPTED)
+
+
+def _changed_config(
+    path: Path | None, given: dict[str, float], resumed: Path | None
+) -> mnistburn.TrainingConfig | None:
+    """Return the configuration with the options given; None when there is none of either."""
+    if path is None and not given:
+        return None
+    if path is None and resumed is not None:
+        # An option changes the run that goes on, not the defaults.
+        path = resumed / CONFIG_FILE
+    config = mnistburn.TrainingConfig() if path is None else mnistburn.TrainingConfig.load(path)
+    names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
+    model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
+    rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **model), **rest)
+
+
+def _load_model(path: Path, device: str) -> mnistburn.Model:
+    """Return the model of a run's directory, or of a model file."""
+    if path.is_dir():
+        return mnistburn.load_run(path, device).model
+    return mnistburn.Model.load(path, device)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@_device_option
+@click.option("--batch-size", type=int, default=256, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(
+    *, path: Path, split: Literal["test", "train"], device: str, batch_size: int, as_json: bool
+) -> None:
+    """Measure the model in PATH, a model file or an artifact directory, on MNIST."""
+    model = _load_model(path, device)
+    dataset = mnistburn.datasets.load("mnist", split)
+    evaluation = model.evaluate(dataset, batch_size)
+    if as_json:
+        click.echo(json.dumps({"images": len(dataset), **dataclasses.asdict(evaluation)}))
+    else:
+        click.echo(
+            f"loss {evaluation.loss:.4f}, accuracy {evaluation.accuracy:.4f} "
+            f"on {len(dataset)} images"
+        )
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), required=False, metavar="[FILE.npy]")
+@click.option(
+    "--index",
+    "indices",
+    type=int,
+    multiple=True,
+    help="An image of the MNIST test set; may be given several times.",
+)
+@_device_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def predict(
+    *, path: Path, file: Path | None, indices: tuple[int, ...], device: str, as_json: bool
+) -> None:
+    """Tell the class of images with the model in PATH, a model file or an artifact directory."""
+    if (file is None) == (not indices):
+        message = "give either FILE.npy or one or more --index"
+        raise click.UsageError(message)
+    model = _load_model(path, device)
+    rows: list[dict[str, Any]]
+    if file is None:
+        dataset = mnistburn.datasets.load("mnist", "test").subset(indices)
+        images: Any = dataset.images
+        rows = [
+            {"index": index, "target": int(target)}
+            for index, target in zip(indices, dataset.targets, strict=True)
+        ]
+    else:
+        images = _read_npy(file)
+        rows = []
+    probabilities = model.predict_proba(images)
+    rows = rows or [{"index": index} for index in range(len(probabilities))]
+    for row, values in zip(rows, probabilities, strict=True):
+        row["label"] = int(values.argmax())
+        row["probability"] = float(values.max())
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        target = f" (target {row['target']})" if "target" in row else ""
+        click.echo(f"{row['index']}: {row['label']}, probability {row['probability']:.4f}{target}")
+
+
+def _read_npy(path: Path) -> Any:  # noqa: ANN401  any array: the model checks it
+    import numpy  # noqa: PLC0415  one command of several needs it
+
+    try:
+        # Object arrays would be pickles, which can run code.
+        return numpy.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        message = f"{path} must be a .npy file of images: {error}"
+        raise DataError(message) from None
+
+
+@main.command()
+def devices() -> None:
+    """List the devices of this machine."""
+    rows = [("device", "kind", "name", "state")]
+    rows += [
+        (item.device, item.kind, item.name, item.reason or "available")
+        for item in mnistburn.devices()
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)]
+        click.echo("  ".join([*cells, row[3]]))

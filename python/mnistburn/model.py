@@ -1,0 +1,397 @@
+"""The guide model of the Burn book: construct, use, keep.
+
+Example:
+    >>> import mnistburn
+    >>> model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=32), seed=1)
+    >>> model
+    Model(num_classes=10, hidden_size=32, dropout=0.5, device='cpu', num_params=34378)
+    >>> images = mnistburn.datasets.load("mnist", split="test").images[:3]
+    >>> model.forward(images).shape
+    (3, 10)
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn, Self
+
+import numpy
+from numpy.typing import ArrayLike, NDArray
+
+from mnistburn import _native
+from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, shown
+from mnistburn.arrays import as_images, as_targets
+from mnistburn.config import ModelConfig
+from mnistburn.dataset import Dataset
+from mnistburn.device import resolve_device
+from mnistburn.errors import ConfigError, DataError, RecordError
+from mnistburn.gradients import Loss
+
+__all__ = ["ClassificationOutput", "Evaluation", "Model", "Precision", "Recorder"]
+
+Recorder = Literal["compact", "default", "named-mpk", "named-mpk-gz", "json", "json-gz"]
+"""The formats of model files, named after Burn's recorders."""
+
+Precision = Literal["half", "full", "double"]
+"""The width of the numbers in a model file: 16, 32 or 64 bits."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassificationOutput:
+    """What a training step computes forward.
+
+    Attributes:
+        loss: The mean cross-entropy, from which the gradients follow.
+        output: The logits, float32 of shape ``[batch, num_classes]``.
+        targets: The class numbers, int64 of shape ``[batch]``.
+    """
+
+    loss: Loss
+    output: NDArray[numpy.float32]
+    targets: NDArray[numpy.int64]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is on a data set.
+
+    Attributes:
+        loss: The mean cross-entropy over the images.
+        accuracy: The share of images classified right, in 0..1.
+    """
+
+    loss: float
+    accuracy: float
+
+
+class Model:
+    """A convolutional network that tells the class of a 28 by 28 image.
+
+    Images are uint8 raw pixels of shape ``[batch, 28, 28]``; ``[28, 28]`` is a batch of one, and
+    ``[batch, 784]`` and ``[batch, 1, 28, 28]`` are taken too. Floats are taken as pixels in 0..1.
+    Both are normalised inside.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig | None = None,
+        device: str = "cpu",
+        seed: int | None = None,
+    ) -> None:
+        """Make a model with fresh weights.
+
+        Args:
+            config: The configuration; None stands for ``ModelConfig()``.
+            device: Where the model computes; see `mnistburn.devices`.
+            seed: The seed of the weights and of dropout; None draws one.
+
+        Raises:
+            ConfigError: The configuration is of another type, or the seed breaks its rule.
+            DeviceError: There is no such device, or it cannot be used.
+        """
+        config = ModelConfig() if config is None else config
+        if not isinstance(config, ModelConfig):
+            message = f"config must be a ModelConfig, got {shown(config)}; pass ModelConfig(...)"
+            raise ConfigError(message)
+        place = resolve_device(device)
+        number = (
+            secrets.randbits(63)
+            if seed is None
+            else as_integer(seed, "seed", ConfigError, maximum=LARGEST_SEED)
+        )
+        self._native = _native.Model(config.to_json(), place, number)
+        self._config = config
+
+    @classmethod
+    def _wrap(cls, native: _native.Model) -> Self:
+        model = cls.__new__(cls)
+        model._native = native  # noqa: SLF001  a way to make one besides __init__
+        model._config = ModelConfig.from_json(native.config)  # noqa: SLF001
+        return model
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> Self:
+        """Read a model from a file of any of Burn's recorders.
+
+        Format, precision and sizes are read from the file. Dropout, which no file holds, comes
+        from a ``config.json`` beside it, else it is the default.
+
+        Args:
+            path: The model file.
+            device: Where the model computes.
+
+        Returns:
+            The model.
+
+        Raises:
+            RecordError: The file is damaged, or of another model.
+            DeviceError: There is no such device, or it cannot be used.
+            OSError: The file cannot be read.
+        """
+        source = as_path(path, "path", RecordError)
+        return cls._wrap(_native.Model.load(str(source), resolve_device(device)))
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        recorder: Recorder = "compact",
+        precision: Precision | None = None,
+    ) -> Path:
+        """Write the model to a file, whole or not at all.
+
+        Args:
+            path: The file. The recorder's extension is appended unless the path ends in it; an
+                existing file is replaced.
+            recorder: The format. All are read by Burn; ``"default"`` keeps every bit, ``"compact"``
+                takes half the room.
+            precision: The width of the numbers; None stands for ``"half"`` with ``"compact"`` and
+                ``"full"`` with the others.
+
+        Returns:
+            The path written.
+
+        Raises:
+            ConfigError: There is no such recorder or precision.
+            RecordError: The path is none, or ends in the extension of another format.
+            OSError: The file cannot be written.
+        """
+        target = as_path(path, "path", RecordError)
+        for argument, value in (("recorder", recorder), ("precision", precision or "")):
+            if not isinstance(value, str):
+                message = f"{argument} must be the name of one, a str, got {shown(value)}"
+                raise ConfigError(message)
+        return Path(self._native.save(str(target), recorder, precision))
+
+    @property
+    def config(self) -> ModelConfig:
+        """The configuration."""
+        return self._config
+
+    @property
+    def device(self) -> str:
+        """Where the model computes, for example ``"cpu"``."""
+        return self._native.device
+
+    @property
+    def num_params(self) -> int:
+        """The number of parameters."""
+        return self._native.num_params
+
+    @property
+    def seed(self) -> int:
+        """The seed of the weights and of dropout."""
+        return self._native.seed
+
+    def to(self, device: str) -> "Model":
+        """Return the model on another device.
+
+        Args:
+            device: Where to.
+
+        Returns:
+            A model with the same weights; this one stays where it is.
+
+        Raises:
+            DeviceError: There is no such device, or it cannot be used.
+        """
+        return self._wrap(self._native.to(resolve_device(device)))
+
+    def forward(self, images: ArrayLike) -> NDArray[numpy.float32]:
+        """Compute the logits, without dropout.
+
+        Args:
+            images: The images, in one of the shapes above.
+
+        Returns:
+            The logits, float32 of shape ``[batch, num_classes]``.
+
+        Raises:
+            DataError: The images have another shape, type or values.
+        """
+        pixels, count = as_images(images)
+        shape = (count, self._config.num_classes)
+        if count == 0:
+            return numpy.zeros(shape, dtype=numpy.float32)
+        return numpy.frombuffer(self._native.forward(pixels), dtype="<f4").reshape(shape)
+
+    def __call__(self, images: ArrayLike) -> NDArray[numpy.float32]:
+        """Do the same as `forward`.
+
+        Args:
+            images: The images, in one of the shapes above.
+
+        Returns:
+            The logits, float32 of shape ``[batch, num_classes]``.
+        """
+        return self.forward(images)
+
+    def predict(self, images: ArrayLike) -> NDArray[numpy.int64]:
+        """Tell the class of each image.
+
+        Args:
+            images: The images, in one of the shapes above.
+
+        Returns:
+            The class numbers, int64 of shape ``[batch]``.
+
+        Raises:
+            DataError: The images have another shape, type or values.
+        """
+        labels: NDArray[numpy.int64] = self.forward(images).argmax(axis=1).astype(numpy.int64)
+        return labels
+
+    def predict_proba(self, images: ArrayLike) -> NDArray[numpy.float32]:
+        """Tell the probability of each class for each image.
+
+        Args:
+            images: The images, in one of the shapes above.
+
+        Returns:
+            The softmax of the logits, float32 of shape ``[batch, num_classes]``; rows sum to 1.
+
+        Raises:
+            DataError: The images have another shape, type or values.
+        """
+        logits = self.forward(images)
+        # Without the largest subtracted, exp overflows at logits above 88.
+        exponentials = numpy.exp(logits - logits.max(axis=1, keepdims=True))
+        probabilities: NDArray[numpy.float32] = exponentials / exponentials.sum(
+            axis=1, keepdims=True
+        )
+        return probabilities
+
+    def forward_classification(self, images: ArrayLike, targets: ArrayLike) -> ClassificationOutput:
+        """Compute logits and loss as a training step does: with dropout, and a tape for gradients.
+
+        Args:
+            images: The images, in one of the shapes above.
+            targets: The class numbers, integers of shape ``[batch]``.
+
+        Returns:
+            Loss, logits and targets.
+
+        Raises:
+            DataError: The images or the targets have another shape, type or values, or there are
+                none.
+        """
+        pixels, count = as_images(images)
+        classes = as_targets(targets, count, self._config.num_classes)
+        if count == 0:
+            message = "images must not be empty: the mean loss of no images does not exist"
+            raise DataError(message)
+        out = self._native.forward_classification(pixels, classes)
+        logits = numpy.frombuffer(out.output, dtype="<f4")
+        return ClassificationOutput(
+            loss=Loss(out.loss),
+            output=logits.reshape(count, self._config.num_classes),
+            targets=classes,
+        )
+
+    def evaluate(self, dataset: Dataset, batch_size: int = 256) -> Evaluation:
+        """Measure the model on a data set, without dropout.
+
+        Args:
+            dataset: The images and their classes.
+            batch_size: The number of images computed at a time.
+
+        Returns:
+            Loss and accuracy.
+
+        Raises:
+            DataError: The data set is of another type, empty, or has more classes than the model.
+            ConfigError: The batch size breaks its rule.
+        """
+        if not isinstance(dataset, Dataset):
+            message = (
+                f"dataset must be a Dataset, got {shown(dataset)}; "
+                "arrays become one with Dataset.from_numpy(images, targets)"
+            )
+            raise DataError(message)
+        size = as_integer(batch_size, "batch_size", ConfigError, minimum=1)
+        if not len(dataset):
+            message = "dataset must not be empty: the accuracy on no images does not exist"
+            raise DataError(message)
+        targets = as_targets(dataset.targets, len(dataset), self._config.num_classes)
+        # A batch larger than the data set is the data set.
+        size = min(size, len(dataset))
+        return Evaluation(*self._native.evaluate(dataset.images, targets, size))
+
+    def state_dict(self) -> dict[str, NDArray[numpy.float32]]:
+        """Return the parameters by name.
+
+        Linear weights have Burn's layout, ``[in, out]``.
+
+        Returns:
+            Copies, float32.
+        """
+        return {
+            name: numpy.frombuffer(values, dtype="<f4").reshape(shape)
+            for name, shape, values in self._native.state_dict()
+        }
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Replace all parameters, or none when one does not fit.
+
+        Args:
+            state: The parameters by name, of the shapes that `state_dict` gives.
+
+        Raises:
+            RecordError: A name is missing or unknown, or a value has another shape or no numbers.
+        """
+        if not isinstance(state, Mapping):
+            message = f"state must be a dict of arrays, as state_dict() gives, got {shown(state)}"
+            raise RecordError(message)
+        arrays = {name: _as_parameter(name, value) for name, value in state.items()}
+        self._native.load_state_dict(
+            [(name, list(array.shape), array) for name, array in arrays.items()]
+        )
+
+    def summary(self) -> str:
+        """Return a table of the layers, their shapes and parameter counts.
+
+        Returns:
+            The text.
+        """
+        return self._native.summary()
+
+    def __repr__(self) -> str:
+        """Return configuration, device and number of parameters."""
+        return (
+            f"Model(num_classes={self._config.num_classes}, "
+            f"hidden_size={self._config.hidden_size}, dropout={self._config.dropout}, "
+            f"device={self.device!r}, num_params={self.num_params})"
+        )
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: pickle files can run code.
+
+        Raises:
+            TypeError: Always.
+        """
+        message = (
+            "a Model cannot be pickled or copied; use Model.save and Model.load, or "
+            "Model(model.config) with load_state_dict(model.state_dict())"
+        )
+        raise TypeError(message)
+
+
+def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:
+    if not isinstance(name, str):
+        message = f"the names of a state are strings, got {shown(name)}"
+        raise RecordError(message)
+    try:
+        array = numpy.asarray(value)
+    except (TypeError, ValueError) as error:
+        message = f"{name} must be an array of numbers: {error}"
+        raise RecordError(message) from error
+    if array.dtype.kind not in "fiu":
+        message = f"{name} must be an array of numbers, got the dtype {array.dtype}"
+        raise RecordError(message)
+    try:
+        with numpy.errstate(over="raise", under="ignore"):
+            return numpy.require(array, dtype=numpy.float32, requirements="C")
+    except FloatingPointError:
+        message = f"{name} holds a number beyond float32, whose largest is 3.4e38"
+        raise RecordError(message) from None

@@ -1,0 +1,79 @@
+"""The optimizer of a custom training loop.
+
+Example:
+    >>> import mnistburn
+    >>> model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=16), seed=1)
+    >>> optimizer = mnistburn.AdamConfig().init()
+    >>> dataset = mnistburn.datasets.load("mnist", split="test")[:128]
+    >>> for batch in mnistburn.DataLoader(dataset, batch_size=64, shuffle=42):
+    ...     out = model.forward_classification(batch.images, batch.targets)
+    ...     model = optimizer.step(1e-3, model, out.loss.backward())
+"""
+
+from mnistburn import _native
+from mnistburn.arguments import as_number, shown
+from mnistburn.config import AdamConfig
+from mnistburn.errors import ConfigError
+from mnistburn.gradients import Gradients
+from mnistburn.model import Model
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """Adam, with its state: the running means of the gradients and of their squares."""
+
+    def __init__(self, config: AdamConfig) -> None:
+        """Make an optimizer, its state empty; the same as ``config.init()``.
+
+        Args:
+            config: The configuration.
+
+        Raises:
+            ConfigError: The configuration is of another type.
+        """
+        if not isinstance(config, AdamConfig):
+            message = f"config must be an AdamConfig, got {shown(config)}; pass AdamConfig()"
+            raise ConfigError(message)
+        self._config = config
+        self._native = _native.Optimizer(config.to_json())
+
+    @property
+    def config(self) -> AdamConfig:
+        """The configuration."""
+        return self._config
+
+    def step(self, learning_rate: float, model: Model, gradients: Gradients) -> Model:
+        """Take one step against the gradients.
+
+        Args:
+            learning_rate: The size of the step, at least 0.
+            model: The model the gradients are of.
+            gradients: What ``loss.backward()`` gave.
+
+        Returns:
+            The updated model. The one passed in stays as it was.
+
+        Raises:
+            ConfigError: The learning rate is negative or not finite, or an argument is of another
+                type.
+            TrainingError: The gradients do not fit the model.
+        """
+        rule = "learning_rate must be a finite number of at least 0"
+        rate = as_number(learning_rate, rule, ConfigError)
+        if rate < 0.0:
+            message = f"{rule}, got {shown(learning_rate)}"
+            raise ConfigError(message)
+        if not isinstance(model, Model):
+            message = (
+                f"model must be a Model, got {shown(model)}; the order is (rate, model, grads)"
+            )
+            raise ConfigError(message)
+        if not isinstance(gradients, Gradients):
+            message = f"gradients must be Gradients, got {shown(gradients)}; call loss.backward()"
+            raise ConfigError(message)
+        return Model._wrap(self._native.step(rate, model._native, gradients._native))  # noqa: SLF001
+
+    def __repr__(self) -> str:
+        """Return the configuration."""
+        return f"Optimizer({self._config!r})"

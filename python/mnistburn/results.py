@@ -1,0 +1,215 @@
+"""What a training leaves behind: its model, its history, its summary.
+
+Example:
+    >>> import mnistburn
+    >>> dataset = mnistburn.datasets.load("mnist", split="test")
+    >>> config = mnistburn.TrainingConfig(num_epochs=1, model=mnistburn.ModelConfig(hidden_size=16))
+    >>> data = (dataset[:128], dataset[128:192])
+    >>> run = mnistburn.train("artifacts/example", config, "cpu", data=data, progress=False)
+    >>> run.best_epoch, len(run.history["valid_accuracy"])
+    (1, 1)
+    >>> mnistburn.load_run("artifacts/example").history == run.history
+    True
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from mnistburn import _native
+from mnistburn.arguments import as_path, nearest
+from mnistburn.config import TrainingConfig
+from mnistburn.device import resolve_device
+from mnistburn.errors import ArtifactError
+from mnistburn.model import Model
+
+__all__ = ["History", "TrainingResult", "load_run"]
+
+CONFIG_FILE: Final = "config.json"
+MODEL_FILE: Final = "model.mpk"
+HISTORY_FILE: Final = "history.json"
+SUMMARY_FILE: Final = "summary.txt"
+LOG_FILE: Final = "train.log"
+CHECKPOINTS: Final = "checkpoint"
+
+Column = list[float]
+
+
+@dataclass(frozen=True, repr=False)
+class History:
+    """What was measured, in columns: one row for each epoch, and one for each step.
+
+    ``history["valid_accuracy"]`` is a column of the epochs. Losses are means over images,
+    accuracies are in 0..1, times are in seconds.
+
+    Attributes:
+        epochs: The columns ``epoch``, ``train_loss``, ``train_accuracy``, ``valid_loss``,
+            ``valid_accuracy``, ``learning_rate``, ``seconds`` and ``images_per_second``.
+        train_steps: The columns ``epoch``, ``step``, ``images`` (those of the batch), ``loss``,
+            ``accuracy``, ``learning_rate``, ``seconds`` and ``images_per_second``.
+        valid_steps: The columns ``epoch``, ``step``, ``images``, ``loss``, ``accuracy`` and
+            ``seconds``.
+    """
+
+    epochs: dict[str, Column]
+    train_steps: dict[str, Column]
+    valid_steps: dict[str, Column]
+
+    def __getitem__(self, name: str) -> Column:
+        """Return a column of the epochs.
+
+        Args:
+            name: The column.
+
+        Returns:
+            One number for each epoch.
+
+        Raises:
+            KeyError: There is no such column; the message proposes the nearest.
+        """
+        if name not in self.epochs:
+            advice = nearest(str(name), self.epochs)
+            message = f"there is no column {name!r}{advice}; the columns are {list(self.epochs)}"
+            raise KeyError(message)
+        return self.epochs[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether the epochs have the column."""
+        return name in self.epochs
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the columns of the epochs."""
+        return iter(self.epochs)
+
+    def __len__(self) -> int:
+        """Return the number of epochs."""
+        return len(self.epochs.get("epoch", []))
+
+    def __repr__(self) -> str:
+        """Return the number of rows and the columns."""
+        steps = len(self.train_steps.get("step", []))
+        return f"History({len(self)} epochs, {steps} training steps, columns={list(self.epochs)})"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished or interrupted training.
+
+    Attributes:
+        artifact_dir: Where its files are.
+        model: The model after the last step.
+        history: What was measured.
+        config: What it was made from.
+        best_epoch: The epoch of lowest validation loss, from 1; None when no epoch was finished.
+        interrupted: Whether it was stopped before its end; ``train(..., resume=True)`` goes on.
+        seconds: The time spent in its steps, over all its parts.
+    """
+
+    artifact_dir: Path
+    model: Model
+    history: History = field(repr=False)
+    config: TrainingConfig = field(repr=False)
+    best_epoch: int | None
+    interrupted: bool
+    seconds: float
+    _summary: str = field(repr=False)
+
+    def summary(self) -> str:
+        """Return the table that Burn's learner prints: metric, split, lowest and highest.
+
+        Returns:
+            The text; accuracy is in percent here, as Burn has it.
+        """
+        return self._summary
+
+
+def load_run(artifact_dir: str | os.PathLike[str], device: str = "cpu") -> TrainingResult:
+    """Read what `train` left in a directory.
+
+    Args:
+        artifact_dir: The directory.
+        device: Where the model computes.
+
+    Returns:
+        What `train` returned. The model comes from the newest checkpoint, which keeps every bit by
+        default; where there is none, from ``model.mpk``, which has half precision.
+
+    Raises:
+        ArtifactError: The directory holds no run; the message names what is missing.
+        ConfigError: Its ``config.json`` is damaged.
+        RecordError: Its model is damaged.
+    """
+    directory = as_path(artifact_dir, "artifact_dir", ArtifactError)
+    _require(directory, directory.is_dir(), "is no directory")
+    for name in (CONFIG_FILE, HISTORY_FILE):
+        _require(directory, (directory / name).is_file(), f"has no {name}")
+    native = _native.load_run(str(directory), resolve_device(device))
+    return read_result(directory, Model._wrap(native), None)  # noqa: SLF001
+
+
+def read_result(directory: Path, model: Model, config: TrainingConfig | None) -> TrainingResult:
+    """Put a result together from a model and the files of a run.
+
+    Args:
+        directory: The artifact directory.
+        model: The model.
+        config: The configuration; None reads it.
+
+    Returns:
+        The result.
+
+    Raises:
+        ArtifactError: A file is missing or damaged.
+    """
+    content = _read_history(directory / HISTORY_FILE)
+    try:
+        history = History(
+            epochs=content["epochs"],
+            train_steps=content["train_steps"],
+            valid_steps=content["valid_steps"],
+        )
+        summary = directory / SUMMARY_FILE
+        return TrainingResult(
+            artifact_dir=directory,
+            model=model,
+            history=history,
+            config=TrainingConfig.load(directory / CONFIG_FILE) if config is None else config,
+            best_epoch=content["best_epoch"],
+            interrupted=content["interrupted"],
+            seconds=content["seconds"],
+            # A run that was stopped in its first epoch has nothing to sum up.
+            _summary=summary.read_text("utf-8") if summary.is_file() else "",
+        )
+    except KeyError as error:
+        message = f"{directory / HISTORY_FILE} is damaged: the key {error} is missing"
+        raise ArtifactError(message) from None
+
+
+def stored_config(directory: Path) -> TrainingConfig | None:
+    """Return the configuration of the run in a directory, or None when it holds none."""
+    path = directory / CONFIG_FILE
+    return TrainingConfig.load(path) if path.is_file() else None
+
+
+def _require(directory: Path, holds: bool, what: str) -> None:  # noqa: FBT001  a condition
+    if not holds:
+        message = f"{directory} holds no run of mnistburn.train: it {what}"
+        raise ArtifactError(message)
+
+
+def _read_history(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        message = f"{path.parent} holds no run of mnistburn.train: it has no {path.name}"
+        raise ArtifactError(message) from None
+    except ValueError as error:
+        message = f"{path} is damaged: {error}"
+        raise ArtifactError(message) from None
+    if not isinstance(content, dict):
+        message = f"{path} is damaged: it must hold a JSON object"
+        raise ArtifactError(message)
+    return content

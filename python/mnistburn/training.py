@@ -1,0 +1,195 @@
+"""The main job: train a model, keep everything about it in a directory.
+
+Example:
+    >>> import mnistburn
+    >>> dataset = mnistburn.datasets.load("mnist", split="test")
+    >>> config = mnistburn.TrainingConfig(num_epochs=2, model=mnistburn.ModelConfig(hidden_size=16))
+    >>> data = (dataset[:128], dataset[128:192])
+    >>> run = mnistburn.train("artifacts/quick", config, "cpu", data=data, progress=False)
+    >>> len(run.history), run.interrupted
+    (2, False)
+    >>> (run.artifact_dir / "model.mpk").is_file()
+    True
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mnistburn import _native, datasets
+from mnistburn.arguments import as_path, shown
+from mnistburn.arrays import as_targets
+from mnistburn.callbacks import Callback, CallbackList
+from mnistburn.config import TrainingConfig
+from mnistburn.dataset import Dataset
+from mnistburn.device import resolve_device
+from mnistburn.errors import ArtifactError, ConfigError, DataError
+from mnistburn.model import Model
+from mnistburn.progress import Progress, start_progress
+from mnistburn.results import TrainingResult, read_result, stored_config
+
+__all__ = ["train"]
+
+_DEFAULT_DATA: Final = "mnist"
+
+
+def train(
+    artifact_dir: str | os.PathLike[str],
+    config: TrainingConfig | None = None,
+    device: str = "auto",
+    *,
+    data: str | tuple[Dataset, Dataset] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[Callback | object] = (),
+    progress: bool = True,
+) -> TrainingResult:
+    """Train a model and keep it, its checkpoints and its history in a directory.
+
+    The same configuration and data give the same bits on the CPU, whatever the number of workers
+    and threads, and also after a resume. Ctrl-C stops after the current batch, keeps the work and
+    returns with ``interrupted`` set; a second one raises `KeyboardInterrupt`.
+
+    Args:
+        artifact_dir: The directory. It is made, or made anew when it holds an earlier run of this
+            function; files of others are never touched.
+        config: The configuration. None stands for ``TrainingConfig()``, or with ``resume`` for
+            the stored one.
+        device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"`` for the
+            fastest that can be used.
+        data: A pair ``(train, valid)``, or the name of a data set, of which the training images are
+            trained with and the test images are the validation, as in the Burn book. None stands
+            for ``"mnist"``.
+        resume: Whether to go on with the run in the directory where it stopped.
+        callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
+        progress: Whether a progress bar is shown, or lines where there is no terminal.
+
+    Returns:
+        The model, its history and what else there is to know.
+
+    Raises:
+        ConfigError: An argument or the configuration breaks a rule.
+        DeviceError: There is no such device, or it cannot be used.
+        DataError: The data have another type or do not fit the model.
+        ArtifactError: The directory holds files of others, or nothing to resume.
+        TrainingError: The training cannot go on, for example because the loss is not finite.
+        OSError: A file cannot be written.
+        KeyboardInterrupt: Ctrl-C was pressed twice.
+    """
+    directory = as_path(artifact_dir, "artifact_dir", ArtifactError)
+    if config is not None and not isinstance(config, TrainingConfig):
+        message = f"config must be a TrainingConfig, got {shown(config)}; pass TrainingConfig(...)"
+        raise ConfigError(message)
+    for argument, value in (("resume", resume), ("progress", progress)):
+        if not isinstance(value, bool):
+            message = f"{argument} must be True or False, got {shown(value)}"
+            raise ConfigError(message)
+    place = resolve_device(device)
+    train_data, valid_data = _data_pair(data)
+    hooks = CallbackList(callbacks)
+    used = config or (stored_config(directory) if resume else None) or TrainingConfig()
+    classes = used.model.num_classes
+    train_targets = _checked_targets(train_data, classes, "training")
+    valid_targets = _checked_targets(valid_data, classes, "validation")
+
+    observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
+    try:
+        native, _ = _native.train(
+            str(directory),
+            used.to_json(),
+            place,
+            train_data.images,
+            train_targets,
+            valid_data.images,
+            valid_targets,
+            resume,
+            config is not None,
+            observer,
+            hooks.wants_steps,
+        )
+    finally:
+        observer.close()
+    return read_result(directory, Model._wrap(native), used)  # noqa: SLF001
+
+
+def _data_pair(data: object) -> tuple[Dataset, Dataset]:
+    if data is None:
+        data = _DEFAULT_DATA
+    if isinstance(data, str):
+        return datasets.load(data, "train"), datasets.load(data, "test")
+    match data:
+        case (Dataset() as train_data, Dataset() as valid_data):
+            return train_data, valid_data
+    message = (
+        "data must be None, the name of a data set, or a pair (train, valid) of Dataset, "
+        f"got {shown(data)}"
+    )
+    if isinstance(data, Dataset):
+        message += "; set a share aside with data=dataset.split(0.1)"
+    raise DataError(message)
+
+
+def _checked_targets(data: Dataset, num_classes: int, name: str) -> Any:  # noqa: ANN401  a buffer
+    if not len(data):
+        message = f"the {name} data must not be empty"
+        raise DataError(message)
+    try:
+        return as_targets(data.targets, len(data), num_classes)
+    except DataError as error:
+        message = f"the {name} data do not fit the model: {error}"
+        raise DataError(message) from None
+
+
+class _Observer:
+    """Takes the events of a training to callbacks, progress and the log.
+
+    A true return value asks the training to stop after the current batch.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        config: TrainingConfig,
+        hooks: CallbackList,
+        progress: Progress | None,
+    ) -> None:
+        self._directory = directory
+        self._config = config
+        self._hooks = hooks
+        self._progress = progress
+
+    def __call__(self, events: str) -> bool:
+        # All of them, one by one: a wish to stop must not swallow the events after it.
+        wishes = [self._handle(event) for event in json.loads(events)]
+        return any(wishes)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+
+    def _handle(self, event: dict[str, Any]) -> bool:
+        if self._progress is not None:
+            self._progress.show(event)
+        match event["kind"]:
+            case "start":
+                self._hooks.train_begin(event, self._directory, self._config)
+            case "epoch_start":
+                self._hooks.epoch_begin(event)
+            case "train_step":
+                return self._hooks.step_end(event)
+            case "epoch_end":
+                return self._hooks.epoch_end(event)
+            case "log":
+                _log(event["level"], event["message"])
+            case "end":
+                self._hooks.train_end(event)
+        return False
+
+
+def _log(level: str, message: str) -> None:
+    import logging  # noqa: PLC0415  only a training logs
+
+    logging.getLogger("mnistburn").log(
+        logging.WARNING if level == "warning" else logging.INFO, "%s", message
+    )

@@ -1,0 +1,276 @@
+use super::Fields;
+use super::fields::{nearest, shown};
+use crate::error::{Error, Result};
+use burn::lr_scheduler::LrScheduler;
+use burn::lr_scheduler::constant::ConstantLr;
+use burn::lr_scheduler::cosine::{CosineAnnealingLrScheduler, CosineAnnealingLrSchedulerConfig};
+use burn::lr_scheduler::exponential::{ExponentialLrScheduler, ExponentialLrSchedulerConfig};
+use burn::lr_scheduler::linear::{LinearLrScheduler, LinearLrSchedulerConfig};
+use burn::lr_scheduler::noam::{NoamLrScheduler, NoamLrSchedulerConfig};
+use burn::lr_scheduler::step::{StepLrScheduler, StepLrSchedulerConfig};
+use burn::record::{PrecisionSettings, Record};
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How the learning rate moves from step to step; each starts from the configured `learning_rate`.
+///
+/// The kinds, their names and their formulas are Burn's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LrSchedulerConfig {
+    /// Multiplied by `gamma` each step.
+    Exponential {
+        /// Factor in (0, 1].
+        gamma: f64,
+    },
+    /// Half a cosine from the learning rate down to `min_lr`, then again from the top.
+    CosineAnnealing {
+        /// Lowest rate, at most the learning rate.
+        min_lr: f64,
+        /// Steps from top to bottom.
+        num_iters: usize,
+    },
+    /// A straight line to `final_lr`, then constant.
+    Linear {
+        /// Rate at the end of the line, in [0, 1].
+        final_lr: f64,
+        /// Steps until then.
+        num_iters: usize,
+    },
+    /// Warm-up, then the inverse square root of the step (Vaswani et al., 2017); the learning rate is its factor.
+    Noam {
+        /// Steps of warm-up.
+        warmup_steps: usize,
+        /// Width of the model.
+        model_size: usize,
+    },
+    /// Multiplied by `gamma` every `step_size` steps.
+    Step {
+        /// Steps between two changes.
+        step_size: usize,
+        /// Factor in (0, 1].
+        gamma: f64,
+    },
+}
+
+const KINDS: [&str; 5] = ["Exponential", "CosineAnnealing", "Linear", "Noam", "Step"];
+
+impl LrSchedulerConfig {
+    pub(super) fn from_value(value: &Value, path: &str) -> Result<Self> {
+        let tagged = value.as_object().filter(|object| object.len() == 1);
+        let Some((kind, inner)) = tagged.and_then(|object| object.iter().next()) else {
+            return Err(Error::Config(format!(
+                "{path} must be null or an object with one key of {}, got {}",
+                KINDS.join(", "),
+                shown(value)
+            )));
+        };
+        let mut fields = Fields::new(inner, &format!("{path}.{kind}"), "learning-rate schedule")?;
+        let most = u64::from(u32::MAX >> 1);
+        let factor = ("a number above 0 and at most 1", |gamma: f64| {
+            gamma > 0.0 && gamma <= 1.0
+        });
+        let rate = ("a number from 0 to 1", |rate: f64| {
+            (0.0..=1.0).contains(&rate)
+        });
+        let config = match kind.as_str() {
+            "Exponential" => Self::Exponential {
+                gamma: fields.number("gamma", None, factor.0, factor.1)?,
+            },
+            "CosineAnnealing" => Self::CosineAnnealing {
+                min_lr: fields.number("min_lr", Some(0.0), rate.0, rate.1)?,
+                num_iters: fields.whole("num_iters", None, (1, most))? as usize,
+            },
+            "Linear" => Self::Linear {
+                final_lr: fields.number("final_lr", None, rate.0, rate.1)?,
+                num_iters: fields.whole("num_iters", None, (1, most))? as usize,
+            },
+            "Noam" => Self::Noam {
+                warmup_steps: fields.whole("warmup_steps", Some(4000), (1, most))? as usize,
+                model_size: fields.whole("model_size", Some(512), (1, most))? as usize,
+            },
+            "Step" => Self::Step {
+                step_size: fields.whole("step_size", None, (1, most))? as usize,
+                gamma: fields.number("gamma", Some(0.1), factor.0, factor.1)?,
+            },
+            other => {
+                let near = nearest(other, &KINDS)
+                    .map_or_else(String::new, |near| format!("did you mean {near}? "));
+                return Err(Error::Config(format!(
+                    "unknown schedule {other:?} in {path}: {near}the schedules are {}",
+                    KINDS.join(", ")
+                )));
+            }
+        };
+        fields.finish()?;
+        Ok(config)
+    }
+
+    pub(super) fn to_value(self) -> Value {
+        match self {
+            Self::Exponential { gamma } => json!({"Exponential": {"gamma": gamma}}),
+            Self::CosineAnnealing { min_lr, num_iters } => {
+                json!({"CosineAnnealing": {"min_lr": min_lr, "num_iters": num_iters}})
+            }
+            Self::Linear {
+                final_lr,
+                num_iters,
+            } => {
+                json!({"Linear": {"final_lr": final_lr, "num_iters": num_iters}})
+            }
+            Self::Noam {
+                warmup_steps,
+                model_size,
+            } => {
+                json!({"Noam": {"warmup_steps": warmup_steps, "model_size": model_size}})
+            }
+            Self::Step { step_size, gamma } => {
+                json!({"Step": {"step_size": step_size, "gamma": gamma}})
+            }
+        }
+    }
+}
+
+/// The schedule of a run: Burn's own schedulers behind one type, so that the training loop is compiled once.
+#[derive(Clone, Debug)]
+pub enum LrSchedule {
+    /// The same rate at every step.
+    Constant(ConstantLr),
+    /// See [`LrSchedulerConfig::Exponential`].
+    Exponential(ExponentialLrScheduler),
+    /// See [`LrSchedulerConfig::CosineAnnealing`].
+    CosineAnnealing(CosineAnnealingLrScheduler),
+    /// See [`LrSchedulerConfig::Linear`].
+    Linear(LinearLrScheduler),
+    /// See [`LrSchedulerConfig::Noam`].
+    Noam(NoamLrScheduler),
+    /// See [`LrSchedulerConfig::Step`].
+    Step(StepLrScheduler),
+}
+
+impl LrSchedule {
+    /// The schedule that starts from `learning_rate`; constant without a `config`.
+    pub fn new(learning_rate: f64, config: Option<&LrSchedulerConfig>) -> Result<Self> {
+        let schedule = match config.copied() {
+            None => Ok(Self::Constant(ConstantLr::new(learning_rate))),
+            Some(LrSchedulerConfig::Exponential { gamma }) => {
+                ExponentialLrSchedulerConfig::new(learning_rate, gamma)
+                    .init()
+                    .map(Self::Exponential)
+            }
+            Some(LrSchedulerConfig::CosineAnnealing { min_lr, num_iters }) => {
+                CosineAnnealingLrSchedulerConfig::new(learning_rate, num_iters)
+                    .with_min_lr(min_lr)
+                    .init()
+                    .map(Self::CosineAnnealing)
+            }
+            Some(LrSchedulerConfig::Linear {
+                final_lr,
+                num_iters,
+            }) => LinearLrSchedulerConfig::new(learning_rate, final_lr, num_iters)
+                .init()
+                .map(Self::Linear),
+            Some(LrSchedulerConfig::Noam {
+                warmup_steps,
+                model_size,
+            }) => NoamLrSchedulerConfig::new(learning_rate)
+                .with_warmup_steps(warmup_steps)
+                .with_model_size(model_size)
+                .init()
+                .map(Self::Noam),
+            Some(LrSchedulerConfig::Step { step_size, gamma }) => {
+                StepLrSchedulerConfig::new(learning_rate, step_size)
+                    .with_gamma(gamma)
+                    .init()
+                    .map(Self::Step)
+            }
+        };
+        schedule.map_err(|reason| {
+            Error::Config(format!(
+                "lr_scheduler does not fit a learning_rate of {learning_rate}: {reason}"
+            ))
+        })
+    }
+}
+
+/// The state of a schedule; in a file, what Burn's scheduler of that kind would write.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LrScheduleRecord {
+    /// The constant schedule has no state.
+    Constant(()),
+    /// A count of steps.
+    Count(u64),
+    /// A signed count of steps.
+    SignedCount(i32),
+    /// A learning rate.
+    Rate(f64),
+}
+
+impl<B: Backend> Record<B> for LrScheduleRecord {
+    type Item<S: PrecisionSettings> = Self;
+
+    fn into_item<S: PrecisionSettings>(self) -> Self {
+        self
+    }
+
+    fn from_item<S: PrecisionSettings>(item: Self, _device: &B::Device) -> Self {
+        item
+    }
+}
+
+impl LrScheduler for LrSchedule {
+    type Record<B: Backend> = LrScheduleRecord;
+
+    fn step(&mut self) -> f64 {
+        match self {
+            Self::Constant(schedule) => schedule.step(),
+            Self::Exponential(schedule) => schedule.step(),
+            Self::CosineAnnealing(schedule) => schedule.step(),
+            Self::Linear(schedule) => schedule.step(),
+            Self::Noam(schedule) => schedule.step(),
+            Self::Step(schedule) => schedule.step(),
+        }
+    }
+
+    fn to_record<B: Backend>(&self) -> LrScheduleRecord {
+        match self {
+            Self::Constant(_) => LrScheduleRecord::Constant(()),
+            Self::Exponential(schedule) => LrScheduleRecord::Rate(schedule.to_record::<B>()),
+            Self::CosineAnnealing(schedule) => {
+                LrScheduleRecord::Count(schedule.to_record::<B>() as u64)
+            }
+            Self::Linear(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
+            Self::Noam(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
+            Self::Step(schedule) => LrScheduleRecord::SignedCount(schedule.to_record::<B>()),
+        }
+    }
+
+    fn load_record<B: Backend>(self, record: LrScheduleRecord) -> Self {
+        // Untagged counts may come back as another kind of number: what fits is taken, the rest left as it was.
+        let count = match record {
+            LrScheduleRecord::Count(count) => usize::try_from(count).ok(),
+            LrScheduleRecord::SignedCount(count) => usize::try_from(count).ok(),
+            LrScheduleRecord::Constant(()) | LrScheduleRecord::Rate(_) => None,
+        };
+        match (self, record, count) {
+            (Self::Exponential(schedule), LrScheduleRecord::Rate(rate), _) => {
+                Self::Exponential(schedule.load_record::<B>(rate))
+            }
+            (Self::CosineAnnealing(schedule), _, Some(count)) => {
+                Self::CosineAnnealing(schedule.load_record::<B>(count))
+            }
+            (Self::Linear(schedule), _, Some(count)) => {
+                Self::Linear(schedule.load_record::<B>(count))
+            }
+            (Self::Noam(schedule), _, Some(count)) => Self::Noam(schedule.load_record::<B>(count)),
+            (Self::Step(schedule), LrScheduleRecord::SignedCount(count), _) => {
+                Self::Step(schedule.load_record::<B>(count))
+            }
+            (Self::Step(schedule), LrScheduleRecord::Count(count), _) => {
+                Self::Step(schedule.load_record::<B>(i32::try_from(count).unwrap_or(i32::MAX)))
+            }
+            (unchanged, _, _) => unchanged,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use super::{
+    AdamConfig, Fields, LrSchedule, LrSchedulerConfig, ModelConfig, Recorder, Settings, impl_config,
+};
+use crate::error::Result;
+use serde_json::{Map, Value, json};
+
+/// A training run, as in the Burn book; every field has the book's default.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainingConfig {
+    /// The network.
+    pub model: ModelConfig,
+    /// The optimizer.
+    pub optimizer: AdamConfig,
+    /// Passes over the training set.
+    pub num_epochs: usize,
+    /// Images per step.
+    pub batch_size: usize,
+    /// Threads that prepare batches ahead of the training step; 0 prepares them in line. No effect on results.
+    pub num_workers: usize,
+    /// What weights, order and dropout masks follow from.
+    pub seed: u64,
+    /// Step size of the optimizer; the starting point of `lr_scheduler` where there is one.
+    pub learning_rate: f64,
+    /// How the learning rate moves; `None` keeps it constant.
+    pub lr_scheduler: Option<LrSchedulerConfig>,
+    /// The format of checkpoints. A full-precision one resumes bit for bit.
+    pub recorder: Recorder,
+}
+
+impl Default for TrainingConfig {
+    fn default() -> Self {
+        Self {
+            model: ModelConfig::default(),
+            optimizer: AdamConfig::default(),
+            num_epochs: 10,
+            batch_size: 64,
+            num_workers: 4,
+            seed: 42,
+            learning_rate: 1.0e-4,
+            lr_scheduler: None,
+            recorder: Recorder::Default,
+        }
+    }
+}
+
+impl TrainingConfig {
+    /// More threads than this only cost memory.
+    pub const MAX_WORKERS: usize = 256;
+    /// Largest accepted batch and number of epochs: both are counted in 32 bits in places.
+    const MAX_COUNT: u64 = (u32::MAX >> 1) as u64;
+
+    /// The schedule of the learning rate.
+    pub fn schedule(&self) -> Result<LrSchedule> {
+        LrSchedule::new(self.learning_rate, self.lr_scheduler.as_ref())
+    }
+}
+
+impl Settings for TrainingConfig {
+    const KIND: &'static str = "training";
+
+    fn read(fields: &mut Fields<'_>) -> Result<Self> {
+        let default = Self::default();
+        let count = (1, Self::MAX_COUNT);
+        let config = Self {
+            model: match fields.get("model") {
+                None => default.model,
+                Some(value) => ModelConfig::from_value(value, &fields.name("model"))?,
+            },
+            optimizer: match fields.get("optimizer") {
+                None => default.optimizer,
+                Some(value) => AdamConfig::from_value(value, &fields.name("optimizer"))?,
+            },
+            num_epochs: fields.whole("num_epochs", Some(default.num_epochs as u64), count)?
+                as usize,
+            batch_size: fields.whole("batch_size", Some(default.batch_size as u64), count)?
+                as usize,
+            num_workers: fields.whole(
+                "num_workers",
+                Some(default.num_workers as u64),
+                (0, Self::MAX_WORKERS as u64),
+            )? as usize,
+            seed: fields.whole("seed", Some(default.seed), (0, u64::MAX))?,
+            learning_rate: fields.number(
+                "learning_rate",
+                Some(default.learning_rate),
+                "a finite number above 0",
+                |rate| rate > 0.0,
+            )?,
+            lr_scheduler: match fields.get_some("lr_scheduler") {
+                None => None,
+                Some(value) => Some(LrSchedulerConfig::from_value(
+                    value,
+                    &fields.name("lr_scheduler"),
+                )?),
+            },
+            recorder: match fields.get("recorder") {
+                None => default.recorder,
+                Some(Value::String(name)) => name.parse()?,
+                Some(other) => {
+                    return Err(fields.broken("recorder", "the name of a recorder", other));
+                }
+            },
+        };
+        config.schedule()?;
+        Ok(config)
+    }
+
+    fn write(&self, complete: bool) -> Map<String, Value> {
+        let mut object = Map::new();
+        object.insert("model".into(), Value::Object(self.model.write(complete)));
+        object.insert(
+            "optimizer".into(),
+            Value::Object(self.optimizer.write(complete)),
+        );
+        object.insert("num_epochs".into(), json!(self.num_epochs));
+        object.insert("batch_size".into(), json!(self.batch_size));
+        object.insert("num_workers".into(), json!(self.num_workers));
+        object.insert("seed".into(), json!(self.seed));
+        object.insert("learning_rate".into(), json!(self.learning_rate));
+        let default = Self::default();
+        if complete || self.lr_scheduler != default.lr_scheduler {
+            let schedule = self
+                .lr_scheduler
+                .map_or(Value::Null, LrSchedulerConfig::to_value);
+            object.insert("lr_scheduler".into(), schedule);
+        }
+        if complete || self.recorder != default.recorder {
+            object.insert("recorder".into(), json!(self.recorder.name()));
+        }
+        object
+    }
+}
+
+impl_config!(TrainingConfig);

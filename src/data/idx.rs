@@ -1,0 +1,222 @@
+//! The IDX format of the MNIST files: a magic number, the sizes as big-endian u32, then the bytes.
+
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// An array of bytes with its shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdxArray {
+    /// Length of each dimension.
+    pub shape: Vec<usize>,
+    /// The bytes, last dimension fastest; as many as the product of the shape.
+    pub bytes: Vec<u8>,
+}
+
+/// Bytes above this are refused unread.
+const MAX_BYTES: usize = 8 << 30;
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Two zero bytes, then the type code of unsigned bytes; the number of dimensions follows.
+const UNSIGNED_BYTES: [u8; 3] = [0, 0, 0x08];
+
+/// Reads an IDX file of unsigned bytes, plain or gzip-compressed.
+///
+/// The header says how many bytes follow; a file with fewer or more is refused, and no more than that is ever read.
+/// `sha256` is the expected hash of the uncompressed file, in hexadecimal.
+pub fn read_idx(path: &Path, sha256: Option<&str>) -> Result<IdxArray> {
+    let mut file = File::open(path).map_err(Error::io("could not read", path))?;
+    let metadata = file.metadata().map_err(Error::io("could not read", path))?;
+    if !metadata.is_file() {
+        return Err(fault(path, "an IDX file must be a regular file"));
+    }
+    let mut start = [0; 2];
+    let started = file
+        .read(&mut start)
+        .map_err(Error::io("could not read", path))?;
+    let rest = start[..started].chain(file);
+    if start == GZIP_MAGIC {
+        let decoder = flate2::read::MultiGzDecoder::new(std::io::BufReader::new(rest));
+        read_array(decoder, path, sha256)
+    } else {
+        read_array(std::io::BufReader::new(rest), path, sha256)
+    }
+}
+
+fn read_array(mut reader: impl Read, path: &Path, sha256: Option<&str>) -> Result<IdxArray> {
+    let mut hash = Sha256::new();
+    let mut word = [0; 4];
+    read_exactly(&mut reader, &mut word, path)?;
+    hash.update(word);
+    if word[..3] != UNSIGNED_BYTES || !(1..=4).contains(&word[3]) {
+        return Err(fault(
+            path,
+            &format!(
+                "an IDX file of unsigned bytes must start with 00 00 08 and 1 to 4 dimensions, got {:02x} {:02x} {:02x} {:02x}",
+                word[0], word[1], word[2], word[3]
+            ),
+        ));
+    }
+    let mut shape = Vec::new();
+    for _ in 0..word[3] {
+        let mut size = [0; 4];
+        read_exactly(&mut reader, &mut size, path)?;
+        hash.update(size);
+        shape.push(u32::from_be_bytes(size) as usize);
+    }
+    let length = shape
+        .iter()
+        .try_fold(1_usize, |product, size| product.checked_mul(*size))
+        .filter(|length| *length <= MAX_BYTES)
+        .ok_or_else(|| {
+            fault(
+                path,
+                &format!("an IDX file holds at most {MAX_BYTES} bytes, its header says {shape:?}"),
+            )
+        })?;
+    // Memory grows with what is there, not with what the header promises.
+    let mut bytes = Vec::new();
+    reader
+        .by_ref()
+        .take(length as u64)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(path, &error))?;
+    if bytes.len() != length {
+        return Err(fault(
+            path,
+            &format!(
+                "the header {shape:?} promises {length} bytes, but only {} follow: the file is cut off",
+                bytes.len()
+            ),
+        ));
+    }
+    let mut extra = [0; 1];
+    if reader
+        .read(&mut extra)
+        .map_err(|error| unreadable(path, &error))?
+        != 0
+    {
+        return Err(fault(
+            path,
+            &format!("more than the {length} bytes of the header {shape:?} follow"),
+        ));
+    }
+    if let Some(expected) = sha256 {
+        hash.update(&bytes);
+        let found = hexadecimal(&hash.finalize());
+        if !found.eq_ignore_ascii_case(expected) {
+            return Err(fault(
+                path,
+                &format!("the SHA-256 of the uncompressed bytes must be {expected}, got {found}"),
+            ));
+        }
+    }
+    Ok(IdxArray { shape, bytes })
+}
+
+fn read_exactly(reader: &mut impl Read, buffer: &mut [u8], path: &Path) -> Result<()> {
+    reader
+        .read_exact(buffer)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => fault(path, "the file ends within its IDX header"),
+            _ => unreadable(path, &error),
+        })
+}
+
+/// A read error below a decoder is about the content (broken gzip) as often as about the disk.
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    fault(path, &format!("the file can't be decoded: {error}"))
+}
+
+fn fault(path: &Path, what: &str) -> Error {
+    Error::Data(format!("{}: {what}", path.display()))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file_with(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    fn header(sizes: &[u32]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, sizes.len() as u8];
+        bytes.extend(sizes.iter().flat_map(|size| size.to_be_bytes()));
+        bytes
+    }
+
+    #[test]
+    fn plain_and_compressed_files_read_alike() {
+        let mut bytes = header(&[2, 3]);
+        bytes.extend([1, 2, 3, 4, 5, 6]);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(&bytes).unwrap();
+        let expected = IdxArray {
+            shape: vec![2, 3],
+            bytes: vec![1, 2, 3, 4, 5, 6],
+        };
+        assert_eq!(read_idx(file_with(&bytes).path(), None).unwrap(), expected);
+        assert_eq!(
+            read_idx(file_with(&encoder.finish().unwrap()).path(), None).unwrap(),
+            expected
+        );
+    }
+
+    #[test]
+    fn broken_files_are_refused_with_the_reason() {
+        let mut long = header(&[2]);
+        long.extend([1, 2, 3]);
+        let mut short = header(&[3]);
+        short.extend([1, 2]);
+        let cases: [(&[u8], &str); 7] = [
+            (b"", "ends within its IDX header"),
+            (&[0, 0, 8], "ends within its IDX header"),
+            (&[0, 0, 9, 1, 0, 0, 0, 1, 0], "must start with 00 00 08"),
+            (&header(&[u32::MAX, u32::MAX, u32::MAX]), "at most"),
+            (&short, "cut off"),
+            (&long, "more than the 2 bytes"),
+            (&[0x1f, 0x8b, 1, 2, 3], "can't be decoded"),
+        ];
+        for (bytes, reason) in cases {
+            let error = read_idx(file_with(bytes).path(), None)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(reason), "{error:?} lacks {reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_gzip_bomb_is_read_no_further_than_its_header_says() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(&header(&[10])).unwrap();
+        for _ in 0..256 {
+            encoder.write_all(&vec![0; 1 << 20]).unwrap();
+        }
+        let error = read_idx(file_with(&encoder.finish().unwrap()).path(), None).unwrap_err();
+        assert!(error.to_string().contains("more than the 10 bytes"));
+    }
+
+    #[test]
+    fn a_wrong_hash_is_named() {
+        let mut bytes = header(&[1]);
+        bytes.push(7);
+        let error = read_idx(file_with(&bytes).path(), Some("00ff"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("must be 00ff, got "), "{error}");
+    }
+}

@@ -1,0 +1,307 @@
+use super::{Dataset, MnistBatch, MnistBatcher};
+use crate::random::{Purpose, Stream};
+use burn::data::dataloader::batcher::Batcher;
+use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator, Progress};
+use burn::data::dataset::Dataset as _;
+use burn::tensor::backend::Backend;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Batches that a worker prepares ahead of the training step.
+const BATCHES_AHEAD: usize = 2;
+
+/// The order of `length` images in an epoch: a function of (seed, epoch) alone.
+pub fn batch_order(length: usize, seed: u64, epoch: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..length).collect();
+    Stream::new(Purpose::Order, &[seed, epoch]).shuffle(&mut order);
+    order
+}
+
+/// Burn's `DataLoader` with an order that depends on the seed and the epoch alone.
+///
+/// Each `iter` is the next epoch, from wherever [`start_at`](Self::start_at) put it. Worker *w* of *n* prepares the
+/// batches *w*, *w* + *n*, ...; they are taken in turn, so their number changes nothing but the speed.
+pub struct DataLoader<B: Backend> {
+    dataset: Dataset,
+    batch_size: usize,
+    num_workers: usize,
+    seed: u64,
+    shuffle: bool,
+    device: B::Device,
+    next: Mutex<Position>,
+}
+
+/// Where the next iteration starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    epoch: u64,
+    batch: usize,
+}
+
+impl<B: Backend> DataLoader<B> {
+    /// A loader over `dataset`, shuffled or in order; `seed` is also that of the dropout keys.
+    pub fn new(
+        dataset: Dataset,
+        batch_size: usize,
+        num_workers: usize,
+        shuffle: bool,
+        seed: u64,
+        device: B::Device,
+    ) -> Self {
+        Self {
+            dataset,
+            batch_size: batch_size.max(1),
+            num_workers,
+            seed,
+            shuffle,
+            device,
+            next: Mutex::new(Position { epoch: 1, batch: 0 }),
+        }
+    }
+
+    /// Batches in an epoch.
+    pub fn num_batches(&self) -> usize {
+        self.dataset.len().div_ceil(self.batch_size)
+    }
+
+    /// The next iteration is that of `epoch` (from 1), without its first `batches`.
+    pub fn start_at(&self, epoch: u64, batches: usize) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Position {
+            epoch,
+            batch: batches,
+        };
+    }
+
+    fn with(&self, dataset: Dataset, device: B::Device) -> Self {
+        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            next: Mutex::new(next),
+            ..Self::new(
+                dataset,
+                self.batch_size,
+                self.num_workers,
+                self.shuffle,
+                self.seed,
+                device,
+            )
+        }
+    }
+}
+
+impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
+    fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<MnistBatch<B>> + 'a> {
+        let start = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let start = *next;
+            *next = Position {
+                epoch: start.epoch + 1,
+                batch: 0,
+            };
+            start
+        };
+        let order = if self.shuffle {
+            batch_order(self.dataset.len(), self.seed, start.epoch)
+        } else {
+            (0..self.dataset.len()).collect()
+        };
+        let plan = Arc::new(EpochPlan {
+            dataset: self.dataset.clone(),
+            batcher: MnistBatcher {
+                seed: self.seed,
+                epoch: start.epoch,
+            },
+            order,
+            batch_size: self.batch_size,
+            device: self.device.clone(),
+        });
+        let left = self.num_batches().saturating_sub(start.batch);
+        Box::new(EpochIterator {
+            workers: spawn_workers(&plan, start.batch, self.num_workers.min(left)),
+            plan,
+            first: start.batch,
+            next: start.batch,
+            num_batches: self.num_batches(),
+        })
+    }
+
+    fn num_items(&self) -> usize {
+        self.dataset.len()
+    }
+
+    fn to_device(&self, device: &B::Device) -> Arc<dyn BurnDataLoader<B, MnistBatch<B>>> {
+        Arc::new(self.with(self.dataset.clone(), device.clone()))
+    }
+
+    fn slice(&self, start: usize, end: usize) -> Arc<dyn BurnDataLoader<B, MnistBatch<B>>> {
+        let indices: Vec<usize> = (start..end).collect();
+        Arc::new(self.with(self.dataset.subset(&indices), self.device.clone()))
+    }
+}
+
+/// All that decides the batches of one epoch.
+struct EpochPlan<B: Backend> {
+    dataset: Dataset,
+    batcher: MnistBatcher,
+    order: Vec<usize>,
+    batch_size: usize,
+    device: B::Device,
+}
+
+impl<B: Backend> EpochPlan<B> {
+    fn batch(&self, number: usize) -> MnistBatch<B> {
+        let first = number * self.batch_size;
+        let last = (first + self.batch_size).min(self.order.len());
+        let samples = self.order[first..last]
+            .iter()
+            .filter_map(|index| self.dataset.get(*index))
+            .collect();
+        self.batcher.batch(samples, &self.device)
+    }
+}
+
+struct Worker<B: Backend> {
+    batches: Option<Receiver<MnistBatch<B>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<B: Backend> Drop for Worker<B> {
+    fn drop(&mut self) {
+        // Without a receiver the worker's next send fails, and it ends.
+        self.batches = None;
+        if let Some(thread) = self.thread.take() {
+            // A worker's panic has already shown as a missing batch.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn_workers<B: Backend>(
+    plan: &Arc<EpochPlan<B>>,
+    first: usize,
+    count: usize,
+) -> Vec<Worker<B>> {
+    let num_batches = plan.order.len().div_ceil(plan.batch_size);
+    let workers: Vec<Worker<B>> = (0..count)
+        .map_while(|number| {
+            let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+            let plan = Arc::clone(plan);
+            let work = move || {
+                for batch in (first + number..num_batches).step_by(count) {
+                    if sender.send(plan.batch(batch)).is_err() {
+                        break;
+                    }
+                }
+            };
+            let name = format!("mnistburn-loader-{number}");
+            let thread = std::thread::Builder::new().name(name).spawn(work).ok()?;
+            Some(Worker {
+                batches: Some(receiver),
+                thread: Some(thread),
+            })
+        })
+        .collect();
+    // Where the system refuses a thread, the batches are prepared in line.
+    if workers.len() == count {
+        workers
+    } else {
+        Vec::new()
+    }
+}
+
+struct EpochIterator<B: Backend> {
+    workers: Vec<Worker<B>>,
+    plan: Arc<EpochPlan<B>>,
+    first: usize,
+    next: usize,
+    num_batches: usize,
+}
+
+impl<B: Backend> Iterator for EpochIterator<B> {
+    type Item = MnistBatch<B>;
+
+    /// The next batch. `None` before the epoch's end says that a worker died: the training loop counts the images.
+    fn next(&mut self) -> Option<MnistBatch<B>> {
+        if self.next >= self.num_batches {
+            return None;
+        }
+        let batch = if self.workers.is_empty() {
+            self.plan.batch(self.next)
+        } else {
+            let worker = (self.next - self.first) % self.workers.len();
+            self.workers[worker].batches.as_ref()?.recv().ok()?
+        };
+        self.next += 1;
+        Some(batch)
+    }
+}
+
+impl<B: Backend> DataLoaderIterator<MnistBatch<B>> for EpochIterator<B> {
+    fn progress(&self) -> Progress {
+        let total = self.plan.order.len();
+        Progress::new((self.next * self.plan.batch_size).min(total), total)
+    }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use super::*;
+    use crate::data::IMAGE_PIXELS;
+    use burn::backend::Flex;
+
+    fn dataset(length: usize) -> Dataset {
+        let targets: Vec<i64> = (0..length as i64).collect();
+        Dataset::new(&vec![0; length * IMAGE_PIXELS], &targets).unwrap()
+    }
+
+    fn loader(num_workers: usize) -> DataLoader<Flex> {
+        DataLoader::new(dataset(23), 5, num_workers, true, 9, Default::default())
+    }
+
+    fn indices(loader: &DataLoader<Flex>) -> Vec<Vec<u64>> {
+        loader
+            .iter()
+            .map(|batch| batch.dropout.indices.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn workers_do_not_change_the_batches() {
+        let expected: Vec<_> = (0..3).map(|_| indices(&loader(0))).collect();
+        for num_workers in [1, 2, 4, 7] {
+            let loader = loader(num_workers);
+            assert_eq!(indices(&loader), expected[0], "{num_workers} workers");
+        }
+    }
+
+    #[test]
+    fn every_epoch_has_every_image_once_in_its_own_order() {
+        let loader = loader(2);
+        let (first, second) = (indices(&loader).concat(), indices(&loader).concat());
+        assert_ne!(first, second);
+        for mut epoch in [first, second] {
+            epoch.sort_unstable();
+            assert_eq!(epoch, (0..23).collect::<Vec<u64>>());
+        }
+    }
+
+    #[test]
+    fn an_epoch_continues_where_it_is_told_to() {
+        let whole = loader(3);
+        whole.start_at(4, 0);
+        let whole = indices(&whole);
+        for done in 0..=5 {
+            let rest = loader(3);
+            rest.start_at(4, done);
+            assert_eq!(indices(&rest), whole[done..], "after {done} batches");
+        }
+    }
+
+    #[test]
+    fn a_loader_dropped_in_the_middle_ends_its_workers() {
+        let loader = loader(4);
+        let mut iterator = loader.iter();
+        assert!(iterator.next().is_some());
+        drop(iterator);
+    }
+}

@@ -1,0 +1,3 @@
+//! The operations of the network that this crate computes itself.
+
+pub mod dropout;

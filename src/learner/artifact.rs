@@ -1,0 +1,360 @@
+use crate::error::{Error, Result};
+use crate::record::atomic;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// The configuration of the run.
+pub const CONFIG_FILE: &str = "config.json";
+/// The model after the last epoch, as Burn's `CompactRecorder` writes it.
+pub const MODEL_FILE: &str = "model.mpk";
+/// The checkpoints, a directory each.
+pub const CHECKPOINT_DIRECTORY: &str = "checkpoint";
+/// Every step and epoch.
+pub const HISTORY_FILE: &str = "history.json";
+/// The table of metrics.
+pub const SUMMARY_FILE: &str = "summary.txt";
+/// What happened when.
+pub const LOG_FILE: &str = "train.log";
+/// Which files of the directory are ours.
+const MANIFEST_FILE: &str = "manifest.json";
+/// Held while a run is on; starts as temporary names do, which are ours by their name.
+const LOCK_FILE: &str = ".mnistburn-lock";
+
+const FILES: [&str; 5] = [
+    CONFIG_FILE,
+    MODEL_FILE,
+    HISTORY_FILE,
+    SUMMARY_FILE,
+    LOG_FILE,
+];
+
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    /// The version that wrote it.
+    mnistburn: String,
+    /// Files and directories that this program may replace or remove.
+    files: Vec<String>,
+}
+
+/// The directory of a run, locked against other runs.
+pub(super) struct ArtifactDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl ArtifactDirectory {
+    /// The directory for a new run: made if need be, and cleared of an older run's files, and of nothing else.
+    pub fn create(path: &Path) -> Result<Self> {
+        check_path(path)?;
+        fs::create_dir_all(path)
+            .map_err(Error::io("could not create the artifact directory", path))?;
+        // First a look, so that a directory of somebody else's is left exactly as it is.
+        let ours = Ours::of(path)?;
+        let directory = Self::locked(path)?;
+        let manifest = Manifest {
+            mnistburn: env!("CARGO_PKG_VERSION").into(),
+            files: FILES
+                .iter()
+                .chain(&[CHECKPOINT_DIRECTORY])
+                .map(ToString::to_string)
+                .collect(),
+        };
+        for entry in ours.entries {
+            remove(&entry)?;
+        }
+        atomic::write(
+            &directory.file(MANIFEST_FILE),
+            format!("{:#}\n", serde_json::json!(manifest)).as_bytes(),
+        )?;
+        Ok(directory)
+    }
+
+    /// The directory of a run to go on with.
+    pub fn open(path: &Path) -> Result<Self> {
+        check_path(path)?;
+        if !path.join(MANIFEST_FILE).is_file() || !path.join(CONFIG_FILE).is_file() {
+            return Err(Error::Artifact(format!(
+                "there must be a run to resume in {}, found none; start one without resume",
+                path.display()
+            )));
+        }
+        Self::locked(path)
+    }
+
+    fn locked(path: &Path) -> Result<Self> {
+        let lock_path = path.join(LOCK_FILE);
+        let lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(Error::io("could not write to the artifact directory", path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::Artifact(format!(
+                    "an artifact directory holds one run at a time, and one is training in {}; use another directory or wait",
+                    path.display()
+                )));
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io("could not lock", &lock_path)(error));
+            }
+        }
+        Ok(Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        atomic::write(&self.file(name), bytes)
+    }
+}
+
+fn check_path(path: &Path) -> Result<()> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Artifact(
+            "artifact_dir must name a directory, got an empty path".into(),
+        ));
+    }
+    if path.exists() && !path.is_dir() {
+        return Err(Error::Artifact(format!(
+            "artifact_dir must be a directory, and {} is a file; choose another path",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// What an older run left in a directory.
+struct Ours {
+    entries: Vec<PathBuf>,
+}
+
+impl Ours {
+    /// Refuses a directory that holds anything else, naming it.
+    fn of(path: &Path) -> Result<Self> {
+        let manifest = read_manifest(path)?;
+        let mut entries = Vec::new();
+        for entry in list(path)? {
+            let name = file_name(&entry);
+            if name == LOCK_FILE {
+                continue;
+            }
+            let temporary = name.starts_with(atomic::TEMPORARY);
+            let known = manifest
+                .as_ref()
+                .is_some_and(|manifest| name == MANIFEST_FILE || manifest.files.contains(&name));
+            let is_directory = entry
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_dir());
+            match (known, is_directory) {
+                (true, true) if name == CHECKPOINT_DIRECTORY => {
+                    entries.extend(checkpoint_entries(path, &entry)?)
+                }
+                (true, false) => entries.push(entry),
+                _ if temporary && !is_directory => entries.push(entry),
+                _ => return Err(stranger(path, &entry)),
+            }
+        }
+        // Deepest first, and the manifest last: while there is something of ours, it says so.
+        entries.sort_by_key(|entry| {
+            (
+                file_name(entry) == MANIFEST_FILE,
+                std::cmp::Reverse(entry.components().count()),
+            )
+        });
+        Ok(Self { entries })
+    }
+}
+
+/// The files and directories in a checkpoint directory and itself, or the stranger among them.
+fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries = vec![directory.to_path_buf()];
+    for checkpoint in list(directory)? {
+        let name = file_name(&checkpoint);
+        let ours = name.starts_with("epoch-") || name.starts_with(atomic::TEMPORARY);
+        if !ours
+            || !checkpoint
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_dir())
+        {
+            return Err(stranger(root, &checkpoint));
+        }
+        for file in list(&checkpoint)? {
+            let name = file_name(&file);
+            let stem = name.split('.').next().unwrap_or_default();
+            let ours = ["model", "optim", "scheduler", "state"].contains(&stem)
+                || name.starts_with(atomic::TEMPORARY);
+            if !ours
+                || !file
+                    .symlink_metadata()
+                    .is_ok_and(|metadata| metadata.is_file())
+            {
+                return Err(stranger(root, &file));
+            }
+            entries.push(file);
+        }
+        entries.push(checkpoint);
+    }
+    Ok(entries)
+}
+
+fn stranger(root: &Path, entry: &Path) -> Error {
+    let name = entry.strip_prefix(root).unwrap_or(entry);
+    Error::Artifact(format!(
+        "a new run needs an empty directory or one with nothing but an older run, and {} holds {:?}, which mnistburn did \
+         not write; choose another directory or move it away",
+        root.display(),
+        name.display().to_string()
+    ))
+}
+
+fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
+    let path = path.join(MANIFEST_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(serde_json::from_str::<Manifest>(&text)
+            .ok()
+            .map(|mut manifest| {
+                // Only names that this program has ever written count, whatever the file says.
+                manifest
+                    .files
+                    .retain(|name| FILES.contains(&name.as_str()) || name == CHECKPOINT_DIRECTORY);
+                manifest
+            })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("could not read", &path)(error)),
+    }
+}
+
+/// The entries of a directory, by name.
+pub(super) fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(path)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<std::io::Result<Vec<PathBuf>>>()
+        })
+        .map_err(Error::io("could not list", path));
+    entries.map(|mut entries| {
+        entries.sort();
+        entries
+    })
+}
+
+pub(super) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let is_directory = path
+        .symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_dir());
+    if is_directory {
+        fs::remove_dir(path)
+    } else {
+        fs::remove_file(path)
+    }
+    .map_err(Error::io("could not remove", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &Path) -> String {
+        ArtifactDirectory::create(path)
+            .err()
+            .expect("it must be refused")
+            .to_string()
+    }
+
+    fn older_run(path: &Path) {
+        drop(ArtifactDirectory::create(path).unwrap());
+        fs::write(path.join(CONFIG_FILE), "{}").unwrap();
+        fs::create_dir_all(path.join("checkpoint/epoch-0001")).unwrap();
+        fs::write(path.join("checkpoint/epoch-0001/model.mpk"), "x").unwrap();
+        fs::write(path.join(".mnistburn-1-0.tmp"), "x").unwrap();
+    }
+
+    #[test]
+    fn an_older_run_is_cleared() {
+        let directory = tempfile::tempdir().unwrap();
+        older_run(directory.path());
+        drop(ArtifactDirectory::create(directory.path()).unwrap());
+        let names: Vec<String> = list(directory.path())
+            .unwrap()
+            .iter()
+            .map(|path| file_name(path))
+            .collect();
+        assert_eq!(names, [LOCK_FILE, MANIFEST_FILE]);
+    }
+
+    #[test]
+    fn a_strangers_file_is_named_and_everything_kept() {
+        for stranger in [
+            "notes.txt",
+            "checkpoint/notes.txt",
+            "checkpoint/epoch-0001/notes.txt",
+            "train/x",
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            older_run(directory.path());
+            let path = directory.path().join(stranger);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "mine").unwrap();
+            let message = refused(directory.path());
+            let named = stranger
+                .split_once("/x")
+                .map_or(stranger, |(folder, _)| folder);
+            assert!(message.contains(&format!("{named:?}")), "{message}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+            assert!(
+                directory
+                    .path()
+                    .join("checkpoint/epoch-0001/model.mpk")
+                    .exists()
+            );
+        }
+    }
+
+    #[test]
+    fn a_config_without_a_manifest_is_a_strangers() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(CONFIG_FILE), "{}").unwrap();
+        assert!(refused(directory.path()).contains("config.json"));
+        assert_eq!(
+            list(directory.path()).unwrap().len(),
+            1,
+            "not even a lock file is left there"
+        );
+    }
+
+    #[test]
+    fn a_manifest_can_not_claim_other_files() {
+        let directory = tempfile::tempdir().unwrap();
+        older_run(directory.path());
+        let text = r#"{"mnistburn": "0", "files": ["notes.txt", "../x"]}"#;
+        fs::write(directory.path().join(MANIFEST_FILE), text).unwrap();
+        fs::write(directory.path().join("notes.txt"), "mine").unwrap();
+        refused(directory.path());
+        assert!(directory.path().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn a_directory_holds_one_run_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = ArtifactDirectory::create(directory.path()).unwrap();
+        assert!(refused(directory.path()).contains("one run at a time"));
+        drop(first);
+        assert!(ArtifactDirectory::create(directory.path()).is_ok());
+    }
+}

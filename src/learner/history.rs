@@ -1,0 +1,269 @@
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Every step and every epoch of a run, in columns.
+///
+/// All columns but those of time are the same bits for the same run, stopped and resumed or not.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// One row an epoch.
+    pub epochs: EpochColumns,
+    /// One row a training step.
+    pub train_steps: TrainStepColumns,
+    /// One row a validation step.
+    pub valid_steps: ValidStepColumns,
+    /// The epoch with the lowest validation loss, the first of equals; none before the first is done.
+    pub best_epoch: Option<usize>,
+    /// Whether the run was stopped before its last epoch.
+    pub interrupted: bool,
+    /// Time spent in steps.
+    pub seconds: f64,
+}
+
+/// One epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct EpochRow {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Mean training loss over the images, with dropout and while the weights moved.
+    pub train_loss: f64,
+    /// Share of hits in training, in 0..1.
+    pub train_accuracy: f64,
+    /// Mean validation loss over the images.
+    pub valid_loss: f64,
+    /// Share of hits in validation, in 0..1.
+    pub valid_accuracy: f64,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
+    /// Time spent in training and validation steps.
+    pub seconds: f64,
+    /// Training images over the time spent in training steps.
+    pub images_per_second: f64,
+}
+
+macro_rules! columns {
+    ($(#[$about:meta])* $name:ident { $($column:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "the columns are named as the fields of the events and of `EpochRow`")]
+        pub struct $name {
+            $(pub $column: Vec<$kind>,)*
+        }
+
+        impl $name {
+            #[expect(clippy::too_many_arguments, reason = "one for each column")]
+            pub(super) fn push(&mut self, $($column: $kind),*) {
+                $(self.$column.push($column);)*
+            }
+
+            fn lengths(&self) -> Vec<usize> {
+                vec![$(self.$column.len()),*]
+            }
+        }
+    };
+}
+
+columns! {
+    /// The epochs: see [`EpochRow`].
+    EpochColumns {
+        epoch: usize,
+        train_loss: f64,
+        train_accuracy: f64,
+        valid_loss: f64,
+        valid_accuracy: f64,
+        learning_rate: f64,
+        seconds: f64,
+        images_per_second: f64,
+    }
+}
+
+columns! {
+    /// The training steps; `images` counts those of the batch.
+    TrainStepColumns {
+        epoch: usize,
+        step: usize,
+        images: usize,
+        loss: f64,
+        accuracy: f64,
+        learning_rate: f64,
+        seconds: f64,
+        images_per_second: f64,
+    }
+}
+
+columns! {
+    /// The validation steps; `images` counts those of the batch.
+    ValidStepColumns {
+        epoch: usize,
+        step: usize,
+        images: usize,
+        loss: f64,
+        accuracy: f64,
+        seconds: f64,
+    }
+}
+
+/// Sums over the steps of one epoch.
+#[derive(Default)]
+struct Totals {
+    images: usize,
+    loss: f64,
+    hits: f64,
+    seconds: f64,
+}
+
+impl Totals {
+    fn of(columns: (&[usize], &[usize], &[f64], &[f64], &[f64]), epoch: usize) -> Self {
+        let (epochs, images, losses, accuracies, seconds) = columns;
+        // The rows of the newest epoch are the last ones.
+        let first = epochs
+            .iter()
+            .rposition(|row| *row != epoch)
+            .map_or(0, |position| position + 1);
+        (first..epochs.len()).fold(Self::default(), |mut totals, row| {
+            totals.images += images[row];
+            totals.loss += losses[row] * images[row] as f64;
+            totals.hits += (accuracies[row] * images[row] as f64).round();
+            totals.seconds += seconds[row];
+            totals
+        })
+    }
+}
+
+impl History {
+    /// Ends an epoch: its row follows from its steps.
+    pub(super) fn end_epoch(&mut self, epoch: usize) -> EpochRow {
+        let steps = &self.train_steps;
+        let train = Totals::of(
+            (
+                &steps.epoch,
+                &steps.images,
+                &steps.loss,
+                &steps.accuracy,
+                &steps.seconds,
+            ),
+            epoch,
+        );
+        let learning_rate = steps.learning_rate.last().copied().unwrap_or(0.0);
+        let steps = &self.valid_steps;
+        let valid = Totals::of(
+            (
+                &steps.epoch,
+                &steps.images,
+                &steps.loss,
+                &steps.accuracy,
+                &steps.seconds,
+            ),
+            epoch,
+        );
+        let row = EpochRow {
+            epoch,
+            train_loss: train.loss / train.images as f64,
+            train_accuracy: train.hits / train.images as f64,
+            valid_loss: valid.loss / valid.images as f64,
+            valid_accuracy: valid.hits / valid.images as f64,
+            learning_rate,
+            seconds: train.seconds + valid.seconds,
+            images_per_second: train.images as f64 / train.seconds,
+        };
+        self.epochs.push(
+            row.epoch,
+            row.train_loss,
+            row.train_accuracy,
+            row.valid_loss,
+            row.valid_accuracy,
+            row.learning_rate,
+            row.seconds,
+            row.images_per_second,
+        );
+        let best = self.best_epoch.and_then(|best| self.epoch_loss(best));
+        if best.is_none_or(|best| row.valid_loss < best) {
+            self.best_epoch = Some(epoch);
+        }
+        row
+    }
+
+    fn epoch_loss(&self, epoch: usize) -> Option<f64> {
+        let position = self.epochs.epoch.iter().position(|row| *row == epoch)?;
+        self.epochs.valid_loss.get(position).copied()
+    }
+
+    /// Forgets the validation steps of an epoch whose validation did not end.
+    pub(super) fn forget_validation(&mut self, epoch: usize) {
+        let ValidStepColumns {
+            epoch: epochs,
+            step,
+            images,
+            loss,
+            accuracy,
+            seconds,
+        } = &mut self.valid_steps;
+        let kept = epochs
+            .iter()
+            .position(|row| *row == epoch)
+            .unwrap_or(epochs.len());
+        epochs.truncate(kept);
+        step.truncate(kept);
+        images.truncate(kept);
+        for column in [loss, accuracy, seconds] {
+            column.truncate(kept);
+        }
+    }
+
+    /// Sets the totals that are no column.
+    pub(super) fn close(&mut self, interrupted: bool) {
+        self.interrupted = interrupted;
+        self.seconds = self
+            .train_steps
+            .seconds
+            .iter()
+            .chain(&self.valid_steps.seconds)
+            .sum();
+    }
+
+    /// Checks that columns that belong together are equally long, as in a file that someone edited they may not be.
+    pub(super) fn check(&self) -> Result<()> {
+        let tables = [
+            self.epochs.lengths(),
+            self.train_steps.lengths(),
+            self.valid_steps.lengths(),
+        ];
+        if tables
+            .iter()
+            .all(|lengths| lengths.iter().all(|length| length == &lengths[0]))
+        {
+            Ok(())
+        } else {
+            Err(Error::Artifact(
+                "the columns of a history must be equally long".into(),
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epochs_loss_is_the_mean_over_images_and_the_best_has_the_lowest_validation_loss() {
+        let mut history = History::default();
+        for (epoch, valid_loss) in [(1, 0.5), (2, 0.3), (3, 0.3)] {
+            history
+                .train_steps
+                .push(epoch, 1, 3, 1.0, 1.0 / 3.0, 0.1, 1.0, 3.0);
+            history
+                .train_steps
+                .push(epoch, 2, 1, 5.0, 1.0, 0.1, 1.0, 1.0);
+            history.valid_steps.push(epoch, 1, 2, valid_loss, 0.5, 0.5);
+            let row = history.end_epoch(epoch);
+            assert!((row.train_loss - 2.0).abs() < 1e-12);
+            assert!((row.train_accuracy - 0.5).abs() < 1e-12);
+            assert!((row.images_per_second - 2.0).abs() < 1e-12);
+        }
+        assert_eq!(history.best_epoch, Some(2));
+        assert!(history.check().is_ok());
+        history.valid_steps.loss.pop();
+        assert!(history.check().is_err());
+    }
+}

@@ -1,0 +1,62 @@
+use super::{Event, Level, Observer};
+use crate::error::{Error, Result};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Writes the course of a run to its `train.log`, and passes every event on.
+pub(super) struct LogFile {
+    file: File,
+    next: Box<dyn Observer>,
+}
+
+impl LogFile {
+    pub fn append_to(path: &Path, next: Box<dyn Observer>) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(Error::io("could not write", path))?;
+        Ok(Self { file, next })
+    }
+
+    fn write(&mut self, level: Level, message: &str) {
+        let time = OffsetDateTime::now_utc()
+            .replace_nanosecond(0)
+            .unwrap_or_else(|_| OffsetDateTime::now_utc())
+            .format(&Rfc3339)
+            .unwrap_or_default();
+        let level = match level {
+            Level::Info => "info",
+            Level::Warning => "warning",
+        };
+        // A full disk must not end a run for a line of its log.
+        let _ = writeln!(self.file, "{time} {level} {message}");
+    }
+}
+
+impl Observer for LogFile {
+    fn notify(&mut self, event: Event) {
+        match &event {
+            Event::Start { epoch, num_epochs, train_images, valid_images, device, .. } => self.write(
+                Level::Info,
+                &format!("epoch {epoch} of {num_epochs} starts on {device}: {train_images} training and {valid_images} validation images"),
+            ),
+            Event::EpochEnd(row) => self.write(
+                Level::Info,
+                &format!(
+                    "epoch {} ended: train loss {:.4}, accuracy {:.4}; validation loss {:.4}, accuracy {:.4}; {:.1} s, {:.0} images/s",
+                    row.epoch, row.train_loss, row.train_accuracy, row.valid_loss, row.valid_accuracy, row.seconds, row.images_per_second
+                ),
+            ),
+            Event::Log { level, message } => self.write(*level, message),
+            Event::End { interrupted } => {
+                self.write(Level::Info, if *interrupted { "the run was stopped; resume to go on" } else { "the run is complete" });
+            }
+            Event::EpochStart { .. } | Event::TrainStep { .. } | Event::ValidStep { .. } => {}
+        }
+        self.next.notify(event);
+    }
+}

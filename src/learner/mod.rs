@@ -1,0 +1,23 @@
+//! Training: Burn's `SupervisedTraining` with a strategy of our own.
+//!
+//! Burn does the steps (`TrainStep`, `InferenceStep`, the optimizer, the learning-rate schedule, autodiff). The strategy
+//! owns the model and the optimizer, so that parameters are updated in place, and replaces what surrounds the steps in
+//! Burn's learner: files are written whole or not at all, nothing is printed, and a run continues after any batch.
+
+mod artifact;
+mod checkpoint;
+mod history;
+mod log_file;
+mod observer;
+mod renderer;
+mod run;
+mod strategy;
+mod summary;
+
+pub use artifact::{
+    CHECKPOINT_DIRECTORY, CONFIG_FILE, HISTORY_FILE, LOG_FILE, MODEL_FILE, SUMMARY_FILE,
+};
+pub use history::{EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
+pub use observer::{Event, Level, Observer, Silent};
+pub use run::{Data, TrainOptions, Trained, load_model, train};
+pub use summary::summary_table;

@@ -1,0 +1,110 @@
+use super::history::EpochRow;
+use serde::Serialize;
+
+/// What happens in a run, in this order:
+///
+/// ```text
+/// Start
+///   EpochStart (TrainStep)* (ValidStep)* EpochEnd     for each epoch
+/// End
+/// ```
+///
+/// `Log` comes anywhere. An interrupted run goes from any step to `End`; a failed one ends without it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Event {
+    /// The run begins or goes on.
+    Start {
+        /// First epoch to run, from 1.
+        epoch: usize,
+        /// Epochs of the whole run.
+        num_epochs: usize,
+        /// Training steps in an epoch.
+        train_steps: usize,
+        /// Validation steps in an epoch.
+        valid_steps: usize,
+        /// Training images.
+        train_images: usize,
+        /// Validation images.
+        valid_images: usize,
+        /// Where it computes.
+        device: String,
+    },
+    /// An epoch begins or goes on.
+    EpochStart {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Training steps already done in it.
+        step: usize,
+    },
+    /// A training step is done.
+    TrainStep {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step in the epoch, from 1.
+        step: usize,
+        /// Images done in this epoch.
+        images: usize,
+        /// Mean cross-entropy of the batch.
+        loss: f64,
+        /// Share of hits in the batch, in 0..1.
+        accuracy: f64,
+        /// What the optimizer used.
+        learning_rate: f64,
+        /// Time since the step before.
+        seconds: f64,
+    },
+    /// A validation step is done.
+    ValidStep {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step in the validation, from 1.
+        step: usize,
+        /// Images done in this validation.
+        images: usize,
+        /// Mean cross-entropy of the batch.
+        loss: f64,
+        /// Share of hits in the batch, in 0..1.
+        accuracy: f64,
+    },
+    /// An epoch is done, validated and kept.
+    EpochEnd(EpochRow),
+    /// Something a person may want to know.
+    Log {
+        /// How much it matters.
+        level: Level,
+        /// One line of text.
+        message: String,
+    },
+    /// The run is over, and everything is written.
+    End {
+        /// Whether it was stopped before its last epoch.
+        interrupted: bool,
+    },
+}
+
+/// How much a message matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// The course of things.
+    Info,
+    /// Something to look at.
+    Warning,
+}
+
+/// Told of every event, on the training thread: what it does costs training time.
+///
+/// To stop a run, an observer keeps a clone of its `Interrupter`.
+pub trait Observer: Send {
+    /// Takes note of an event.
+    fn notify(&mut self, event: Event);
+}
+
+/// Takes note of nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn notify(&mut self, _event: Event) {}
+}

@@ -1,0 +1,396 @@
+use super::artifact::ArtifactDirectory;
+use super::checkpoint::{self, Progress, Records, State};
+use super::log_file::LogFile;
+use super::observer::{Event, Level, Observer, Silent};
+use super::renderer::NoRenderer;
+use super::strategy::{Components, ResumableStrategy, Run};
+use super::{CONFIG_FILE, History, LOG_FILE, MODEL_FILE};
+use crate::config::{Settings, TrainingConfig};
+use crate::data::{DataLoader, Dataset};
+use crate::device::{Device, OnBackend, on_backend};
+use crate::error::{Error, Result, contain_panics};
+use crate::model::{Classifier, Model, boxed};
+use crate::record::{self, decode_model, decode_optimizer, decode_scheduler};
+use burn::backend::Autodiff;
+use burn::lr_scheduler::LrScheduler;
+use burn::optim::Optimizer;
+use burn::tensor::backend::Backend;
+use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
+
+/// What a run learns from and is measured on.
+#[derive(Clone)]
+pub struct Data {
+    /// The training images.
+    pub train: Dataset,
+    /// The validation images.
+    pub valid: Dataset,
+}
+
+/// How a run is started and watched.
+pub struct TrainOptions {
+    /// Go on with the run in the directory. One that was stopped before its first checkpoint starts over.
+    pub resume: bool,
+    /// Stops the run after the current batch.
+    pub interrupter: Interrupter,
+    /// Told of every event.
+    pub observer: Box<dyn Observer>,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            resume: false,
+            interrupter: Interrupter::new(),
+            observer: Box::new(Silent),
+        }
+    }
+}
+
+/// A trained model and how it came to be.
+pub struct Trained {
+    /// The model after the last step.
+    pub model: Box<dyn Classifier>,
+    /// Every step and epoch.
+    pub history: History,
+    /// Whether the run was stopped before its last epoch; it can be resumed.
+    pub interrupted: bool,
+}
+
+/// Trains a model as the Burn book's training chapter does, and keeps the run in `artifact_dir`.
+///
+/// Without a `config` a resumed run has that of the directory, and a new one the defaults. A resumed run may change
+/// `num_epochs`, `num_workers` and `recorder`; its data must be that of its start.
+pub fn train(
+    artifact_dir: &Path,
+    config: Option<&TrainingConfig>,
+    device: Device,
+    data: &Data,
+    options: TrainOptions,
+) -> Result<Trained> {
+    contain_panics(|| {
+        on_backend(
+            device,
+            Train {
+                artifact_dir,
+                config,
+                data,
+                options,
+            },
+        )
+    })
+}
+
+/// The model of a run: that of its newest whole checkpoint, which has full precision, or else its `model.mpk`.
+pub fn load_model(artifact_dir: &Path, device: Device) -> Result<Box<dyn Classifier>> {
+    let path =
+        checkpoint::newest_model(artifact_dir)?.unwrap_or_else(|| artifact_dir.join(MODEL_FILE));
+    let config = read_config(artifact_dir)?;
+    record::load_with_dropout(&path, config.model.dropout, device)
+}
+
+struct Train<'a> {
+    artifact_dir: &'a Path,
+    config: Option<&'a TrainingConfig>,
+    data: &'a Data,
+    options: TrainOptions,
+}
+
+impl OnBackend for Train<'_> {
+    type Output = Trained;
+
+    fn run<B: Backend>(mut self, device: Device, burn_device: &B::Device) -> Result<Trained> {
+        let Prepared {
+            config,
+            directory,
+            checkpoint,
+            fingerprints,
+            observer,
+        } = self.prepare()?;
+        let model = match &checkpoint {
+            None => config
+                .model
+                .init_seeded::<Autodiff<B>>(config.seed, burn_device)?,
+            Some((path, _, records)) => {
+                decode_model(&records.model, path, &config.model, burn_device)?
+            }
+        };
+        let run = start::<B>(
+            &config,
+            device,
+            burn_device,
+            directory,
+            checkpoint,
+            fingerprints,
+            observer,
+            self.data,
+        )?;
+        let schedule = run.schedule.clone();
+        let optimizer = run.optimizer.clone();
+        let (train_loader, valid_loader) =
+            (Arc::clone(&run.train_loader), Arc::clone(&run.valid_loader));
+        let (strategy, outcome) = ResumableStrategy::new(run);
+
+        let result = SupervisedTraining::<Components<Autodiff<B>>>::new(
+            self.artifact_dir,
+            train_loader,
+            valid_loader,
+        )
+        .with_application_logger(None)
+        .renderer(NoRenderer)
+        .with_metric_logger(super::renderer::NoLogger)
+        .with_interrupter(self.options.interrupter)
+        .num_epochs(config.num_epochs)
+        .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
+        .launch(Learner::new(model, optimizer, schedule));
+
+        let outcome = outcome
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let outcome = outcome
+            .unwrap_or_else(|| Err(Error::Internal("a run ended without an outcome".into())))?;
+        Ok(Trained {
+            model: boxed(result.model, device, burn_device),
+            history: outcome.history,
+            interrupted: outcome.interrupted,
+        })
+    }
+}
+
+/// A run before its first step.
+struct Prepared {
+    config: TrainingConfig,
+    directory: ArtifactDirectory,
+    checkpoint: Option<(PathBuf, State, Records)>,
+    fingerprints: [String; 2],
+    observer: Box<dyn Observer>,
+}
+
+impl Train<'_> {
+    /// Checks everything that can be checked, and only then touches the directory.
+    fn prepare(&mut self) -> Result<Prepared> {
+        let observer = std::mem::replace(&mut self.options.observer, Box::new(Silent));
+        let stored = if self.options.resume {
+            Some(ArtifactDirectory::open(self.artifact_dir)?)
+        } else {
+            None
+        };
+        let stored_config = stored
+            .as_ref()
+            .map(|_| read_config(self.artifact_dir))
+            .transpose()?;
+        let config = self
+            .config
+            .cloned()
+            .or_else(|| stored_config.clone())
+            .unwrap_or_default();
+        config.validate()?;
+        check_data(self.data, &config)?;
+        let fingerprints = [self.data.train.fingerprint(), self.data.valid.fingerprint()];
+        let Some(directory) = stored else {
+            let directory = ArtifactDirectory::create(self.artifact_dir)?;
+            directory.write(CONFIG_FILE, config.to_json().as_bytes())?;
+            let observer = Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
+            return Ok(Prepared {
+                config,
+                directory,
+                checkpoint: None,
+                fingerprints,
+                observer,
+            });
+        };
+        if let Some(stored) = &stored_config {
+            check_same_run(stored, &config)?;
+        }
+        let (checkpoint, faults) = checkpoint::newest(self.artifact_dir)?;
+        if let Some((_, state, _)) = &checkpoint {
+            check_same_data(state, &fingerprints)?;
+            if config.num_epochs < state.progress.epoch {
+                return Err(Error::Config(format!(
+                    "num_epochs must be at least the {} epochs that the run has reached, got {}",
+                    state.progress.epoch, config.num_epochs
+                )));
+            }
+        }
+        directory.write(CONFIG_FILE, config.to_json().as_bytes())?;
+        let mut observer: Box<dyn Observer> =
+            Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
+        for message in faults {
+            observer.notify(Event::Log {
+                level: Level::Warning,
+                message,
+            });
+        }
+        let message = match &checkpoint {
+            None => "resumed before the first checkpoint: the run starts over".into(),
+            Some((_, State { progress, .. }, _)) if progress.ended => {
+                format!("resumed after epoch {}", progress.epoch)
+            }
+            Some((_, State { progress, .. }, _)) => format!(
+                "resumed in epoch {} after step {}",
+                progress.epoch, progress.step
+            ),
+        };
+        observer.notify(Event::Log {
+            level: Level::Info,
+            message,
+        });
+        Ok(Prepared {
+            config,
+            directory,
+            checkpoint,
+            fingerprints,
+            observer,
+        })
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the parts of a run come together here"
+)]
+fn start<B: Backend>(
+    config: &TrainingConfig,
+    device: Device,
+    burn_device: &B::Device,
+    directory: ArtifactDirectory,
+    checkpoint: Option<(PathBuf, State, Records)>,
+    fingerprints: [String; 2],
+    mut observer: Box<dyn Observer>,
+    data: &Data,
+) -> Result<Run<Autodiff<B>>> {
+    if config.recorder.precision() == crate::config::Precision::Half {
+        observer.notify(Event::Log {
+            level: Level::Warning,
+            message:
+                "checkpoints in half precision: a resumed run will differ from one never stopped"
+                    .into(),
+        });
+    }
+    let mut optimizer = config
+        .optimizer
+        .to_burn()
+        .init::<Autodiff<B>, Model<Autodiff<B>>>();
+    let mut schedule = config.schedule()?;
+    let mut progress = Progress {
+        epoch: 1,
+        ended: false,
+        step: 0,
+    };
+    let mut history = History::default();
+    if let Some((path, state, records)) = checkpoint {
+        let record =
+            decode_optimizer::<Autodiff<B>>(&records.optimizer, &path, &config.model, burn_device)?;
+        optimizer = Optimizer::<Model<Autodiff<B>>, Autodiff<B>>::load_record(optimizer, record);
+        schedule = schedule.load_record::<B>(decode_scheduler(&records.scheduler, &path)?);
+        progress = state.progress;
+        history = state.history;
+    }
+    let loader = (config.batch_size, config.num_workers, config.seed);
+    Ok(Run {
+        config: config.clone(),
+        device,
+        burn_device: burn_device.clone(),
+        directory,
+        data: fingerprints,
+        optimizer,
+        schedule,
+        progress,
+        history,
+        observer,
+        train_loader: Arc::new(DataLoader::new(
+            data.train.clone(),
+            loader.0,
+            loader.1,
+            true,
+            loader.2,
+            burn_device.clone(),
+        )),
+        // The order of the validation changes nothing but the rounding of its mean.
+        valid_loader: Arc::new(DataLoader::new(
+            data.valid.clone(),
+            loader.0,
+            loader.1,
+            false,
+            loader.2,
+            burn_device.clone(),
+        )),
+    })
+}
+
+fn read_config(artifact_dir: &Path) -> Result<TrainingConfig> {
+    let path = artifact_dir.join(CONFIG_FILE);
+    let text = std::fs::read_to_string(&path).map_err(Error::io("could not read", &path))?;
+    TrainingConfig::from_json(&text)
+        .map_err(|error| Error::Artifact(format!("{}: {error}", path.display())))
+}
+
+fn check_data(data: &Data, config: &TrainingConfig) -> Result<()> {
+    for (name, dataset) in [("training", &data.train), ("validation", &data.valid)] {
+        if dataset.is_empty() {
+            return Err(Error::Data(format!(
+                "the {name} set must have at least one image, got 0"
+            )));
+        }
+        dataset
+            .check_classes(config.model.num_classes)
+            .map_err(|error| Error::Data(format!("in the {name} set, {error}")))?;
+    }
+    Ok(())
+}
+
+fn check_same_data(state: &State, fingerprints: &[String; 2]) -> Result<()> {
+    for (name, (stored, given)) in ["training", "validation"]
+        .iter()
+        .zip(state.data.iter().zip(fingerprints))
+    {
+        if stored != given {
+            return Err(Error::Artifact(format!(
+                "a resumed run must have the data of its start, and the {name} set is another (SHA-256 {stored}, got {given}); \
+                 give the same data or start a new run"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What a resumed run may change: the rest decides its results.
+const FREE: [&str; 3] = ["num_epochs", "num_workers", "recorder"];
+
+fn check_same_run(stored: &TrainingConfig, given: &TrainingConfig) -> Result<()> {
+    let (stored, given) = (stored.write(true), given.write(true));
+    match stored
+        .iter()
+        .find(|(key, value)| !FREE.contains(&key.as_str()) && given.get(*key) != Some(value))
+    {
+        None => Ok(()),
+        Some((key, value)) => {
+            let (name, stored, given) =
+                difference(key, value, given.get(key).unwrap_or(&Value::Null));
+            Err(Error::Config(format!(
+                "a resumed run may change only {}, and {name} was {stored} at its start, got {given}; leave config out to \
+                 go on as it was",
+                FREE.join(", ")
+            )))
+        }
+    }
+}
+
+/// The innermost key whose values differ.
+fn difference(name: &str, stored: &Value, given: &Value) -> (String, Value, Value) {
+    if let (Value::Object(stored), Value::Object(given)) = (stored, given)
+        && let Some((key, value)) = stored
+            .iter()
+            .find(|(key, value)| given.get(*key) != Some(value))
+    {
+        return difference(
+            &format!("{name}.{key}"),
+            value,
+            given.get(key).unwrap_or(&Value::Null),
+        );
+    }
+    (name.to_owned(), stored.clone(), given.clone())
+}

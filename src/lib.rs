@@ -1,0 +1,26 @@
+//! Trains, keeps and uses small image classifiers with the Burn deep-learning framework.
+//!
+//! - [`config`]: what a model, an optimizer and a run are made from; Burn's JSON
+//! - [`device`]: devices by name
+//! - [`data`]: images and targets, and the loader that orders and batches them
+//! - [`kernels`]: the operations computed here instead of by Burn
+//! - [`model`]: the guide network of the Burn book
+//! - [`record`]: models as files
+//! - [`learner`]: training with checkpoints, history and resume
+//!
+//! # Features
+//!
+//! - `cpu` (default), `wgpu`, `cuda`: back ends
+//! - `python`: the extension module `mnistburn._native`; nothing outside it knows of Python
+
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod kernels;
+pub mod learner;
+pub mod model;
+#[cfg(feature = "python")]
+mod python;
+pub mod random;
+pub mod record;

@@ -1,0 +1,437 @@
+//! A trained network on some device, behind one type.
+//!
+//! [`Model`] is generic over the back end, as in the Burn book. Where the device is chosen at run time, as from
+//! Python, a [`Classifier`] stands for the model on any of them.
+
+use super::cnn::classification;
+use super::parameters::{host_values, initial, parameter_id};
+use super::{Model, PARAMETER_NAMES, Parameter};
+use crate::config::{AdamConfig, ModelConfig, Precision, Recorder};
+use crate::data::{Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise};
+use crate::device::{Device, OnBackend, on_backend};
+use crate::error::{Error, Result};
+use burn::backend::Autodiff;
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::{Adam, GradientsParams, Optimizer};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Int, Tensor, TensorData};
+use burn::train::ClassificationOutput;
+use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Images in a forward pass of [`Classifier::forward`]: enough to use the cores, few enough to stay in cache.
+const FORWARD_BATCH: usize = 64;
+
+/// Images on their way in, one after the other, row by row.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Raw pixels, 0 to 255.
+    Raw(&'a [u8]),
+    /// Pixels in 0..1.
+    Unit(&'a [f32]),
+}
+
+/// Loss and accuracy over a data set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy over the images.
+    pub loss: f64,
+    /// Share of images whose largest logit is that of their class, in 0..1.
+    pub accuracy: f64,
+}
+
+/// The gradient of a loss for each parameter, in the order of [`PARAMETER_NAMES`].
+pub type Gradients = Vec<Parameter>;
+
+/// A forward pass with dropout and its recorded tape.
+pub struct TrainingForward {
+    /// Mean cross-entropy of the batch.
+    pub loss: f32,
+    /// Logits, `[batch_size, num_classes]` row by row.
+    pub output: Vec<f32>,
+    /// Computes the gradients, and uses up the tape.
+    pub backward: Box<dyn FnOnce() -> Result<Gradients> + Send>,
+}
+
+/// A model on the device that was chosen for it.
+pub trait Classifier: Send + Sync {
+    /// What the model was made from.
+    fn config(&self) -> ModelConfig;
+
+    /// Where it computes.
+    fn device(&self) -> Device;
+
+    /// The parameters as numbers.
+    fn parameters(&self) -> Result<Vec<Parameter>>;
+
+    /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`] soon after `stop` is set.
+    fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>>;
+
+    /// Mean loss and accuracy without dropout, in batches of `batch_size`.
+    fn evaluate(
+        &self,
+        dataset: &Dataset,
+        batch_size: usize,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation>;
+
+    /// Loss and logits with dropout by the masks of `key`, and the way back to the gradients.
+    fn forward_training(
+        &self,
+        pixels: Pixels<'_>,
+        targets: &[i64],
+        key: &DropoutKey,
+    ) -> Result<TrainingForward>;
+
+    /// An optimizer for models on this device.
+    fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper>;
+
+    /// The bytes of a record file with this model.
+    fn encode(&self, recorder: Recorder, precision: Precision) -> Result<Vec<u8>>;
+
+    /// For [`Stepper`], which steps models of its own back end.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// An optimizer with its state.
+pub trait Stepper: Send {
+    /// The model after one step; `model` stays as it is.
+    fn step(
+        &mut self,
+        learning_rate: f64,
+        model: &dyn Classifier,
+        gradients: &Gradients,
+    ) -> Result<Box<dyn Classifier>>;
+}
+
+impl Pixels<'_> {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Raw(pixels) => pixels.len() / IMAGE_PIXELS,
+            Self::Unit(pixels) => pixels.len() / IMAGE_PIXELS,
+        }
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Images `first..last` as the network sees them, `[batch_size, height, width]`.
+    fn tensor<B: Backend>(&self, first: usize, last: usize, device: &B::Device) -> Tensor<B, 3> {
+        let range = first * IMAGE_PIXELS..last * IMAGE_PIXELS;
+        let values: Vec<f32> = match self {
+            Self::Raw(pixels) => pixels[range]
+                .iter()
+                .map(|pixel| normalise(f32::from(*pixel) / 255.0))
+                .collect(),
+            Self::Unit(pixels) => pixels[range]
+                .iter()
+                .map(|pixel| normalise(*pixel))
+                .collect(),
+        };
+        Tensor::from_data(
+            TensorData::new(values, [last - first, IMAGE_SIZE, IMAGE_SIZE]),
+            device,
+        )
+    }
+}
+
+/// Loss (a mean) and number of hits of a batch, read from the device at once.
+pub(crate) fn read_metrics<B: Backend>(output: ClassificationOutput<B>) -> Result<(f32, usize)> {
+    let [batch_size, num_classes] = output.output.dims();
+    let targets: Vec<i64> = output
+        .targets
+        .into_data()
+        .convert::<i64>()
+        .into_vec()
+        .map_err(|error| Error::Internal(format!("targets could not be read back: {error:?}")))?;
+    let loss = host_values(output.loss.into_data())?;
+    let logits = host_values(output.output.into_data())?;
+    let hits = logits
+        .chunks_exact(num_classes)
+        .zip(&targets)
+        .filter(|(row, target)| largest(row) as i64 == **target)
+        .count();
+    if targets.len() != batch_size {
+        return Err(Error::Internal(format!(
+            "{batch_size} rows of logits met {} targets",
+            targets.len()
+        )));
+    }
+    Ok((loss.first().copied().unwrap_or(f32::NAN), hits))
+}
+
+/// Position of the largest value; the first of equals.
+fn largest(row: &[f32]) -> usize {
+    row.iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (position, value)| {
+            if *value > best.1 {
+                (position, *value)
+            } else {
+                best
+            }
+        })
+        .0
+}
+
+/// A model of one back end, and where it is.
+pub(crate) struct Engine<B: Backend> {
+    model: Model<B>,
+    device: Device,
+    burn_device: B::Device,
+}
+
+impl<B: Backend> Engine<B> {
+    pub(crate) fn new(model: Model<B>, device: Device, burn_device: B::Device) -> Self {
+        Self {
+            model,
+            device,
+            burn_device,
+        }
+    }
+}
+
+/// A model whose back end is no longer in its type.
+pub(crate) fn boxed<B: Backend>(
+    model: Model<B>,
+    device: Device,
+    burn_device: &B::Device,
+) -> Box<dyn Classifier> {
+    Box::new(Engine::new(model, device, burn_device.clone()))
+}
+
+/// A model with random parameters from `seed`.
+pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Result<Box<dyn Classifier>> {
+    from_parameters(config, initial(config, seed), device)
+}
+
+/// A model with the given parameters.
+pub fn from_parameters(
+    config: &ModelConfig,
+    parameters: Vec<Parameter>,
+    device: Device,
+) -> Result<Box<dyn Classifier>> {
+    struct FromParameters<'a>(&'a ModelConfig, Vec<Parameter>);
+
+    impl OnBackend for FromParameters<'_> {
+        type Output = Box<dyn Classifier>;
+
+        fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
+            let model = Model::<B>::from_parameters(self.0, self.1, burn_device)?;
+            Ok(boxed(model, device, burn_device))
+        }
+    }
+
+    on_backend(device, FromParameters(config, parameters))
+}
+
+fn check(stop: &AtomicBool) -> Result<()> {
+    if stop.load(Ordering::Relaxed) {
+        Err(Error::Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
+impl<B: Backend> Classifier for Engine<B> {
+    fn config(&self) -> ModelConfig {
+        self.model.config()
+    }
+
+    fn device(&self) -> Device {
+        self.device
+    }
+
+    fn parameters(&self) -> Result<Vec<Parameter>> {
+        self.model.parameters()
+    }
+
+    fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
+        let mut logits = Vec::with_capacity(pixels.len() * self.config().num_classes);
+        for first in (0..pixels.len()).step_by(FORWARD_BATCH) {
+            check(stop)?;
+            let last = (first + FORWARD_BATCH).min(pixels.len());
+            let images = pixels.tensor(first, last, &self.burn_device);
+            logits.extend(host_values(self.model.forward(images).into_data())?);
+        }
+        Ok(logits)
+    }
+
+    fn evaluate(
+        &self,
+        dataset: &Dataset,
+        batch_size: usize,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation> {
+        dataset.check_classes(self.config().num_classes)?;
+        if dataset.is_empty() {
+            return Err(Error::Data(
+                "a data set to evaluate must have at least one image, got 0".into(),
+            ));
+        }
+        let pixels = Pixels::Raw(dataset.pixels());
+        let mut loss = 0.0;
+        let mut hits = 0;
+        for first in (0..dataset.len()).step_by(batch_size.max(1)) {
+            check(stop)?;
+            let last = first.saturating_add(batch_size).min(dataset.len());
+            let images = pixels.tensor(first, last, &self.burn_device);
+            let targets: Vec<i32> = dataset.targets()[first..last]
+                .iter()
+                .map(|target| *target as i32)
+                .collect();
+            let targets = targets_tensor(targets, &self.burn_device);
+            let (mean, right) = read_metrics(classification(self.model.forward(images), targets))?;
+            loss += f64::from(mean) * (last - first) as f64;
+            hits += right;
+        }
+        let images = dataset.len() as f64;
+        Ok(Evaluation {
+            loss: loss / images,
+            accuracy: hits as f64 / images,
+        })
+    }
+
+    fn forward_training(
+        &self,
+        pixels: Pixels<'_>,
+        targets: &[i64],
+        key: &DropoutKey,
+    ) -> Result<TrainingForward> {
+        let model = to_training(&self.model);
+        let targets: Vec<i32> = targets.iter().map(|target| *target as i32).collect();
+        let images = pixels.tensor(0, pixels.len(), &self.burn_device);
+        let logits = model.forward_training(images, key);
+        let item = classification(logits, targets_tensor(targets, &self.burn_device));
+        let loss = host_values(item.loss.clone().into_data())?;
+        Ok(TrainingForward {
+            loss: loss.first().copied().unwrap_or(f32::NAN),
+            output: host_values(item.output.into_data())?,
+            backward: Box::new(move || {
+                let gradients = GradientsParams::from_grads(item.loss.backward(), &model);
+                read_gradients::<Autodiff<B>>(&model, &gradients)
+            }),
+        })
+    }
+
+    fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper> {
+        Box::new(AdamStepper::<Autodiff<B>> {
+            optimizer: config.to_burn().init(),
+        })
+    }
+
+    fn encode(&self, recorder: Recorder, precision: Precision) -> Result<Vec<u8>> {
+        crate::record::encode(self.model.clone(), recorder, precision)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn targets_tensor<B: Backend>(targets: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let length = targets.len();
+    Tensor::from_data(TensorData::new(targets, [length]), device)
+}
+
+/// The model on the autodiff back end, every parameter tracked.
+fn to_training<B: Backend>(model: &Model<B>) -> Model<Autodiff<B>> {
+    struct Track;
+
+    impl<B: Backend> ModuleMapper<B> for Track {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+            let (id, tensor, mapper) = param.consume();
+            Param::from_mapped_value(id, tensor.require_grad(), mapper)
+        }
+    }
+
+    Model::<Autodiff<B>>::from_inner(model.clone()).map(&mut Track)
+}
+
+fn read_gradients<B: AutodiffBackend>(
+    model: &Model<B>,
+    gradients: &GradientsParams,
+) -> Result<Gradients> {
+    // By way of the parameters: their tensors say which rank each gradient has.
+    let data = [
+        gradient::<B, 4>(gradients, model.conv1.weight.id),
+        gradient::<B, 1>(gradients, parameter_id("conv1.bias")),
+        gradient::<B, 4>(gradients, model.conv2.weight.id),
+        gradient::<B, 1>(gradients, parameter_id("conv2.bias")),
+        gradient::<B, 2>(gradients, model.linear1.weight.id),
+        gradient::<B, 1>(gradients, parameter_id("linear1.bias")),
+        gradient::<B, 2>(gradients, model.linear2.weight.id),
+        gradient::<B, 1>(gradients, parameter_id("linear2.bias")),
+    ];
+    PARAMETER_NAMES
+        .into_iter()
+        .zip(data)
+        .map(|(name, data)| {
+            let data = data.ok_or_else(|| Error::Internal(format!("{name} has no gradient")))?;
+            Ok(Parameter {
+                name,
+                shape: data.shape.to_vec(),
+                values: host_values(data)?,
+            })
+        })
+        .collect()
+}
+
+fn gradient<B: AutodiffBackend, const D: usize>(
+    gradients: &GradientsParams,
+    id: burn::module::ParamId,
+) -> Option<TensorData> {
+    gradients
+        .get::<B::InnerBackend, D>(id)
+        .map(Tensor::into_data)
+}
+
+struct AdamStepper<B: AutodiffBackend> {
+    optimizer: OptimizerAdaptor<Adam, Model<B>, B>,
+}
+
+impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
+    fn step(
+        &mut self,
+        learning_rate: f64,
+        model: &dyn Classifier,
+        gradients: &Gradients,
+    ) -> Result<Box<dyn Classifier>> {
+        let Some(engine) = model.as_any().downcast_ref::<Engine<B>>() else {
+            return Err(Error::Device(format!(
+                "an optimizer steps models of the back end it was first used on, got one on {}; make another optimizer",
+                model.device()
+            )));
+        };
+        let mut tensors = GradientsParams::new();
+        for parameter in gradients {
+            register::<B>(&mut tensors, parameter, &engine.burn_device);
+        }
+        let model = self
+            .optimizer
+            .step(learning_rate, to_training(&engine.model), tensors);
+        Ok(Box::new(Engine::new(
+            model.valid(),
+            engine.device,
+            engine.burn_device.clone(),
+        )))
+    }
+}
+
+fn register<B: Backend>(
+    gradients: &mut GradientsParams,
+    parameter: &Parameter,
+    device: &B::Device,
+) {
+    let data = TensorData::new(parameter.values.clone(), parameter.shape.clone());
+    let id = parameter_id(parameter.name);
+    match parameter.shape.len() {
+        1 => gradients.register::<B, 1>(id, Tensor::from_data(data, device)),
+        2 => gradients.register::<B, 2>(id, Tensor::from_data(data, device)),
+        _ => gradients.register::<B, 4>(id, Tensor::from_data(data, device)),
+    }
+}

@@ -1,0 +1,92 @@
+//! The table of layers that `summary()` shows.
+
+use super::parameter_shapes;
+use crate::config::ModelConfig;
+use std::fmt::Write;
+
+/// Layers, the shapes of their outputs and their parameters, as a table.
+pub fn summary(config: &ModelConfig) -> String {
+    let ModelConfig {
+        num_classes,
+        hidden_size,
+        dropout,
+    } = *config;
+    let sizes = parameter_shapes(config).map(|shape| shape.iter().product::<usize>());
+    let drop = format!("Dropout (p = {dropout})");
+    let layers: [(&str, &str, String, usize); 11] = [
+        (
+            "conv1",
+            "Conv2d 1 -> 8, 3 x 3",
+            "[n, 8, 26, 26]".into(),
+            sizes[0] + sizes[1],
+        ),
+        ("dropout", &drop, "[n, 8, 26, 26]".into(), 0),
+        (
+            "conv2",
+            "Conv2d 8 -> 16, 3 x 3",
+            "[n, 16, 24, 24]".into(),
+            sizes[2] + sizes[3],
+        ),
+        ("dropout", &drop, "[n, 16, 24, 24]".into(), 0),
+        ("activation", "Relu", "[n, 16, 24, 24]".into(), 0),
+        ("pool", "AdaptiveAvgPool2d", "[n, 16, 8, 8]".into(), 0),
+        (
+            "linear1",
+            "Linear 1024 -> hidden_size",
+            format!("[n, {hidden_size}]"),
+            sizes[4] + sizes[5],
+        ),
+        ("dropout", &drop, format!("[n, {hidden_size}]"), 0),
+        ("activation", "Relu", format!("[n, {hidden_size}]"), 0),
+        (
+            "linear2",
+            "Linear hidden_size -> num_classes",
+            format!("[n, {num_classes}]"),
+            sizes[6] + sizes[7],
+        ),
+        ("total", "", String::new(), sizes.iter().sum()),
+    ];
+    let mut table = format!(
+        "{:<12}{:<36}{:<20}{:>12}\n",
+        "name", "layer", "output", "parameters"
+    );
+    for (name, layer, output, parameters) in layers {
+        if name == "total" {
+            let _ = writeln!(table, "{}", "-".repeat(80));
+        }
+        let _ = writeln!(
+            table,
+            "{name:<12}{layer:<36}{output:<20}{:>12}",
+            grouped(parameters)
+        );
+    }
+    table
+}
+
+/// A count with commas between thousands.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_model_has_the_books_number_of_parameters() {
+        let table = summary(&ModelConfig::default());
+        assert!(
+            table.lines().last().unwrap().ends_with("531,178"),
+            "{table}"
+        );
+        assert!(table.lines().all(|line| line.chars().count() <= 80));
+    }
+}

@@ -1,0 +1,104 @@
+//! Arguments that are more than what PyO3 reads by itself.
+
+use crate::config::{AdamConfig, ModelConfig, Settings};
+use crate::data::{Dataset, IMAGE_PIXELS};
+use crate::error::{Error, Result};
+use crate::model::Pixels;
+use pyo3::buffer::PyBuffer;
+use pyo3::inspect::PyStaticExpr;
+use pyo3::prelude::*;
+use pyo3::types::PyByteArray;
+
+/// Images in a C-contiguous buffer: uint8 for raw pixels, float32 for pixels in 0..1.
+pub enum ImageBuffer {
+    Raw(PyBuffer<u8>),
+    Unit(PyBuffer<f32>),
+}
+
+/// The same, copied: nobody changes it while the GIL is free.
+pub enum Images {
+    Raw(Vec<u8>),
+    Unit(Vec<f32>),
+}
+
+impl<'py> FromPyObject<'_, 'py> for ImageBuffer {
+    type Error = PyErr;
+
+    const INPUT_TYPE: PyStaticExpr = <PyBuffer<u8> as FromPyObject<'_, '_>>::INPUT_TYPE;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.extract::<PyBuffer<f32>>() {
+            Ok(buffer) => Ok(Self::Unit(buffer)),
+            Err(_) => Ok(Self::Raw(object.extract()?)),
+        }
+    }
+}
+
+impl ImageBuffer {
+    pub fn copy(&self, py: Python<'_>) -> PyResult<Images> {
+        let images = match self {
+            Self::Raw(buffer) => Images::Raw(buffer.to_vec(py)?),
+            Self::Unit(buffer) => Images::Unit(buffer.to_vec(py)?),
+        };
+        let pixels = match &images {
+            Images::Raw(pixels) => pixels.len(),
+            Images::Unit(pixels) => pixels.len(),
+        };
+        if pixels % IMAGE_PIXELS == 0 {
+            Ok(images)
+        } else {
+            let text = format!("images must have {IMAGE_PIXELS} pixels each, got {pixels} in all");
+            Err(Error::Data(text).into())
+        }
+    }
+}
+
+impl Images {
+    pub fn pixels(&self) -> Pixels<'_> {
+        match self {
+            Self::Raw(pixels) => Pixels::Raw(pixels),
+            Self::Unit(pixels) => Pixels::Unit(pixels),
+        }
+    }
+}
+
+/// A data set from a buffer of raw pixels and one of int64 targets.
+pub fn dataset(
+    py: Python<'_>,
+    images: &PyBuffer<u8>,
+    targets: &PyBuffer<i64>,
+) -> PyResult<Dataset> {
+    Ok(Dataset::new(&images.to_vec(py)?, &targets.to_vec(py)?)?)
+}
+
+/// Numbers as little-endian bytes, for `numpy.frombuffer`.
+pub fn bytes_of<'py, T: Copy, const WIDTH: usize>(
+    py: Python<'py>,
+    numbers: &[T],
+    to_bytes: impl Fn(T) -> [u8; WIDTH],
+) -> PyResult<Bound<'py, PyByteArray>> {
+    PyByteArray::new_with(py, numbers.len() * WIDTH, |bytes| {
+        for (chunk, number) in bytes.chunks_exact_mut(WIDTH).zip(numbers) {
+            chunk.copy_from_slice(&to_bytes(*number));
+        }
+        Ok(())
+    })
+}
+
+/// f32 values as bytes.
+pub fn float_bytes<'py>(py: Python<'py>, values: &[f32]) -> PyResult<Bound<'py, PyByteArray>> {
+    bytes_of(py, values, f32::to_le_bytes)
+}
+
+/// Indices as int64 bytes.
+pub fn index_bytes<'py>(py: Python<'py>, indices: &[usize]) -> PyResult<Bound<'py, PyByteArray>> {
+    bytes_of(py, indices, |index| (index as i64).to_le_bytes())
+}
+
+pub fn model_config(text: &str) -> Result<ModelConfig> {
+    ModelConfig::from_json(text)
+}
+
+pub fn adam_config(text: &str) -> Result<AdamConfig> {
+    AdamConfig::from_json(text)
+}

@@ -1,0 +1,186 @@
+use super::arguments::index_bytes;
+use super::model::Model;
+use super::run::detached;
+use crate::config::{AdamConfig, ModelConfig, Settings, TrainingConfig};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::{data, learner};
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyDict};
+use std::path::PathBuf;
+
+/// How the extension was built: version, burn, profile and backends.
+#[pyfunction]
+pub fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let backends: Vec<&str> = [
+        ("cpu", cfg!(feature = "cpu")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("cuda", cfg!(feature = "cuda")),
+    ]
+    .into_iter()
+    .filter_map(|(name, built)| built.then_some(name))
+    .collect();
+    let info = PyDict::new(py);
+    info.set_item("version", env!("CARGO_PKG_VERSION"))?;
+    info.set_item("burn", "0.21.0")?;
+    info.set_item(
+        "profile",
+        if cfg!(debug_assertions) {
+            "debug"
+        } else {
+            "release"
+        },
+    )?;
+    info.set_item("backends", backends)?;
+    Ok(info)
+}
+
+fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
+    fn json<T: Settings>(text: &str, complete: bool) -> Result<String> {
+        let config = T::from_json(text)?;
+        Ok(if complete {
+            config.complete_json()
+        } else {
+            config.to_json()
+        })
+    }
+
+    match kind {
+        "training" => json::<TrainingConfig>(text, complete),
+        "model" => json::<ModelConfig>(text, complete),
+        "adam" => json::<AdamConfig>(text, complete),
+        other => Err(Error::Config(format!(
+            "the kind must be training, model or adam, got {other:?}"
+        ))),
+    }
+}
+
+/// Checks a configuration and fills in its defaults.
+///
+/// Args:
+///     kind: "training", "model" or "adam".
+///     text: JSON.
+///
+/// Returns:
+///     JSON with every key.
+///
+/// Raises:
+///     ConfigError: A key is unknown or a value breaks its rule.
+#[pyfunction]
+pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
+    Ok(each_kind(kind, text, true)?)
+}
+
+/// Checks a configuration and writes it as Burn's type of that name does.
+///
+/// Args:
+///     kind: "training", "model" or "adam".
+///     text: JSON.
+///
+/// Returns:
+///     Indented JSON; keys that Burn lacks are left out where they hold their defaults.
+///
+/// Raises:
+///     ConfigError: A key is unknown or a value breaks its rule.
+#[pyfunction]
+pub fn burn_config(kind: &str, text: &str) -> PyResult<String> {
+    Ok(each_kind(kind, text, false)?)
+}
+
+/// The devices this build knows: (device, kind, name, reason why it can't be used or None).
+#[pyfunction]
+pub fn devices(py: Python<'_>) -> PyResult<Vec<(String, String, String, Option<String>)>> {
+    detached(py, || {
+        let list = Device::list().into_iter();
+        Ok(list
+            .map(|device| {
+                (
+                    device.device,
+                    device.kind.to_owned(),
+                    device.name,
+                    device.reason,
+                )
+            })
+            .collect())
+    })
+}
+
+/// The device that a string stands for, in its shortest form.
+///
+/// Raises:
+///     DeviceError: There is no such device, or it can't be used here.
+#[pyfunction]
+pub fn resolve_device(py: Python<'_>, device: &str) -> PyResult<String> {
+    detached(py, || Ok(device.parse::<Device>()?.to_string()))
+}
+
+/// Reads an IDX file of unsigned bytes, plain or gzip-compressed.
+///
+/// Args:
+///     path: The file.
+///     sha256: Expected hash of the uncompressed file, in hexadecimal.
+///
+/// Returns:
+///     Shape and bytes.
+///
+/// Raises:
+///     DataError: The file is broken, or its hash is another.
+///     OSError: The file can't be read.
+#[pyfunction]
+#[pyo3(signature = (path, sha256=None))]
+pub fn read_idx<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    sha256: Option<&str>,
+) -> PyResult<(Vec<usize>, Bound<'py, PyByteArray>)> {
+    let array = detached(py, || data::read_idx(&path, sha256))?;
+    Ok((array.shape, PyByteArray::new(py, &array.bytes)))
+}
+
+/// Splits indices in two, class by class.
+///
+/// Args:
+///     targets: int64 classes.
+///     fraction: Share of each class in the second half, above 0 and below 1.
+///     seed: What the choice follows from.
+///
+/// Returns:
+///     The indices of both halves, ascending, as int64 bytes.
+///
+/// Raises:
+///     DataError: The share is out of range, or leaves nothing on one side.
+#[pyfunction]
+pub fn split_indices<'py>(
+    py: Python<'py>,
+    targets: PyBuffer<i64>,
+    fraction: f64,
+    seed: u64,
+) -> PyResult<(Bound<'py, PyByteArray>, Bound<'py, PyByteArray>)> {
+    let targets = targets.to_vec(py)?;
+    let (kept, split) = detached(py, || data::split_indices(&targets, fraction, seed))?;
+    Ok((index_bytes(py, &kept)?, index_bytes(py, &split)?))
+}
+
+/// The order in which training goes through `length` images in an epoch, as int64 bytes.
+#[pyfunction]
+pub fn batch_order(
+    py: Python<'_>,
+    length: usize,
+    seed: u64,
+    epoch: u64,
+) -> PyResult<Bound<'_, PyByteArray>> {
+    let order = detached(py, || Ok(data::batch_order(length, seed, epoch)))?;
+    index_bytes(py, &order)
+}
+
+/// The model of a run, in full precision where a checkpoint of such is kept.
+///
+/// Raises:
+///     RecordError: The record is broken.
+///     OSError: The directory holds no run.
+#[pyfunction]
+pub fn load_run(py: Python<'_>, artifact_dir: PathBuf, device: &str) -> PyResult<Model> {
+    let model = detached(py, || learner::load_model(&artifact_dir, device.parse()?))?;
+    Ok(Model::new(model, 0))
+}

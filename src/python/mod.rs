@@ -1,0 +1,33 @@
+//! The extension module `mnistburn._native`: arguments in, one call to the core, results out.
+
+mod arguments;
+mod error;
+mod functions;
+mod model;
+mod panics;
+mod run;
+mod train;
+
+/// The core of mnistburn in Rust. Use the package `mnistburn`, whose classes and functions stand on this module.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::functions::{
+        batch_order, build_info, burn_config, complete_config, devices, load_run, read_idx,
+        resolve_device, split_indices,
+    };
+    #[pymodule_export]
+    use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};
+    #[pymodule_export]
+    use super::train::train;
+
+    /// The version of the crate.
+    #[pymodule_export]
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init() -> pyo3::PyResult<()> {
+        super::panics::keep_quiet();
+        Ok(())
+    }
+}

@@ -1,0 +1,464 @@
+use super::arguments::{ImageBuffer, adam_config, dataset, float_bytes, model_config};
+use super::run::{detached, interruptible};
+use crate::config::{AdamConfig, Precision, Recorder, Settings};
+use crate::data::DropoutKey;
+use crate::error::{Error, Result};
+use crate::model::{self, Classifier, PARAMETER_NAMES, Parameter, Stepper};
+use crate::record;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyKeyError;
+use pyo3::prelude::*;
+use pyo3::types::PyByteArray;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// A guide network on a device.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct Model {
+    classifier: RwLock<Arc<dyn Classifier>>,
+    seed: u64,
+    /// Training forwards so far: dropout masks follow from it.
+    forwards: AtomicU64,
+}
+
+impl Model {
+    pub fn new(classifier: Box<dyn Classifier>, seed: u64) -> Self {
+        Self {
+            classifier: RwLock::new(classifier.into()),
+            seed,
+            forwards: AtomicU64::new(0),
+        }
+    }
+
+    fn classifier(&self) -> Arc<dyn Classifier> {
+        Arc::clone(
+            &self
+                .classifier
+                .read()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    fn like(&self, classifier: Box<dyn Classifier>) -> Self {
+        let forwards = AtomicU64::new(self.forwards.load(Ordering::Relaxed));
+        Self {
+            forwards,
+            ..Self::new(classifier, self.seed)
+        }
+    }
+}
+
+#[pymethods]
+impl Model {
+    /// A model with random parameters.
+    ///
+    /// Args:
+    ///     config: Model configuration, JSON.
+    ///     device: Where it computes.
+    ///     seed: What parameters and dropout masks follow from.
+    #[new]
+    fn py_new(py: Python<'_>, config: &str, device: &str, seed: u64) -> PyResult<Self> {
+        let classifier = detached(py, || {
+            model::init(&model_config(config)?, seed, device.parse()?)
+        })?;
+        Ok(Self::new(classifier, seed))
+    }
+
+    /// Loads a record file; format, precision and sizes are read from it.
+    #[staticmethod]
+    fn load(py: Python<'_>, path: PathBuf, device: &str) -> PyResult<Self> {
+        let classifier = detached(py, || record::load(&path, device.parse()?))?;
+        Ok(Self::new(classifier, 0))
+    }
+
+    /// The model configuration, JSON.
+    #[getter]
+    fn config(&self) -> String {
+        self.classifier().config().complete_json()
+    }
+
+    /// Where it computes.
+    #[getter]
+    fn device(&self) -> String {
+        self.classifier().device().to_string()
+    }
+
+    /// Number of parameters.
+    #[getter]
+    fn num_params(&self) -> usize {
+        let shapes = model::parameter_shapes(&self.classifier().config());
+        shapes
+            .iter()
+            .map(|shape| shape.iter().product::<usize>())
+            .sum()
+    }
+
+    /// What parameters and dropout masks follow from.
+    #[getter]
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Logits without dropout.
+    ///
+    /// Args:
+    ///     images: C-contiguous buffer of n x 784 raw pixels (uint8) or pixels in 0..1 (float32).
+    ///
+    /// Returns:
+    ///     n x num_classes float32 values, as bytes.
+    fn forward<'py>(
+        &self,
+        py: Python<'py>,
+        images: ImageBuffer,
+    ) -> PyResult<Bound<'py, PyByteArray>> {
+        /// Up to here the answer is there before anyone could press Ctrl-C, and a thread would cost more than it helps.
+        const SHORT: usize = 64;
+
+        let (classifier, images) = (self.classifier(), images.copy(py)?);
+        let logits = if images.pixels().len() <= SHORT {
+            detached(py, || classifier.forward(images.pixels(), &false.into()))?
+        } else {
+            interruptible(py, |stop| classifier.forward(images.pixels(), stop))?
+        };
+        float_bytes(py, &logits)
+    }
+
+    /// Loss and logits with dropout; the tape is recorded.
+    ///
+    /// Args:
+    ///     images: As for forward; at least one.
+    ///     targets: n int64 classes.
+    fn forward_classification(
+        &self,
+        py: Python<'_>,
+        images: ImageBuffer,
+        targets: PyBuffer<i64>,
+    ) -> PyResult<ClassificationOutput> {
+        let (classifier, images, targets) =
+            (self.classifier(), images.copy(py)?, targets.to_vec(py)?);
+        let forward = detached(py, || {
+            check_targets(
+                &targets,
+                images.pixels().len(),
+                classifier.config().num_classes,
+            )?;
+            let key = DropoutKey {
+                seed: self.seed,
+                epoch: self.forwards.fetch_add(1, Ordering::Relaxed) + 1,
+                indices: (0..targets.len() as u64).collect(),
+            };
+            classifier.forward_training(images.pixels(), &targets, &key)
+        })?;
+        let loss = Loss {
+            value: forward.loss,
+            backward: Mutex::new(Some(forward.backward)),
+        };
+        Ok(ClassificationOutput {
+            loss: Py::new(py, loss)?,
+            output: float_bytes(py, &forward.output)?.unbind(),
+        })
+    }
+
+    /// Mean loss and accuracy without dropout.
+    ///
+    /// Args:
+    ///     images: n x 784 raw pixels, uint8.
+    ///     targets: n int64 classes.
+    ///     batch_size: Images in a forward pass.
+    fn evaluate(
+        &self,
+        py: Python<'_>,
+        images: PyBuffer<u8>,
+        targets: PyBuffer<i64>,
+        batch_size: usize,
+    ) -> PyResult<(f64, f64)> {
+        let (classifier, dataset) = (self.classifier(), dataset(py, &images, &targets)?);
+        let evaluation = interruptible(py, |stop| classifier.evaluate(&dataset, batch_size, stop))?;
+        Ok((evaluation.loss, evaluation.accuracy))
+    }
+
+    /// Saves a record.
+    ///
+    /// Args:
+    ///     path: The file; the recorder's extension is appended unless it is there.
+    ///     recorder: Name of a recorder of Burn.
+    ///     precision: "half", "full" or "double"; None for the recorder's own.
+    ///
+    /// Returns:
+    ///     The path with its extension.
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        recorder: &str,
+        precision: Option<&str>,
+    ) -> PyResult<String> {
+        let classifier = self.classifier();
+        detached(py, || {
+            let precision = precision.map(str::parse::<Precision>).transpose()?;
+            let path = record::save(
+                classifier.as_ref(),
+                &path,
+                recorder.parse::<Recorder>()?,
+                precision,
+            )?;
+            Ok(path.to_string_lossy().into_owned())
+        })
+    }
+
+    /// The parameters: (name, shape, float32 values as bytes) each.
+    fn state_dict<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Vec<(String, Vec<usize>, Bound<'py, PyByteArray>)>> {
+        let classifier = self.classifier();
+        let parameters = detached(py, || classifier.parameters())?;
+        parameters
+            .into_iter()
+            .map(|parameter| {
+                Ok((
+                    parameter.name.to_owned(),
+                    parameter.shape,
+                    float_bytes(py, &parameter.values)?,
+                ))
+            })
+            .collect()
+    }
+
+    /// Replaces the parameters.
+    ///
+    /// Args:
+    ///     state: (name, shape, float32 buffer) for every parameter.
+    fn load_state_dict(
+        &self,
+        py: Python<'_>,
+        state: Vec<(String, Vec<usize>, PyBuffer<f32>)>,
+    ) -> PyResult<()> {
+        let parameters = state
+            .into_iter()
+            .map(|(name, shape, values)| {
+                let values = values.to_vec(py)?;
+                Ok(Parameter {
+                    name: known_name(&name)?,
+                    shape,
+                    values,
+                })
+            })
+            .collect::<PyResult<Vec<Parameter>>>()?;
+        let old = self.classifier();
+        let new = detached(py, || {
+            model::from_parameters(&old.config(), parameters, old.device())
+        })?;
+        *self
+            .classifier
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = new.into();
+        Ok(())
+    }
+
+    /// The model on another device; this one stays.
+    fn to(&self, py: Python<'_>, device: &str) -> PyResult<Self> {
+        let classifier = self.classifier();
+        let moved = detached(py, || {
+            model::from_parameters(
+                &classifier.config(),
+                classifier.parameters()?,
+                device.parse()?,
+            )
+        })?;
+        Ok(self.like(moved))
+    }
+
+    /// A table of layers, output shapes and parameters.
+    fn summary(&self) -> String {
+        model::summary(&self.classifier().config())
+    }
+}
+
+fn known_name(name: &str) -> Result<&'static str> {
+    PARAMETER_NAMES
+        .into_iter()
+        .find(|known| *known == name)
+        .ok_or_else(|| {
+            Error::Record(format!(
+                "the parameters must be {}, got {name:?}",
+                PARAMETER_NAMES.join(", ")
+            ))
+        })
+}
+
+fn check_targets(targets: &[i64], images: usize, num_classes: usize) -> Result<()> {
+    if targets.len() != images || images == 0 {
+        return Err(Error::Data(format!(
+            "there must be one target for each image, and at least one image, got {} targets for {images} images",
+            targets.len()
+        )));
+    }
+    match targets
+        .iter()
+        .enumerate()
+        .find(|(_, target)| !(0..num_classes as i64).contains(target))
+    {
+        None => Ok(()),
+        Some((index, target)) => Err(Error::Data(format!(
+            "targets must be classes from 0 to {}, got {target} at index {index}",
+            num_classes - 1
+        ))),
+    }
+}
+
+/// What a training forward gives.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct ClassificationOutput {
+    loss: Py<Loss>,
+    output: Py<PyByteArray>,
+}
+
+#[pymethods]
+impl ClassificationOutput {
+    /// Mean cross-entropy of the batch.
+    #[getter]
+    fn loss(&self, py: Python<'_>) -> Py<Loss> {
+        self.loss.clone_ref(py)
+    }
+
+    /// Logits: n x num_classes float32 values, as bytes.
+    #[getter]
+    fn output(&self, py: Python<'_>) -> Py<PyByteArray> {
+        self.output.clone_ref(py)
+    }
+}
+
+type Backward = Box<dyn FnOnce() -> Result<model::Gradients> + Send>;
+
+/// A loss with its tape.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct Loss {
+    value: f32,
+    backward: Mutex<Option<Backward>>,
+}
+
+#[pymethods]
+impl Loss {
+    fn __float__(&self) -> f64 {
+        self.value.into()
+    }
+
+    /// The gradient of the loss for every parameter. Uses up the tape.
+    ///
+    /// Raises:
+    ///     TrainingError: The tape was used before.
+    fn backward(&self, py: Python<'_>) -> PyResult<Gradients> {
+        let backward = self
+            .backward
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let gradients = detached(py, || {
+            let backward = backward.ok_or_else(|| {
+                Error::Training(
+                    "backward must be called once for each forward_classification, got a second call; compute the loss again".into(),
+                )
+            })?;
+            backward()
+        })?;
+        Ok(Gradients { gradients })
+    }
+}
+
+/// Gradients by parameter.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct Gradients {
+    gradients: model::Gradients,
+}
+
+#[pymethods]
+impl Gradients {
+    /// The names of the parameters.
+    fn names(&self) -> Vec<String> {
+        self.gradients
+            .iter()
+            .map(|gradient| gradient.name.to_owned())
+            .collect()
+    }
+
+    /// Shape and float32 values, as bytes, of one gradient.
+    ///
+    /// Raises:
+    ///     KeyError: There is no such parameter.
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        name: &str,
+    ) -> PyResult<(Vec<usize>, Bound<'py, PyByteArray>)> {
+        let gradient = self.gradients.iter().find(|gradient| gradient.name == name);
+        let gradient = gradient.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
+        Ok((gradient.shape.clone(), float_bytes(py, &gradient.values)?))
+    }
+
+    /// L2 norm over all gradients together.
+    fn norm(&self) -> f64 {
+        let squares = self.gradients.iter().flat_map(|gradient| &gradient.values);
+        squares
+            .map(|value| f64::from(*value).powi(2))
+            .sum::<f64>()
+            .sqrt()
+    }
+}
+
+/// Adam with its state.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct Optimizer {
+    config: AdamConfig,
+    /// Made at the first step, for the device of its model.
+    stepper: Mutex<Option<Box<dyn Stepper>>>,
+}
+
+#[pymethods]
+impl Optimizer {
+    /// An optimizer without state.
+    ///
+    /// Args:
+    ///     config: Adam configuration, JSON.
+    #[new]
+    fn py_new(config: &str) -> PyResult<Self> {
+        Ok(Self {
+            config: adam_config(config)?,
+            stepper: Mutex::new(None),
+        })
+    }
+
+    /// The model after one step; the given one stays as it is.
+    fn step(
+        &self,
+        py: Python<'_>,
+        learning_rate: f64,
+        model: &Model,
+        gradients: &Gradients,
+    ) -> PyResult<Model> {
+        let classifier = model.classifier();
+        let stepped = detached(py, || {
+            let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
+            let stepper = stepper.get_or_insert_with(|| classifier.optimizer(&self.config));
+            check_gradients(classifier.as_ref(), &gradients.gradients)?;
+            stepper.step(learning_rate, classifier.as_ref(), &gradients.gradients)
+        })?;
+        Ok(model.like(stepped))
+    }
+}
+
+fn check_gradients(classifier: &dyn Classifier, gradients: &model::Gradients) -> Result<()> {
+    let shapes = model::parameter_shapes(&classifier.config());
+    match gradients
+        .iter()
+        .zip(&shapes)
+        .find(|(gradient, shape)| gradient.shape != **shape)
+    {
+        None => Ok(()),
+        Some((gradient, shape)) => Err(Error::Training(format!(
+            "gradients must have the shapes of the model's parameters: {} is {shape:?}, got {:?}; take them from a loss of this model",
+            gradient.name, gradient.shape
+        ))),
+    }
+}

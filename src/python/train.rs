@@ -1,0 +1,206 @@
+use super::arguments::dataset;
+use super::model::Model;
+use super::panics;
+use super::run::{TICK, join, receive};
+use crate::config::{Settings, TrainingConfig};
+use crate::device::Device;
+use crate::error::{Error, contain_panics};
+use crate::learner::{self, Data, Event, Observer, TrainOptions};
+use burn::train::Interrupter;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::time::Instant;
+
+/// An event on its way to Python; the trainer waits for `done` to be dropped.
+struct Message {
+    event: Event,
+    done: Option<SyncSender<()>>,
+}
+
+/// Sends events to the thread that has the GIL.
+struct EventSender {
+    messages: Sender<Message>,
+    /// Whether the trainer waits also after each step.
+    synchronous: bool,
+}
+
+impl Observer for EventSender {
+    fn notify(&mut self, event: Event) {
+        let is_step = matches!(event, Event::TrainStep { .. } | Event::ValidStep { .. });
+        let waits = !matches!(event, Event::Log { .. }) && (!is_step || self.synchronous);
+        let (done, answered) = sync_channel(1);
+        let sent = self.messages.send(Message {
+            event,
+            done: waits.then_some(done),
+        });
+        if sent.is_ok() && waits {
+            // The other side answers by hanging up.
+            let _ = answered.recv();
+        }
+    }
+}
+
+/// Trains a model, and keeps the run in a directory.
+///
+/// Args:
+///     artifact_dir: Where the run is kept.
+///     config: Training configuration, JSON.
+///     device: Where it computes.
+///     train_images: n x 784 raw pixels, uint8.
+///     train_targets: n int64 classes.
+///     valid_images: As train_images.
+///     valid_targets: As train_targets.
+///     resume: Whether to go on with the run in the directory.
+///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
+///     observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
+///     synchronous: Whether the trainer waits for the observer after each step.
+///
+/// Returns:
+///     The model after the last step, and whether the run was stopped before its end.
+#[pyfunction]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the Python layer passes its keywords on"
+)]
+#[expect(
+    clippy::fn_params_excessive_bools,
+    reason = "the Python layer passes its keywords on"
+)]
+pub fn train(
+    py: Python<'_>,
+    artifact_dir: PathBuf,
+    config: &str,
+    device: &str,
+    train_images: PyBuffer<u8>,
+    train_targets: PyBuffer<i64>,
+    valid_images: PyBuffer<u8>,
+    valid_targets: PyBuffer<i64>,
+    resume: bool,
+    config_given: bool,
+    observer: Option<Bound<'_, PyAny>>,
+    synchronous: bool,
+) -> PyResult<(Model, bool)> {
+    let config = TrainingConfig::from_json(config)?;
+    let device: Device = device.parse()?;
+    let data = Data {
+        train: dataset(py, &train_images, &train_targets)?,
+        valid: dataset(py, &valid_images, &valid_targets)?,
+    };
+    let seed = config.seed;
+    let given = (config_given || !resume).then_some(&config);
+    let interrupter = Interrupter::new();
+    let (sender, messages) = channel();
+    let options = TrainOptions {
+        resume,
+        interrupter: interrupter.clone(),
+        observer: Box::new(EventSender {
+            messages: sender,
+            synchronous,
+        }),
+    };
+
+    let mut audience = Audience {
+        observer,
+        interrupter,
+        signals: 0,
+        error: None,
+    };
+    let trained = std::thread::scope(|scope| {
+        let work =
+            || contain_panics(|| learner::train(&artifact_dir, given, device, &data, options));
+        let worker = std::thread::Builder::new()
+            .name("mnistburn-train".into())
+            .spawn_scoped(scope, work);
+        let worker = worker
+            .map_err(|error| Error::Internal(format!("no thread could be started: {error}")))?;
+        audience.watch(py, messages);
+        py.detach(|| join(worker))
+    });
+    panics::report(py);
+    if let Some(error) = audience.error {
+        return Err(error);
+    }
+    let trained = trained?;
+    Ok((Model::new(trained.model, seed), trained.interrupted))
+}
+
+/// The Python side of a run: tells the observer, and looks for Ctrl-C.
+struct Audience<'py> {
+    observer: Option<Bound<'py, PyAny>>,
+    interrupter: Interrupter,
+    signals: usize,
+    /// What is raised when the run is over.
+    error: Option<PyErr>,
+}
+
+impl Audience<'_> {
+    /// Passes events on until the trainer hangs up.
+    fn watch(&mut self, py: Python<'_>, mut messages: Receiver<Message>) {
+        loop {
+            let (events, waiting, open);
+            (messages, events, waiting, open) = gather(py, messages);
+            if !events.is_empty()
+                && let Err(error) = self.tell(&events)
+            {
+                self.take(py, error);
+            }
+            if let Err(error) = py.check_signals() {
+                self.take(py, error);
+            }
+            drop(waiting);
+            if !open {
+                return;
+            }
+        }
+    }
+
+    fn tell(&self, events: &[Event]) -> PyResult<()> {
+        let Some(observer) = self.observer.as_ref().filter(|_| self.error.is_none()) else {
+            return Ok(());
+        };
+        let events = serde_json::to_string(&events)
+            .map_err(|error| Error::Internal(format!("events could not be encoded: {error}")))?;
+        if observer.call1((events,))?.is_truthy()? {
+            self.interrupter.stop(Some("the observer asked for it"));
+        }
+        Ok(())
+    }
+
+    /// The first Ctrl-C stops the run and keeps its work; a second one, and any other exception, is raised after that.
+    fn take(&mut self, py: Python<'_>, error: PyErr) {
+        self.interrupter.stop(Some("a signal or an exception"));
+        if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+            self.signals += 1;
+            if self.signals == 1 {
+                return;
+            }
+        }
+        self.error.get_or_insert(error);
+    }
+}
+
+/// The events of one tick, up to the first that the trainer waits at; and whether there may be more.
+fn gather(
+    py: Python<'_>,
+    mut messages: Receiver<Message>,
+) -> (Receiver<Message>, Vec<Event>, Option<SyncSender<()>>, bool) {
+    let mut events = Vec::new();
+    let end = Instant::now() + TICK;
+    loop {
+        let received;
+        (messages, received) = receive(py, messages, end.saturating_duration_since(Instant::now()));
+        match received {
+            Ok(Message { event, done }) => {
+                events.push(event);
+                if done.is_some() {
+                    return (messages, events, done, true);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => return (messages, events, None, true),
+            Err(RecvTimeoutError::Disconnected) => return (messages, events, None, false),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Files that appear whole or not at all.
+
+use crate::error::{Error, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the names of unfinished files and directories start with.
+pub const TEMPORARY: &str = ".mnistburn-";
+
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// A name beside `path` that no other write uses.
+pub fn temporary_beside(path: &Path) -> PathBuf {
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_file_name(format!("{TEMPORARY}{}-{number}.tmp", std::process::id()))
+}
+
+/// Writes `bytes` to a temporary file beside `path`, syncs it, renames it to `path` and syncs the directory.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::Io {
+            action: "could not write",
+            path: path.to_path_buf(),
+            source: std::io::ErrorKind::IsADirectory.into(),
+        });
+    }
+    let temporary = temporary_beside(path);
+    let written = write_synced(&temporary, bytes, path)
+        .and_then(|()| fs::rename(&temporary, path).map_err(Error::io("could not write", path)));
+    if written.is_err() {
+        // What is left of a failed write is of no use; that it can't be removed changes nothing.
+        let _ = fs::remove_file(&temporary);
+        return written;
+    }
+    sync_directory_of(path)
+}
+
+/// Writes and syncs one file; errors name `path`, which is what the caller asked for.
+pub fn write_synced(temporary: &Path, bytes: &[u8], path: &Path) -> Result<()> {
+    let attempt = || -> std::io::Result<()> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    attempt().map_err(Error::io("could not write", path))
+}
+
+/// Makes a rename in the directory around `path` durable.
+pub fn sync_directory_of(path: &Path) -> Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if cfg!(unix) {
+        File::open(parent)
+            .and_then(|directory| directory.sync_all())
+            .map_err(Error::io("could not sync", parent))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_keeps_the_old_file_and_leaves_nothing_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("model.mpk");
+        write(&path, b"old").unwrap();
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+
+        let occupied = directory.path().join("occupied");
+        fs::create_dir(&occupied).unwrap();
+        assert!(write(&occupied, b"x").is_err());
+        assert!(write(&directory.path().join("absent/model.mpk"), b"x").is_err());
+        let mut names: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["model.mpk", "occupied"]);
+    }
+}

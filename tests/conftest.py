@@ -1,0 +1,40 @@
+"""What several tests share: a small part of MNIST, and a configuration that trains in a second."""
+
+from pathlib import Path
+
+import pytest
+
+import mnistburn
+from mnistburn import Dataset, ModelConfig, TrainingConfig
+
+
+@pytest.fixture(scope="session")
+def train_data() -> Dataset:
+    """Return the first 512 training images."""
+    return mnistburn.datasets.load("mnist", "train")[:512]
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Dataset:
+    """Return the first 128 test images."""
+    return mnistburn.datasets.load("mnist", "test")[:128]
+
+
+@pytest.fixture(scope="session")
+def small_data(train_data: Dataset, test_data: Dataset) -> tuple[Dataset, Dataset]:
+    """Return 256 images to train with and 64 to validate on."""
+    return train_data[:256], test_data[:64]
+
+
+@pytest.fixture(scope="session")
+def small_config() -> TrainingConfig:
+    """Return a configuration of two epochs of four steps, when trained on `small_data`."""
+    return TrainingConfig(
+        model=ModelConfig(hidden_size=16), num_epochs=2, batch_size=64, learning_rate=1e-3
+    )
+
+
+@pytest.fixture
+def artifact_dir(tmp_path: Path) -> Path:
+    """Return a directory that does not exist yet."""
+    return tmp_path / "artifacts"

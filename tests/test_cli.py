@@ -1,0 +1,187 @@
+"""The command line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+from click.testing import CliRunner, Result
+
+import mnistburn
+from mnistburn import Dataset, Model, ModelConfig, TrainingConfig
+from mnistburn.cli import main
+
+
+def command(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def small_mnist(monkeypatch: pytest.MonkeyPatch, small_data: tuple[Dataset, Dataset]) -> None:
+    """Make MNIST small, so that the whole command is run in a second."""
+
+    def load(
+        name: str, split: str = "train", *, validation: float | None = None, seed: int = 42
+    ) -> Any:
+        assert name == "mnist"
+        dataset = small_data[0] if split == "train" else small_data[1]
+        return dataset if validation is None else dataset.split(validation, seed)
+
+    monkeypatch.setattr("mnistburn.datasets.load", load)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    model = Model(ModelConfig(hidden_size=8), seed=1)
+    return model.save(tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_train_prints_the_summary_the_accuracies_and_the_paths(artifact_dir: Path) -> None:
+    done = command(
+        *("train", artifact_dir, "--num-epochs=2", "--hidden-size=8", "--device=cpu"),
+        *("--batch-size=32", "--learning-rate=0.001", "--seed=7", "--num-workers=0"),
+        *("--dropout=0.25", "--no-progress"),
+    )
+    assert done.exit_code == 0, done.output
+    run = mnistburn.load_run(artifact_dir)
+    assert run.config == TrainingConfig(
+        model=ModelConfig(hidden_size=8, dropout=0.25),
+        num_epochs=2,
+        batch_size=32,
+        learning_rate=0.001,
+        seed=7,
+        num_workers=0,
+    )
+    assert run.summary().strip() in done.stdout
+    assert f"{run.history['valid_accuracy'][-1]:.4f} after the last epoch" in done.stdout
+    assert str(artifact_dir / "model.mpk") in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_train_reads_a_config_and_resumes(artifact_dir: Path, tmp_path: Path) -> None:
+    config = TrainingConfig(model=ModelConfig(hidden_size=8), num_epochs=1)
+    config.save(tmp_path / "config.json")
+    options = ("--device=cpu", "--no-progress")
+    done = command("train", artifact_dir, "--config", tmp_path / "config.json", *options)
+    assert done.exit_code == 0, done.output
+    done = command("train", artifact_dir, "--resume", "--num-epochs=2", *options)
+    assert done.exit_code == 0, done.output
+    run = mnistburn.load_run(artifact_dir)
+    assert run.history["epoch"] == [1, 2]
+    assert run.config.model.hidden_size == 8
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_train_sets_validation_images_aside(artifact_dir: Path) -> None:
+    options = ("--validation=0.25", "--device=cpu", "--no-progress")
+    done = command("train", artifact_dir, "--num-epochs=1", "--hidden-size=8", "--seed=3", *options)
+    assert done.exit_code == 0, done.output
+    run = mnistburn.load_run(artifact_dir)
+    assert sum(run.history.train_steps["images"]) == 192
+    # The same images are set aside again: others would be refused.
+    done = command("train", artifact_dir, "--resume", "--num-epochs=2", *options)
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_evaluate_prints_what_the_model_measures(
+    model_file: Path, small_data: tuple[Dataset, Dataset]
+) -> None:
+    done = command("evaluate", model_file, "--json", "--device=cpu")
+    assert done.exit_code == 0, done.output
+    expected = Model.load(model_file).evaluate(small_data[1])
+    assert json.loads(done.stdout) == {
+        "images": 64,
+        "loss": expected.loss,
+        "accuracy": expected.accuracy,
+    }
+    done = command("evaluate", model_file, "--split=train", "--batch-size=100", "--device=cpu")
+    assert "on 256 images" in done.stdout
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_predict_tells_label_and_probability(model_file: Path, tmp_path: Path) -> None:
+    images = mnistburn.datasets.load("mnist", "test").images[:3]
+    probabilities = Model.load(model_file).predict_proba(images)
+    done = command("predict", model_file, "--index=2", "--index=0", "--json", "--device=cpu")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [row["index"] for row in rows] == [2, 0]
+    assert rows[0]["label"] == int(probabilities[2].argmax())
+    assert rows[0]["probability"] == pytest.approx(float(probabilities[2].max()))
+
+    numpy.save(tmp_path / "images.npy", images)
+    done = command("predict", model_file, tmp_path / "images.npy", "--device=cpu")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(f"0: {int(probabilities[0].argmax())}, probability 0.")
+
+
+def test_devices_prints_a_table() -> None:
+    lines = command("devices").stdout.splitlines()
+    assert lines[0].split() == ["device", "kind", "name", "state"]
+    assert lines[1].startswith("cpu")
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert command("--version").stdout == f"mnistburn, version {mnistburn.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "part"),
+    [
+        (("evaluate", "no.mpk"), 1, "error: No such file or directory: no.mpk"),
+        (("train", "a", "--device=gpu"), 1, "error: "),
+        (("train", "a", "--num-epochs=0"), 1, "num_epochs"),
+        (("train", "a", "--config=no.json"), 1, "no.json"),
+        (("train", "a", "--epochs=1"), 2, "--epochs"),
+        (("train", "a", "--num-epochs=x"), 2, "not a valid integer"),
+        (("predict", "no.mpk"), 2, "--index"),
+        (("predict", "no.mpk", "a.npy", "--index=1"), 2, "--index"),
+        (("evaluate",), 2, "PATH"),
+        (("evaluate", ".", "--split=valid"), 2, "--split"),
+        (("evaluate", "."), 1, "config.json"),
+        (("nothing",), 2, "nothing"),
+    ],
+)
+def test_errors_are_one_line_and_a_status(
+    arguments: tuple[str, ...],
+    status: int,
+    part: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command(*arguments)
+    assert done.exit_code == status, done.output
+    assert part in done.stderr
+    assert done.stdout == ""
+    if status == 1:
+        assert done.stderr.startswith("error: ")
+        assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pickled_array_is_never_read(model_file: Path, tmp_path: Path) -> None:
+    numpy.save(tmp_path / "evil.npy", numpy.array([object()]), allow_pickle=True)
+    done = command("predict", model_file, tmp_path / "evil.npy", "--device=cpu")
+    assert done.exit_code == 1
+    assert "evil.npy" in done.stderr
+
+
+def test_the_module_is_the_command(model_file: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mnistburn", "predict", model_file, "--index=0", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    assert json.loads(done.stdout)[0]["target"] == 7
+    assert done.stderr == ""

@@ -1,0 +1,57 @@
+"""The examples of the README and of the docstrings run."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import mnistburn
+
+README = Path(__file__).parent.parent / "README.md"
+
+MODULES = [
+    mnistburn,
+    *(
+        importlib.import_module(f"mnistburn.{item.name}")
+        for item in pkgutil.iter_modules(mnistburn.__path__)
+        if not item.name.startswith("_")
+    ),
+]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples_of_a_module(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failed, _ = doctest.testmod(module)
+    assert failed == 0
+
+
+def test_the_readme_is_found() -> None:
+    assert README.is_file()
+
+
+@pytest.mark.timeout(600)
+def test_examples_of_the_readme(tmp_path: Path) -> None:
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE
+    )
+    assert blocks
+    # One after the other in one process: a later example may build on an earlier one.
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout

@@ -1,0 +1,159 @@
+"""Ctrl-C, in a process of its own: once keeps the work, twice raises."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mnistburn
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent to one process")
+
+SCRIPT = """
+import sys
+import mnistburn
+from mnistburn import Callback, ModelConfig, TrainingConfig
+
+class Tells(Callback):
+    def on_step_end(self, event):
+        print("step", event.epoch, event.step, flush=True)
+
+train = mnistburn.datasets.load("mnist", "train")[:2048]
+valid = mnistburn.datasets.load("mnist", "test")[:64]
+config = TrainingConfig(model=ModelConfig(hidden_size=16), num_epochs=int(sys.argv[2]))
+try:
+    run = mnistburn.train(
+        sys.argv[1], config, "cpu", data=(train, valid), callbacks=[Tells()], progress=False
+    )
+except KeyboardInterrupt:
+    print("raised", flush=True)
+    sys.exit(130)
+print("interrupted", run.interrupted, flush=True)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def start(script: Path, directory: Path, num_epochs: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, script, directory, str(num_epochs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], found: Callable[[str], bool]) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found(line):
+            return
+    assert process.stderr is not None
+    pytest.fail(f"the process ended early: {process.stderr.read()}")
+
+
+def test_ctrl_c_keeps_the_work_and_the_run_goes_on(script: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "artifacts"
+    with start(script, directory, 2) as process:
+        wait_for(process, lambda line: line.startswith("step 1 5"))
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+        seconds = time.monotonic() - begin
+    assert process.returncode == 0, errors
+    assert output.splitlines()[-1] == "interrupted True"
+    assert seconds < 10.0
+    assert "panicked" not in errors
+    stopped = mnistburn.load_run(directory)
+    steps = stopped.history.train_steps["step"]
+    assert 5 <= len(steps) < 32
+    assert steps == list(range(1, len(steps) + 1))
+
+    train = mnistburn.datasets.load("mnist", "train")[:2048]
+    valid = mnistburn.datasets.load("mnist", "test")[:64]
+    config = stopped.config
+    resumed = mnistburn.train(
+        directory, device="cpu", data=(train, valid), resume=True, progress=False
+    )
+    whole = mnistburn.train(tmp_path / "whole", config, "cpu", data=(train, valid), progress=False)
+    assert resumed.history.train_steps["loss"] == whole.history.train_steps["loss"]
+    weights = whole.model.state_dict()
+    for name, values in resumed.model.state_dict().items():
+        assert values.tobytes() == weights[name].tobytes(), name
+
+
+def test_a_second_ctrl_c_raises(script: Path, tmp_path: Path) -> None:
+    with start(script, tmp_path / "artifacts", 1000) as process:
+        wait_for(process, lambda line: line.startswith("step 1 5"))
+        # The second one may come after the work was kept: then the first one has ended the run.
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+        output, errors = process.communicate(timeout=60)
+    assert "panicked" not in errors
+    ending = output.splitlines()[-1] if output else ""
+    assert ending in {"raised", "interrupted True"} or "KeyboardInterrupt" in errors
+    assert process.returncode in {0, 1, 130, -signal.SIGINT}
+
+
+def test_ctrl_c_in_a_callback_counts_like_any_other(script: Path, tmp_path: Path) -> None:
+    # The signals come at known places: the first in a step, the second before the end is told.
+    once = SCRIPT.replace(
+        'print("step", event.epoch, event.step, flush=True)',
+        "import os; event.step == 5 and os.kill(os.getpid(), 2)",
+    )
+    twice = once.replace(
+        "train = ",
+        "Tells.on_train_end = lambda self, event: __import__('os').kill(os.getpid(), 2)\ntrain = ",
+        1,
+    ).replace("import sys", "import os, sys", 1)
+    for text, ending, status in ((once, "interrupted True", 0), (twice, "raised", 130)):
+        script.write_text(text)
+        directory = tmp_path / ending
+        done = subprocess.run(
+            [sys.executable, script, directory, "2"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.stdout, done.returncode) == (f"{ending}\n", status), done.stderr
+        assert mnistburn.load_run(directory).history.train_steps["step"] == [1, 2, 3, 4, 5]
+
+
+def test_the_command_exits_with_130(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "mnistburn",
+            "train",
+            str(tmp_path / "artifacts"),
+            "--device=cpu",
+            "--hidden-size=16",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        # Without a terminal the first line comes after ten seconds: watch the directory instead.
+        log = tmp_path / "artifacts" / "train.log"
+        deadline = time.monotonic() + 60
+        while not log.exists() and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(2.0)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, (output, errors)
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert mnistburn.load_run(tmp_path / "artifacts").interrupted
