@@ -21,6 +21,12 @@ pub mod kernels;
 pub mod learner;
 pub mod model;
 #[cfg(feature = "python")]
+#[allow(
+    clippy::doc_markdown,
+    clippy::needless_pass_by_value,
+    clippy::type_complexity,
+    reason = "PyO3 passes by value, and these docs and tuples are for Python"
+)]
 mod python;
 pub mod random;
 pub mod record;

@@ -53,12 +53,12 @@ pub trait Settings: Default + Sized {
 
     /// The JSON that Burn's own type of this name would write, indented.
     fn to_json(&self) -> String {
-        pretty(Value::Object(self.write(false)))
+        pretty(&Value::Object(self.write(false)))
     }
 
     /// The JSON with every key, also those that Burn's type lacks.
     fn complete_json(&self) -> String {
-        pretty(Value::Object(self.write(true)))
+        pretty(&Value::Object(self.write(true)))
     }
 
     #[doc(hidden)]
@@ -70,7 +70,7 @@ pub trait Settings: Default + Sized {
     }
 }
 
-fn pretty(value: Value) -> String {
+fn pretty(value: &Value) -> String {
     // `{:#}` of a value can't fail, unlike `to_string_pretty`.
     format!("{value:#}")
 }

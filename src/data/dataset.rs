@@ -39,7 +39,7 @@ impl Dataset {
             .map(|(index, target)| {
                 u32::try_from(*target)
                     .ok()
-                    .filter(|target| *target <= i32::MAX as u32)
+                    .filter(|target| i32::try_from(*target).is_ok())
                     .ok_or_else(|| {
                         Error::Data(format!(
                             "targets must be classes from 0 on, got {target} at index {index}"

@@ -18,6 +18,15 @@ pub fn batch_order(length: usize, seed: u64, epoch: u64) -> Vec<usize> {
     order
 }
 
+/// How a loader goes through its images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they are.
+    Sequential,
+    /// By [`batch_order`].
+    Shuffled,
+}
+
 /// Burn's `DataLoader` with an order that depends on the seed and the epoch alone.
 ///
 /// Each `iter` is the next epoch, from wherever [`start_at`](Self::start_at) put it. Worker *w* of *n* prepares the
@@ -27,7 +36,7 @@ pub struct DataLoader<B: Backend> {
     batch_size: usize,
     num_workers: usize,
     seed: u64,
-    shuffle: bool,
+    order: Order,
     device: B::Device,
     next: Mutex<Position>,
 }
@@ -40,12 +49,12 @@ struct Position {
 }
 
 impl<B: Backend> DataLoader<B> {
-    /// A loader over `dataset`, shuffled or in order; `seed` is also that of the dropout keys.
+    /// A loader over `dataset`; `seed` is that of the order and of the dropout keys.
     pub fn new(
         dataset: Dataset,
         batch_size: usize,
         num_workers: usize,
-        shuffle: bool,
+        order: Order,
         seed: u64,
         device: B::Device,
     ) -> Self {
@@ -54,7 +63,7 @@ impl<B: Backend> DataLoader<B> {
             batch_size: batch_size.max(1),
             num_workers,
             seed,
-            shuffle,
+            order,
             device,
             next: Mutex::new(Position { epoch: 1, batch: 0 }),
         }
@@ -81,7 +90,7 @@ impl<B: Backend> DataLoader<B> {
                 dataset,
                 self.batch_size,
                 self.num_workers,
-                self.shuffle,
+                self.order,
                 self.seed,
                 device,
             )
@@ -100,10 +109,9 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             };
             start
         };
-        let order = if self.shuffle {
-            batch_order(self.dataset.len(), self.seed, start.epoch)
-        } else {
-            (0..self.dataset.len()).collect()
+        let order = match self.order {
+            Order::Shuffled => batch_order(self.dataset.len(), self.seed, start.epoch),
+            Order::Sequential => (0..self.dataset.len()).collect(),
         };
         let plan = Arc::new(EpochPlan {
             dataset: self.dataset.clone(),
@@ -243,11 +251,13 @@ impl<B: Backend> DataLoaderIterator<MnistBatch<B>> for EpochIterator<B> {
     }
 }
 
-#[cfg(all(test, feature = "cpu"))]
+#[cfg(test)]
+#[cfg(feature = "cpu")]
 mod tests {
     use super::*;
     use crate::data::IMAGE_PIXELS;
     use burn::backend::Flex;
+    use burn::backend::flex::FlexDevice;
 
     fn dataset(length: usize) -> Dataset {
         let targets: Vec<i64> = (0..length as i64).collect();
@@ -255,7 +265,7 @@ mod tests {
     }
 
     fn loader(num_workers: usize) -> DataLoader<Flex> {
-        DataLoader::new(dataset(23), 5, num_workers, true, 9, Default::default())
+        DataLoader::new(dataset(23), 5, num_workers, Order::Shuffled, 9, FlexDevice)
     }
 
     fn indices(loader: &DataLoader<Flex>) -> Vec<Vec<u64>> {

@@ -1,4 +1,4 @@
-//! MNIST (LeCun, Cortes and Burges), from its four IDX files.
+//! The MNIST images (LeCun, Cortes and Burges), from its four IDX files.
 
 use super::{Dataset, read_idx};
 use crate::error::Result;

@@ -10,7 +10,7 @@ pub use batcher::{DropoutKey, MnistBatch, MnistBatcher, PIXEL_MEAN, PIXEL_STD, n
 pub use dataset::{Dataset, Sample, split_indices};
 pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};
-pub use loader::{DataLoader, batch_order};
+pub use loader::{DataLoader, Order, batch_order};
 
 /// Rows and columns of an image.
 pub const IMAGE_SIZE: usize = 28;

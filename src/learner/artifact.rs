@@ -156,7 +156,7 @@ impl Ours {
                 .is_ok_and(|metadata| metadata.is_dir());
             match (known, is_directory) {
                 (true, true) if name == CHECKPOINT_DIRECTORY => {
-                    entries.extend(checkpoint_entries(path, &entry)?)
+                    entries.extend(checkpoint_entries(path, &entry)?);
                 }
                 (true, false) => entries.push(entry),
                 _ if temporary && !is_directory => entries.push(entry),

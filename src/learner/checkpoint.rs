@@ -187,14 +187,28 @@ fn remove_older(artifact_dir: &Path, state: &State) -> Result<()> {
     Ok(())
 }
 
+/// A checkpoint that is as it was written.
+pub(super) struct Checkpoint {
+    pub path: PathBuf,
+    pub state: State,
+    pub records: Records,
+}
+
 /// The newest checkpoint that is whole, and what was wrong with those after it.
-pub(super) fn newest(
-    artifact_dir: &Path,
-) -> Result<(Option<(PathBuf, State, Records)>, Vec<String>)> {
+pub(super) fn newest(artifact_dir: &Path) -> Result<(Option<Checkpoint>, Vec<String>)> {
     let mut faults = Vec::new();
     for (_, path) in all(artifact_dir)?.into_iter().rev() {
         match read(&path) {
-            Ok((state, records)) => return Ok((Some((path, state, records)), faults)),
+            Ok((state, records)) => {
+                return Ok((
+                    Some(Checkpoint {
+                        path,
+                        state,
+                        records,
+                    }),
+                    faults,
+                ));
+            }
             Err(error) => faults.push(format!(
                 "the checkpoint {} is left out: {error}",
                 path.display()
@@ -208,7 +222,11 @@ pub(super) fn newest(
 pub(super) fn newest_model(artifact_dir: &Path) -> Result<Option<PathBuf>> {
     let (found, _) = newest(artifact_dir)?;
     found
-        .map(|(path, state, _)| Ok(path.join(record_name("model", state.recorder.parse()?))))
+        .map(|found| {
+            Ok(found
+                .path
+                .join(record_name("model", found.state.recorder.parse()?)))
+        })
         .transpose()
 }
 
@@ -319,7 +337,7 @@ mod tests {
         )
         .unwrap();
         let (newest, faults) = newest(root.path()).unwrap();
-        assert!(newest.unwrap().1.progress.ended && faults.is_empty());
+        assert!(newest.unwrap().state.progress.ended && faults.is_empty());
     }
 
     #[test]
@@ -357,7 +375,7 @@ mod tests {
                 fs::remove_file(&path).unwrap();
             }
             let (found, faults) = newest(root.path()).unwrap();
-            assert_eq!(found.unwrap().1.progress.epoch, 1, "{file}");
+            assert_eq!(found.unwrap().state.progress.epoch, 1, "{file}");
             assert_eq!(faults.len(), 1);
         }
     }

@@ -51,7 +51,7 @@ macro_rules! columns {
         }
 
         impl $name {
-            #[expect(clippy::too_many_arguments, reason = "one for each column")]
+            #[allow(clippy::too_many_arguments, reason = "one for each column")]
             pub(super) fn push(&mut self, $($column: $kind),*) {
                 $(self.$column.push($column);)*
             }
@@ -113,8 +113,14 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(columns: (&[usize], &[usize], &[f64], &[f64], &[f64]), epoch: usize) -> Self {
-        let (epochs, images, losses, accuracies, seconds) = columns;
+    fn of(
+        epochs: &[usize],
+        images: &[usize],
+        losses: &[f64],
+        accuracies: &[f64],
+        seconds: &[f64],
+        epoch: usize,
+    ) -> Self {
         // The rows of the newest epoch are the last ones.
         let first = epochs
             .iter()
@@ -135,25 +141,21 @@ impl History {
     pub(super) fn end_epoch(&mut self, epoch: usize) -> EpochRow {
         let steps = &self.train_steps;
         let train = Totals::of(
-            (
-                &steps.epoch,
-                &steps.images,
-                &steps.loss,
-                &steps.accuracy,
-                &steps.seconds,
-            ),
+            &steps.epoch,
+            &steps.images,
+            &steps.loss,
+            &steps.accuracy,
+            &steps.seconds,
             epoch,
         );
         let learning_rate = steps.learning_rate.last().copied().unwrap_or(0.0);
         let steps = &self.valid_steps;
         let valid = Totals::of(
-            (
-                &steps.epoch,
-                &steps.images,
-                &steps.loss,
-                &steps.accuracy,
-                &steps.seconds,
-            ),
+            &steps.epoch,
+            &steps.images,
+            &steps.loss,
+            &steps.accuracy,
+            &steps.seconds,
             epoch,
         );
         let row = EpochRow {

@@ -1,12 +1,12 @@
 use super::artifact::ArtifactDirectory;
-use super::checkpoint::{self, Progress, Records, State};
+use super::checkpoint::{self, Checkpoint, Progress, State};
 use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::NoRenderer;
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::{CONFIG_FILE, History, LOG_FILE, MODEL_FILE};
-use crate::config::{Settings, TrainingConfig};
-use crate::data::{DataLoader, Dataset};
+use crate::config::{Precision, Settings, TrainingConfig};
+use crate::data::{DataLoader, Dataset, Order};
 use crate::device::{Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
@@ -17,7 +17,7 @@ use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
 /// What a run learns from and is measured on.
@@ -102,31 +102,9 @@ impl OnBackend for Train<'_> {
     type Output = Trained;
 
     fn run<B: Backend>(mut self, device: Device, burn_device: &B::Device) -> Result<Trained> {
-        let Prepared {
-            config,
-            directory,
-            checkpoint,
-            fingerprints,
-            observer,
-        } = self.prepare()?;
-        let model = match &checkpoint {
-            None => config
-                .model
-                .init_seeded::<Autodiff<B>>(config.seed, burn_device)?,
-            Some((path, _, records)) => {
-                decode_model(&records.model, path, &config.model, burn_device)?
-            }
-        };
-        let run = start::<B>(
-            &config,
-            device,
-            burn_device,
-            directory,
-            checkpoint,
-            fingerprints,
-            observer,
-            self.data,
-        )?;
+        let prepared = self.prepare()?;
+        let (model, run) = start::<B>(prepared, device, burn_device, self.data)?;
+        let num_epochs = run.config.num_epochs;
         let schedule = run.schedule.clone();
         let optimizer = run.optimizer.clone();
         let (train_loader, valid_loader) =
@@ -142,7 +120,7 @@ impl OnBackend for Train<'_> {
         .renderer(NoRenderer)
         .with_metric_logger(super::renderer::NoLogger)
         .with_interrupter(self.options.interrupter)
-        .num_epochs(config.num_epochs)
+        .num_epochs(num_epochs)
         .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
         .launch(Learner::new(model, optimizer, schedule));
 
@@ -164,7 +142,7 @@ impl OnBackend for Train<'_> {
 struct Prepared {
     config: TrainingConfig,
     directory: ArtifactDirectory,
-    checkpoint: Option<(PathBuf, State, Records)>,
+    checkpoint: Option<Checkpoint>,
     fingerprints: [String; 2],
     observer: Box<dyn Observer>,
 }
@@ -206,7 +184,7 @@ impl Train<'_> {
             check_same_run(stored, &config)?;
         }
         let (checkpoint, faults) = checkpoint::newest(self.artifact_dir)?;
-        if let Some((_, state, _)) = &checkpoint {
+        if let Some(Checkpoint { state, .. }) = &checkpoint {
             check_same_data(state, &fingerprints)?;
             if config.num_epochs < state.progress.epoch {
                 return Err(Error::Config(format!(
@@ -224,15 +202,17 @@ impl Train<'_> {
                 message,
             });
         }
-        let message = match &checkpoint {
+        let message = match checkpoint
+            .as_ref()
+            .map(|checkpoint| checkpoint.state.progress)
+        {
             None => "resumed before the first checkpoint: the run starts over".into(),
-            Some((_, State { progress, .. }, _)) if progress.ended => {
-                format!("resumed after epoch {}", progress.epoch)
+            Some(Progress {
+                epoch, ended: true, ..
+            }) => format!("resumed after epoch {epoch}"),
+            Some(Progress { epoch, step, .. }) => {
+                format!("resumed in epoch {epoch} after step {step}")
             }
-            Some((_, State { progress, .. }, _)) => format!(
-                "resumed in epoch {} after step {}",
-                progress.epoch, progress.step
-            ),
         };
         observer.notify(Event::Log {
             level: Level::Info,
@@ -248,21 +228,23 @@ impl Train<'_> {
     }
 }
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the parts of a run come together here"
-)]
+/// The model at the start of a run or at its checkpoint, and the run around it.
+type Started<B> = (Model<B>, Run<B>);
+
 fn start<B: Backend>(
-    config: &TrainingConfig,
+    prepared: Prepared,
     device: Device,
     burn_device: &B::Device,
-    directory: ArtifactDirectory,
-    checkpoint: Option<(PathBuf, State, Records)>,
-    fingerprints: [String; 2],
-    mut observer: Box<dyn Observer>,
     data: &Data,
-) -> Result<Run<Autodiff<B>>> {
-    if config.recorder.precision() == crate::config::Precision::Half {
+) -> Result<Started<Autodiff<B>>> {
+    let Prepared {
+        config,
+        directory,
+        checkpoint,
+        fingerprints,
+        mut observer,
+    } = prepared;
+    if config.recorder.precision() == Precision::Half {
         observer.notify(Event::Log {
             level: Level::Warning,
             message:
@@ -281,17 +263,32 @@ fn start<B: Backend>(
         step: 0,
     };
     let mut history = History::default();
-    if let Some((path, state, records)) = checkpoint {
-        let record =
-            decode_optimizer::<Autodiff<B>>(&records.optimizer, &path, &config.model, burn_device)?;
-        optimizer = Optimizer::<Model<Autodiff<B>>, Autodiff<B>>::load_record(optimizer, record);
-        schedule = schedule.load_record::<B>(decode_scheduler(&records.scheduler, &path)?);
-        progress = state.progress;
-        history = state.history;
-    }
-    let loader = (config.batch_size, config.num_workers, config.seed);
-    Ok(Run {
-        config: config.clone(),
+    let model = match checkpoint {
+        None => config.model.init_seeded(config.seed, burn_device)?,
+        Some(Checkpoint {
+            path,
+            state,
+            records,
+        }) => {
+            let record = decode_optimizer::<Autodiff<B>>(
+                &records.optimizer,
+                &path,
+                &config.model,
+                burn_device,
+            )?;
+            optimizer =
+                Optimizer::<Model<Autodiff<B>>, Autodiff<B>>::load_record(optimizer, record);
+            schedule = schedule.load_record::<B>(decode_scheduler(&records.scheduler, &path)?);
+            progress = state.progress;
+            history = state.history;
+            decode_model(&records.model, &path, &config.model, burn_device)?
+        }
+    };
+    let run = Run {
+        train_loader: loader(&data.train, Order::Shuffled, &config, burn_device),
+        // The order of the validation changes nothing but the rounding of its mean.
+        valid_loader: loader(&data.valid, Order::Sequential, &config, burn_device),
+        config,
         device,
         burn_device: burn_device.clone(),
         directory,
@@ -301,24 +298,30 @@ fn start<B: Backend>(
         progress,
         history,
         observer,
-        train_loader: Arc::new(DataLoader::new(
-            data.train.clone(),
-            loader.0,
-            loader.1,
-            true,
-            loader.2,
-            burn_device.clone(),
-        )),
-        // The order of the validation changes nothing but the rounding of its mean.
-        valid_loader: Arc::new(DataLoader::new(
-            data.valid.clone(),
-            loader.0,
-            loader.1,
-            false,
-            loader.2,
-            burn_device.clone(),
-        )),
-    })
+    };
+    Ok((model, run))
+}
+
+fn loader<B: Backend>(
+    dataset: &Dataset,
+    order: Order,
+    config: &TrainingConfig,
+    device: &B::Device,
+) -> Arc<DataLoader<B>> {
+    let TrainingConfig {
+        batch_size,
+        num_workers,
+        seed,
+        ..
+    } = *config;
+    Arc::new(DataLoader::new(
+        dataset.clone(),
+        batch_size,
+        num_workers,
+        order,
+        seed,
+        device.clone(),
+    ))
 }
 
 fn read_config(artifact_dir: &Path) -> Result<TrainingConfig> {

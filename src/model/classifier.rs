@@ -251,12 +251,19 @@ impl<B: Backend> Classifier for Engine<B> {
     }
 
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
-        let mut logits = Vec::with_capacity(pixels.len() * self.config().num_classes);
+        let num_classes = self.config().num_classes;
+        let mut logits = Vec::with_capacity(pixels.len() * num_classes);
         for first in (0..pixels.len()).step_by(FORWARD_BATCH) {
             check(stop)?;
             let last = (first + FORWARD_BATCH).min(pixels.len());
-            let images = pixels.tensor(first, last, &self.burn_device);
-            logits.extend(host_values(self.model.forward(images).into_data())?);
+            let mut images = pixels.tensor(first, last, &self.burn_device);
+            if last - first == 1 {
+                // A product with a single row is summed in another order. Computed beside a copy,
+                // an image has the same bits in every batch.
+                images = images.repeat_dim(0, 2);
+            }
+            let values = host_values(self.model.forward(images).into_data())?;
+            logits.extend_from_slice(&values[..(last - first) * num_classes]);
         }
         Ok(logits)
     }

@@ -26,14 +26,8 @@ impl From<Error> for PyErr {
             Error::Internal(_) => InternalError::new_err(text),
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),
             // With an error number Python itself picks FileNotFoundError and its like.
-            Error::Io {
-                action,
-                path,
-                source,
-            } => match errno(&source) {
-                Some(number) => {
-                    PyOSError::new_err((number, format!("{action}: {}", reason(&source)), path))
-                }
+            Error::Io { path, source, .. } => match errno(&source) {
+                Some(number) => PyOSError::new_err((number, reason(&source), path)),
                 None => PyOSError::new_err(text),
             },
         }

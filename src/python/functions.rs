@@ -151,12 +151,12 @@ pub fn read_idx<'py>(
 /// Raises:
 ///     DataError: The share is out of range, or leaves nothing on one side.
 #[pyfunction]
-pub fn split_indices<'py>(
-    py: Python<'py>,
+pub fn split_indices(
+    py: Python<'_>,
     targets: PyBuffer<i64>,
     fraction: f64,
     seed: u64,
-) -> PyResult<(Bound<'py, PyByteArray>, Bound<'py, PyByteArray>)> {
+) -> PyResult<(Bound<'_, PyByteArray>, Bound<'_, PyByteArray>)> {
     let targets = targets.to_vec(py)?;
     let (kept, split) = detached(py, || data::split_indices(&targets, fraction, seed))?;
     Ok((index_bytes(py, &kept)?, index_bytes(py, &split)?))

@@ -26,6 +26,7 @@ mod _native {
     const VERSION: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_init]
+    #[expect(clippy::unnecessary_wraps, reason = "PyO3 asks for this signature")]
     fn init() -> pyo3::PyResult<()> {
         super::panics::keep_quiet();
         Ok(())

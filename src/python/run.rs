@@ -52,10 +52,9 @@ pub fn interruptible<T: Send>(
         py.detach(|| join(worker))
     });
     panics::report(py);
-    match (signal, result) {
-        (Some(signal), Err(_)) => Err(signal),
-        (Some(signal), Ok(_)) => Err(signal),
-        (None, result) => Ok(result?),
+    match signal {
+        Some(signal) => Err(signal),
+        None => Ok(result?),
     }
 }
 
@@ -66,8 +65,8 @@ pub fn receive<T: Send>(
     timeout: Duration,
 ) -> (Receiver<T>, std::result::Result<T, RecvTimeoutError>) {
     py.detach(move || {
-        let received = receiver.recv_timeout(timeout);
-        (receiver, received)
+        let message = receiver.recv_timeout(timeout);
+        (receiver, message)
     })
 }
 

@@ -65,10 +65,6 @@ impl Observer for EventSender {
     clippy::too_many_arguments,
     reason = "the Python layer passes its keywords on"
 )]
-#[expect(
-    clippy::fn_params_excessive_bools,
-    reason = "the Python layer passes its keywords on"
-)]
 pub fn train(
     py: Python<'_>,
     artifact_dir: PathBuf,

@@ -141,7 +141,7 @@ impl AdamItem {
         let item = self.momentum;
         let time = usize::try_from(item.time)
             .ok()
-            .filter(|time| *time <= i32::MAX as usize)
+            .filter(|time| i32::try_from(*time).is_ok())
             .ok_or_else(|| {
                 fault(
                     path,
