@@ -1,21 +1,308 @@
-from collections.abc import Callable
-from typing import Any, final
+"""
+The core of mnistburn in Rust. Use the package `mnistburn`, whose classes and functions stand on this module.
+"""
 
-# An object with the buffer protocol; collections.abc.Buffer is new in Python 3.12.
-Buffer = Any
+from _typeshed import SupportsGetItem
+from os import PathLike
+from typing import Any, Final, SupportsFloat, SupportsIndex, final
+from typing_extensions import Buffer
 
-VERSION: str
+__all__ = [
+    "VERSION",
+    "ClassificationOutput",
+    "Gradients",
+    "Loss",
+    "Model",
+    "Optimizer",
+    "batch_order",
+    "build_info",
+    "burn_config",
+    "complete_config",
+    "devices",
+    "load_run",
+    "read_idx",
+    "resolve_device",
+    "split_indices",
+    "train",
+]
 
-def build_info() -> dict[str, Any]: ...
-def complete_config(kind: str, text: str) -> str: ...
-def burn_config(kind: str, text: str) -> str: ...
-def devices() -> list[tuple[str, str, str, str | None]]: ...
-def resolve_device(device: str) -> str: ...
-def read_idx(path: str, sha256: str | None = None) -> tuple[list[int], bytearray]: ...
-def split_indices(targets: Buffer, fraction: float, seed: int) -> tuple[bytearray, bytearray]: ...
-def batch_order(length: int, seed: int, epoch: int) -> bytearray: ...
+VERSION: Final[str]
+"""
+The version of the crate.
+"""
+
+@final
+class ClassificationOutput:
+    """
+    What a training forward gives.
+    """
+    @property
+    def loss(self, /) -> Loss:
+        """
+        Mean cross-entropy of the batch.
+        """
+    @property
+    def output(self, /) -> bytearray:
+        """
+        Logits: n x num_classes float32 values, as bytes.
+        """
+
+@final
+class Gradients:
+    """
+    Gradients by parameter.
+    """
+    def get(self, /, name: str) -> tuple[list[int], bytearray]:
+        """
+        Shape and float32 values, as bytes, of one gradient.
+
+        Raises:
+            KeyError: There is no such parameter.
+        """
+    def names(self, /) -> list[str]:
+        """
+        The names of the parameters.
+        """
+    def norm(self, /) -> float:
+        """
+        L2 norm over all gradients together.
+        """
+
+@final
+class Loss:
+    """
+    A loss with its tape.
+    """
+    def __float__(self, /) -> float: ...
+    def backward(self, /) -> Gradients:
+        """
+        The gradient of the loss for every parameter. Uses up the tape.
+
+        Raises:
+            TrainingError: The tape was used before.
+        """
+
+@final
+class Model:
+    """
+    A guide network on a device.
+    """
+    def __new__(cls, /, config: str, device: str, seed: SupportsIndex) -> Model:
+        """
+        A model with random parameters.
+
+        Args:
+            config: Model configuration, JSON.
+            device: Where it computes.
+            seed: What parameters and dropout masks follow from.
+        """
+    @property
+    def config(self, /) -> str:
+        """
+        The model configuration, JSON.
+        """
+    @property
+    def device(self, /) -> str:
+        """
+        Where it computes.
+        """
+    def evaluate(
+        self, /, images: Buffer, targets: Buffer, batch_size: SupportsIndex
+    ) -> tuple[float, float]:
+        """
+        Mean loss and accuracy without dropout.
+
+        Args:
+            images: n x 784 raw pixels, uint8.
+            targets: n int64 classes.
+            batch_size: Images in a forward pass.
+        """
+    def forward(self, /, images: Buffer) -> bytearray:
+        """
+        Logits without dropout.
+
+        Args:
+            images: C-contiguous buffer of n x 784 raw pixels (uint8) or pixels in 0..1 (float32).
+
+        Returns:
+            n x num_classes float32 values, as bytes.
+        """
+    def forward_classification(self, /, images: Buffer, targets: Buffer) -> ClassificationOutput:
+        """
+        Loss and logits with dropout; the tape is recorded.
+
+        Args:
+            images: As for forward; at least one.
+            targets: n int64 classes.
+        """
+    @staticmethod
+    def load(path: str | PathLike[str], device: str) -> Model:
+        """
+        Loads a record file; format, precision and sizes are read from it.
+        """
+    def load_state_dict(
+        self,
+        /,
+        state: SupportsGetItem[int, tuple[str, SupportsGetItem[int, SupportsIndex], Buffer]],
+    ) -> None:
+        """
+        Replaces the parameters.
+
+        Args:
+            state: (name, shape, float32 buffer) for every parameter.
+        """
+    @property
+    def num_params(self, /) -> int:
+        """
+        Number of parameters.
+        """
+    def save(self, /, path: str | PathLike[str], recorder: str, precision: str | None) -> str:
+        """
+        Saves a record.
+
+        Args:
+            path: The file; the recorder's extension is appended unless it is there.
+            recorder: Name of a recorder of Burn.
+            precision: "half", "full" or "double"; None for the recorder's own.
+
+        Returns:
+            The path with its extension.
+        """
+    @property
+    def seed(self, /) -> int:
+        """
+        What parameters and dropout masks follow from.
+        """
+    def state_dict(self, /) -> list[tuple[str, list[int], bytearray]]:
+        """
+        The parameters: (name, shape, float32 values as bytes) each.
+        """
+    def summary(self, /) -> str:
+        """
+        A table of layers, output shapes and parameters.
+        """
+    def to(self, /, device: str) -> Model:
+        """
+        The model on another device; this one stays.
+        """
+
+@final
+class Optimizer:
+    """
+    Adam with its state.
+    """
+    def __new__(cls, /, config: str) -> Optimizer:
+        """
+        An optimizer without state.
+
+        Args:
+            config: Adam configuration, JSON.
+        """
+    def step(
+        self, /, learning_rate: SupportsFloat | SupportsIndex, model: Model, gradients: Gradients
+    ) -> Model:
+        """
+        The model after one step; the given one stays as it is.
+        """
+
+def batch_order(length: SupportsIndex, seed: SupportsIndex, epoch: SupportsIndex) -> bytearray:
+    """
+    The order in which training goes through `length` images in an epoch, as int64 bytes.
+    """
+
+def build_info() -> dict[str, str]:
+    """
+    How the extension was built: its version, that of Burn, the profile and the back ends.
+    """
+
+def burn_config(kind: str, text: str) -> str:
+    """
+    Checks a configuration and writes it as Burn's type of that name does.
+
+    Args:
+        kind: "training", "model" or "adam".
+        text: JSON.
+
+    Returns:
+        Indented JSON; keys that Burn lacks are left out where they hold their defaults.
+
+    Raises:
+        ConfigError: A key is unknown or a value breaks its rule.
+    """
+
+def complete_config(kind: str, text: str) -> str:
+    """
+    Checks a configuration and fills in its defaults.
+
+    Args:
+        kind: "training", "model" or "adam".
+        text: JSON.
+
+    Returns:
+        JSON with every key.
+
+    Raises:
+        ConfigError: A key is unknown or a value breaks its rule.
+    """
+
+def devices() -> list[tuple[str, str, str, str | None]]:
+    """
+    The devices this build knows: (device, kind, name, reason why it can't be used or None).
+    """
+
+def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
+    """
+    The model of a run, in full precision where a checkpoint of such is kept.
+
+    Raises:
+        RecordError: The record is broken.
+        OSError: The directory holds no run.
+    """
+
+def read_idx(path: str | PathLike[str], sha256: str | None = None) -> tuple[list[int], bytearray]:
+    """
+    Reads an IDX file of unsigned bytes, plain or gzip-compressed.
+
+    Args:
+        path: The file.
+        sha256: Expected hash of the uncompressed file, in hexadecimal.
+
+    Returns:
+        Shape and bytes.
+
+    Raises:
+        DataError: The file is broken, or its hash is another.
+        OSError: The file can't be read.
+    """
+
+def resolve_device(device: str) -> str:
+    """
+    The device that a string stands for, in its shortest form.
+
+    Raises:
+        DeviceError: There is no such device, or it can't be used here.
+    """
+
+def split_indices(
+    targets: Buffer, fraction: SupportsFloat | SupportsIndex, seed: SupportsIndex
+) -> tuple[bytearray, bytearray]:
+    """
+    Splits indices in two, class by class.
+
+    Args:
+        targets: int64 classes.
+        fraction: Share of each class in the second half, above 0 and below 1.
+        seed: What the choice follows from.
+
+    Returns:
+        The indices of both halves, ascending, as int64 bytes.
+
+    Raises:
+        DataError: The share is out of range, or leaves nothing on one side.
+    """
+
 def train(
-    artifact_dir: str,
+    artifact_dir: str | PathLike[str],
     config: str,
     device: str,
     train_images: Buffer,
@@ -24,51 +311,25 @@ def train(
     valid_targets: Buffer,
     resume: bool,
     config_given: bool,
-    observer: Callable[[list[dict[str, Any]]], bool] | None,
+    observer: Any | None,
     synchronous: bool,
-) -> tuple[Model, bool]: ...
+) -> tuple[Model, bool]:
+    """
+    Trains a model, and keeps the run in a directory.
 
-@final
-class Model:
-    def __new__(cls, config: str, device: str, seed: int) -> Model: ...
-    @staticmethod
-    def load(path: str, device: str) -> Model: ...
-    @property
-    def config(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def num_params(self) -> int: ...
-    @property
-    def seed(self) -> int: ...
-    def forward(self, images: Buffer) -> bytearray: ...
-    def forward_classification(self, images: Buffer, targets: Buffer) -> ClassificationOutput: ...
-    def evaluate(self, images: Buffer, targets: Buffer, batch_size: int) -> tuple[float, float]: ...
-    def save(self, path: str, recorder: str, precision: str | None) -> str: ...
-    def state_dict(self) -> list[tuple[str, list[int], bytearray]]: ...
-    def load_state_dict(self, state: list[tuple[str, list[int], Buffer]]) -> None: ...
-    def to(self, device: str) -> Model: ...
-    def summary(self) -> str: ...
+    Args:
+        artifact_dir: Where the run is kept.
+        config: Training configuration, JSON.
+        device: Where it computes.
+        train_images: n x 784 raw pixels, uint8.
+        train_targets: n int64 classes.
+        valid_images: As train_images.
+        valid_targets: As train_targets.
+        resume: Whether to go on with the run in the directory.
+        config_given: Whether config is the caller's; otherwise a resumed run has its own.
+        observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
+        synchronous: Whether the trainer waits for the observer after each step.
 
-@final
-class ClassificationOutput:
-    @property
-    def loss(self) -> Loss: ...
-    @property
-    def output(self) -> bytearray: ...
-
-@final
-class Loss:
-    def __float__(self) -> float: ...
-    def backward(self) -> Gradients: ...
-
-@final
-class Gradients:
-    def names(self) -> list[str]: ...
-    def get(self, name: str) -> tuple[list[int], bytearray]: ...
-    def norm(self) -> float: ...
-
-@final
-class Optimizer:
-    def __new__(cls, config: str) -> Optimizer: ...
-    def step(self, learning_rate: float, model: Model, gradients: Gradients) -> Model: ...
+    Returns:
+        The model after the last step, and whether the run was stopped before its end.
+    """

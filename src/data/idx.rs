@@ -189,7 +189,10 @@ mod tests {
             (&header(&[u32::MAX, u32::MAX, u32::MAX]), "at most"),
             (&short, "cut off"),
             (&long, "more than the 2 bytes"),
-            (&[0x1f, 0x8b, 1, 2, 3], "can't be decoded"),
+            (
+                &[0x1f, 0x8b, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+                "can't be decoded",
+            ),
         ];
         for (bytes, reason) in cases {
             let error = read_idx(file_with(bytes).path(), None)

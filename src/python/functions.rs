@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::{data, learner};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyDict};
+use pyo3::types::PyByteArray;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// How the extension was built: version, burn, profile and backends.
+/// How the extension was built: its version, that of Burn, the profile and the back ends.
 #[pyfunction]
-pub fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+pub fn build_info() -> BTreeMap<&'static str, String> {
     let backends: Vec<&str> = [
         ("cpu", cfg!(feature = "cpu")),
         ("wgpu", cfg!(feature = "wgpu")),
@@ -21,19 +22,17 @@ pub fn build_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     .into_iter()
     .filter_map(|(name, built)| built.then_some(name))
     .collect();
-    let info = PyDict::new(py);
-    info.set_item("version", env!("CARGO_PKG_VERSION"))?;
-    info.set_item("burn", "0.21.0")?;
-    info.set_item(
-        "profile",
-        if cfg!(debug_assertions) {
-            "debug"
-        } else {
-            "release"
-        },
-    )?;
-    info.set_item("backends", backends)?;
-    Ok(info)
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    BTreeMap::from([
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("burn", "0.21.0".to_owned()),
+        ("profile", profile.to_owned()),
+        ("backends", backends.join(", ")),
+    ])
 }
 
 fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {

@@ -1,0 +1,72 @@
+# What there is to do; `make help` lists it. Everything happens in .venv and target, nothing outside this directory.
+
+PYTHON ?= python3
+ARTIFACT_DIR ?= artifacts/mnist
+EPOCHS ?= 2
+BIN := .venv/bin
+# Cargo picks the toolchain that is installed; warnings of rustdoc are errors as those of clippy are.
+export RUSTDOCFLAGS := -D warnings
+# maturin builds for this environment.
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python bench wheel clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+train: develop ## build for the CPU and train on MNIST for EPOCHS epochs (2), into ARTIFACT_DIR
+	$(BIN)/mnistburn train $(ARTIFACT_DIR) --num-epochs $(EPOCHS)
+
+check: setup lint test-rust develop stub-check test-python ## everything that has to pass, cheapest first
+
+setup: .venv/installed
+
+# The tools and the dependencies, not the package itself.
+.venv/installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mnistburn needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["dev"], sep="\n")' > .venv/requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement .venv/requirements.txt
+	touch $@
+
+develop: setup ## build the extension with optimisation and install it into .venv
+	$(BIN)/maturin develop --release --quiet
+
+fmt: setup ## format all code
+	cargo fmt
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: setup ## formatting, clippy, rustdoc, ruff and mypy, warnings as errors
+	cargo fmt --check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	@# The core knows nothing of Python.
+	! grep -rln pyo3 src --include='*.rs' | grep -v '^src/python/'
+	cargo clippy --all-targets --features python --locked -- -D warnings
+	cargo doc --no-deps --locked --quiet
+
+stubs: setup ## write the stub of the extension anew
+	$(BIN)/maturin generate-stubs --profile release --quiet --out target/stubs
+	$(BIN)/ruff format --quiet --stdin-filename _native.pyi < target/stubs/mnistburn/_native.pyi > python/mnistburn/_native.pyi
+
+stub-check: develop ## compare the stub with the extension
+	$(BIN)/maturin generate-stubs --profile release --quiet --out target/stubs
+	$(BIN)/ruff format --quiet --stdin-filename _native.pyi < target/stubs/mnistburn/_native.pyi | diff python/mnistburn/_native.pyi -
+	$(BIN)/stubtest mnistburn._native
+
+test-rust: ## the tests of the core, without Python
+	cargo test --release --locked --quiet
+
+test-python: develop ## the tests of the package, the README and the docstrings
+	$(BIN)/python -m pytest -q
+
+bench: ## the benchmarks
+	cargo bench --locked --bench training
+
+wheel: setup ## a wheel in dist
+	$(BIN)/maturin build --release --strip --locked --out dist
+
+clean: ## remove what was built
+	rm -rf .venv dist target

@@ -1,0 +1,414 @@
+use crate::images;
+use burn::train::Interrupter;
+use mnistburn::config::{LrSchedulerConfig, ModelConfig, Recorder, TrainingConfig};
+use mnistburn::data::Dataset;
+use mnistburn::device::Device;
+use mnistburn::error::{Error, Result};
+use mnistburn::learner::{
+    Data, Event, History, Observer, TrainOptions, Trained, load_model, train,
+};
+use mnistburn::model::Parameter;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+fn config() -> TrainingConfig {
+    TrainingConfig {
+        model: ModelConfig {
+            hidden_size: 8,
+            ..ModelConfig::default()
+        },
+        num_epochs: 2,
+        batch_size: 10,
+        num_workers: 2,
+        learning_rate: 1e-3,
+        lr_scheduler: Some(LrSchedulerConfig::CosineAnnealing {
+            min_lr: 1e-4,
+            num_iters: 7,
+        }),
+        ..TrainingConfig::default()
+    }
+}
+
+/// Four steps and two validation steps an epoch; the last batches are not full.
+fn data() -> Data {
+    let all = images(52);
+    let indices: Vec<usize> = (0..52).collect();
+    Data {
+        train: all.subset(&indices[..36]),
+        valid: all.subset(&indices[36..]),
+    }
+}
+
+fn run(directory: &Path, config: &TrainingConfig) -> Trained {
+    train(
+        directory,
+        Some(config),
+        Device::Cpu,
+        &data(),
+        TrainOptions::default(),
+    )
+    .unwrap()
+}
+
+/// A history without what depends on the clock.
+fn untimed(mut history: History) -> History {
+    history.seconds = 0.0;
+    history.epochs.seconds.clear();
+    history.epochs.images_per_second.clear();
+    history.train_steps.seconds.clear();
+    history.train_steps.images_per_second.clear();
+    history.valid_steps.seconds.clear();
+    history
+}
+
+fn result(trained: Trained) -> (Vec<Parameter>, History) {
+    (
+        trained.model.parameters().unwrap(),
+        untimed(trained.history),
+    )
+}
+
+/// Stops the run at the n-th event, and keeps them all.
+struct StopAt {
+    count: usize,
+    interrupter: Interrupter,
+    seen: Arc<Mutex<Vec<Event>>>,
+}
+
+impl Observer for StopAt {
+    fn notify(&mut self, event: Event) {
+        let mut seen = self.seen.lock().unwrap();
+        seen.push(event);
+        if seen.len() == self.count {
+            self.interrupter.stop(None);
+        }
+    }
+}
+
+fn stopping_at(count: usize, resume: bool) -> (TrainOptions, Arc<Mutex<Vec<Event>>>) {
+    let (interrupter, seen) = (Interrupter::new(), Arc::new(Mutex::new(Vec::new())));
+    let observer = Box::new(StopAt {
+        count,
+        interrupter: interrupter.clone(),
+        seen: Arc::clone(&seen),
+    });
+    (
+        TrainOptions {
+            resume,
+            interrupter,
+            observer,
+        },
+        seen,
+    )
+}
+
+#[test]
+fn workers_threads_and_other_trainings_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let expected = result(run(&directory.path().join("a"), &config()));
+    for num_workers in [0, 1, 5] {
+        let config = TrainingConfig {
+            num_workers,
+            ..config()
+        };
+        assert_eq!(
+            result(run(&directory.path().join("a"), &config)),
+            expected,
+            "{num_workers} workers"
+        );
+    }
+    let paths: Vec<_> = (0..3)
+        .map(|number| directory.path().join(format!("b{number}")))
+        .collect();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = paths
+            .iter()
+            .map(|path| scope.spawn(|| result(run(path, &config()))))
+            .collect();
+        for other in runs {
+            assert_eq!(other.join().unwrap(), expected);
+        }
+    });
+    let other = TrainingConfig {
+        seed: 1,
+        ..config()
+    };
+    assert_ne!(result(run(&directory.path().join("a"), &other)), expected);
+}
+
+#[test]
+fn a_run_stopped_anywhere_and_resumed_equals_one_never_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = directory.path().join("whole");
+    let expected = result(run(&whole, &config()));
+    let read =
+        |root: &Path, name: &str| fs::read(root.join("checkpoint/epoch-0002").join(name)).unwrap();
+
+    let (options, seen) = stopping_at(usize::MAX, false);
+    train(
+        &directory.path().join("count"),
+        Some(&config()),
+        Device::Cpu,
+        &data(),
+        options,
+    )
+    .unwrap();
+    let events = seen.lock().unwrap().len();
+    let mut stopped_runs = 0;
+    for count in 1..=events {
+        let path = directory.path().join("stopped");
+        let (options, _) = stopping_at(count, false);
+        let stopped = train(&path, Some(&config()), Device::Cpu, &data(), options).unwrap();
+        stopped_runs += usize::from(stopped.interrupted);
+        let options = TrainOptions {
+            resume: true,
+            ..TrainOptions::default()
+        };
+        let resumed = train(&path, None, Device::Cpu, &data(), options).unwrap();
+        assert!(!resumed.interrupted);
+        assert_eq!(result(resumed), expected, "stopped at event {count}");
+        for name in ["model.mpk", "optim.mpk", "scheduler.mpk"] {
+            assert_eq!(
+                read(&path, name),
+                read(&whole, name),
+                "{name}, stopped at event {count}"
+            );
+        }
+        assert_eq!(
+            fs::read(path.join("model.mpk")).unwrap(),
+            fs::read(whole.join("model.mpk")).unwrap()
+        );
+    }
+    assert!(
+        stopped_runs >= 12,
+        "only {stopped_runs} of {events} runs were stopped"
+    );
+}
+
+#[test]
+fn a_run_stopped_again_and_again_equals_one_never_stopped() {
+    let directory = tempfile::tempdir().unwrap();
+    let expected = result(run(&directory.path().join("whole"), &config()));
+    let path = directory.path().join("stopped");
+    let mut trained = {
+        let (options, _) = stopping_at(3, false);
+        train(&path, Some(&config()), Device::Cpu, &data(), options).unwrap()
+    };
+    let mut parts = 1;
+    while trained.interrupted {
+        // Log, Start, EpochStart, and then two steps; a validation of two steps starts over if it is stopped.
+        let (options, _) = stopping_at(5, true);
+        trained = train(&path, None, Device::Cpu, &data(), options).unwrap();
+        parts += 1;
+        assert!(parts < 40);
+    }
+    assert!(parts > 4, "{parts} parts");
+    assert_eq!(result(trained), expected);
+}
+
+#[test]
+fn events_come_in_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let (options, seen) = stopping_at(usize::MAX, false);
+    train(
+        directory.path(),
+        Some(&config()),
+        Device::Cpu,
+        &data(),
+        options,
+    )
+    .unwrap();
+    let letters: String = seen
+        .lock()
+        .unwrap()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Start { .. } => Some('s'),
+            Event::EpochStart { .. } => Some('e'),
+            Event::TrainStep { .. } => Some('t'),
+            Event::ValidStep { .. } => Some('v'),
+            Event::EpochEnd(_) => Some('E'),
+            Event::End { .. } => Some('.'),
+            Event::Log { .. } => None,
+        })
+        .collect();
+    assert_eq!(letters, "settttvvEettttvvE.");
+}
+
+#[test]
+fn more_epochs_go_on_where_the_run_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    let longer = TrainingConfig {
+        num_epochs: 3,
+        ..config()
+    };
+    let expected = result(run(&directory.path().join("whole"), &longer));
+    let path = directory.path().join("short");
+    run(&path, &config());
+    let options = || TrainOptions {
+        resume: true,
+        ..TrainOptions::default()
+    };
+    let resumed = train(&path, Some(&longer), Device::Cpu, &data(), options()).unwrap();
+    assert_eq!(result(resumed), expected);
+    // A complete run has nothing left to do, and gives its model and history again.
+    let again = train(&path, None, Device::Cpu, &data(), options()).unwrap();
+    assert_eq!(result(again), expected);
+    let loaded = load_model(&path, Device::Cpu).unwrap();
+    assert_eq!(loaded.parameters().unwrap(), expected.0);
+}
+
+fn refused(directory: &Path, config: Option<&TrainingConfig>, data: &Data) -> String {
+    let options = TrainOptions {
+        resume: true,
+        ..TrainOptions::default()
+    };
+    let result: Result<Trained> = train(directory, config, Device::Cpu, data, options);
+    result.err().expect("it must be refused").to_string()
+}
+
+#[test]
+fn a_resumed_run_must_be_the_same_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    assert!(refused(&path, None, &data()).contains("must be a run to resume"));
+    run(&path, &config());
+
+    let other = TrainingConfig {
+        seed: 7,
+        ..config()
+    };
+    assert!(refused(&path, Some(&other), &data()).contains("seed was 42 at its start, got 7"));
+    let mut other = config();
+    other.optimizer.beta_1 = 0.5;
+    assert!(
+        refused(&path, Some(&other), &data())
+            .contains("optimizer.beta_1 was 0.9 at its start, got 0.5")
+    );
+    let fewer = TrainingConfig {
+        num_epochs: 1,
+        ..config()
+    };
+    assert!(
+        refused(&path, Some(&fewer), &data()).contains("num_epochs must be at least the 2 epochs")
+    );
+    let mut other: Data = data();
+    other.valid = images(3);
+    assert!(refused(&path, None, &other).contains("the validation set is another"));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_left_out_with_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let expected = result(run(directory.path(), &config()));
+    let model = directory.path().join("checkpoint/epoch-0002/model.mpk");
+    let mut bytes = fs::read(&model).unwrap();
+    let last = bytes.len() - 40;
+    bytes[last] ^= 1;
+    fs::write(&model, bytes).unwrap();
+    let (options, seen) = stopping_at(usize::MAX, true);
+    let resumed = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    assert_eq!(result(resumed), expected);
+    let warned = seen.lock().unwrap().iter().any(
+        |event| matches!(event, Event::Log { message, .. } if message.contains("is not as it was written")),
+    );
+    assert!(warned);
+}
+
+#[test]
+fn every_format_of_checkpoint_resumes() {
+    for recorder in Recorder::ALL {
+        let directory = tempfile::tempdir().unwrap();
+        let config = TrainingConfig {
+            recorder,
+            ..config()
+        };
+        let expected = result(run(&directory.path().join("whole"), &config));
+        let path = directory.path().join("stopped");
+        let (options, _) = stopping_at(8, false);
+        assert!(
+            train(&path, Some(&config), Device::Cpu, &data(), options)
+                .unwrap()
+                .interrupted
+        );
+        let options = TrainOptions {
+            resume: true,
+            ..TrainOptions::default()
+        };
+        let resumed = result(train(&path, None, Device::Cpu, &data(), options).unwrap());
+        // Half precision gives the bits up, and only that.
+        assert_eq!(
+            resumed == expected,
+            recorder != Recorder::Compact,
+            "{}",
+            recorder.name()
+        );
+    }
+}
+
+#[test]
+fn data_that_do_not_fit_are_refused_before_the_directory_is_touched() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let two_classes = TrainingConfig {
+        model: ModelConfig {
+            num_classes: 2,
+            hidden_size: 8,
+            dropout: 0.5,
+        },
+        ..config()
+    };
+    let error = train(
+        &path,
+        Some(&two_classes),
+        Device::Cpu,
+        &data(),
+        TrainOptions::default(),
+    )
+    .err()
+    .unwrap();
+    assert!(
+        matches!(&error, Error::Data(text) if text.contains("num_classes of 2")),
+        "{error}"
+    );
+    let empty = Data {
+        valid: Dataset::new(&[], &[]).unwrap(),
+        ..data()
+    };
+    let error = train(
+        &path,
+        Some(&config()),
+        Device::Cpu,
+        &empty,
+        TrainOptions::default(),
+    )
+    .err()
+    .unwrap();
+    assert!(error.to_string().contains("at least one image"), "{error}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = TrainingConfig {
+        learning_rate: 3e38,
+        lr_scheduler: None,
+        num_epochs: 9,
+        ..config()
+    };
+    let error = train(
+        directory.path(),
+        Some(&config),
+        Device::Cpu,
+        &data(),
+        TrainOptions::default(),
+    )
+    .err()
+    .unwrap();
+    assert!(
+        matches!(&error, Error::Training(text) if text.contains("must stay finite")),
+        "{error}"
+    );
+}
