@@ -5,6 +5,7 @@ mod error;
 mod functions;
 mod model;
 mod panics;
+mod pool;
 mod run;
 mod train;
 

@@ -1,7 +1,8 @@
 //! The one door out of the interpreter: all work in Rust is done behind it, without the GIL.
 
 use super::panics;
-use crate::error::{Error, Result, contain_panics};
+use super::pool::in_pool;
+use crate::error::{Error, Result};
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
@@ -12,7 +13,7 @@ pub const TICK: Duration = Duration::from_millis(50);
 
 /// Does short work without the GIL.
 pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    let result = py.detach(|| contain_panics(work));
+    let result = py.detach(|| in_pool(work));
     panics::report(py);
     Ok(result?)
 }
@@ -32,7 +33,7 @@ pub fn interruptible<T: Send>(
         let worker = std::thread::Builder::new()
             .name("mnistburn".into())
             .spawn_scoped(scope, move || {
-                let result = contain_panics(|| work(stop));
+                let result = in_pool(|| work(stop));
                 drop(done);
                 result
             });

@@ -1,10 +1,11 @@
 use super::arguments::dataset;
 use super::model::Model;
 use super::panics;
+use super::pool::in_pool;
 use super::run::{TICK, join, receive};
 use crate::config::{Settings, TrainingConfig};
 use crate::device::Device;
-use crate::error::{Error, contain_panics};
+use crate::error::Error;
 use crate::learner::{self, Data, Event, Observer, TrainOptions};
 use burn::train::Interrupter;
 use pyo3::buffer::PyBuffer;
@@ -105,8 +106,7 @@ pub fn train(
         error: None,
     };
     let trained = std::thread::scope(|scope| {
-        let work =
-            || contain_panics(|| learner::train(&artifact_dir, given, device, &data, options));
+        let work = || in_pool(|| learner::train(&artifact_dir, given, device, &data, options));
         let worker = std::thread::Builder::new()
             .name("mnistburn-train".into())
             .spawn_scoped(scope, work);

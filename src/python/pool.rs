@@ -1,0 +1,26 @@
+//! The threads that compute.
+//!
+//! Burn computes in Rayon's global pool, which does not survive a fork: a child would wait for ever for threads that
+//! only its parent has. Python forks often (`multiprocessing`, pre-forking servers), so a child of a process that has
+//! computed gets a pool for each call.
+
+use crate::error::{Error, Result, contain_panics};
+use rayon::ThreadPoolBuilder;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The process that the global pool belongs to; 0 before anything was computed.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+
+/// Does `work` where its parallel parts find threads of this process.
+pub fn in_pool<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let process = std::process::id();
+    let owner = OWNER.compare_exchange(0, process, Ordering::Relaxed, Ordering::Relaxed);
+    if owner.is_ok() || owner == Err(process) {
+        return contain_panics(work);
+    }
+    // Not one pool for all calls: a callback that predicts would wait for the training that waits for the callback.
+    let pool = ThreadPoolBuilder::new()
+        .build()
+        .map_err(|error| Error::Internal(format!("no threads could be started: {error}")))?;
+    contain_panics(|| pool.install(work))
+}
