@@ -1,8 +1,10 @@
 //! The Burn book's training chapter from Rust: trains the guide model on MNIST and prints each epoch.
 //!
 //! ```text
-//! cargo run --release --example guide -- [ARTIFACT_DIR] [NUM_EPOCHS]
+//! cargo run --release --example guide -- [ARTIFACT_DIR] [NUM_EPOCHS] [IMAGES]
 //! ```
+//!
+//! `IMAGES` takes only the first so many of each split.
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
@@ -33,15 +35,14 @@ impl Observer for Printer {
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let artifact_dir = arguments.next().unwrap_or_else(|| "artifacts/guide".into());
-    let num_epochs = arguments
-        .next()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(2);
+    let mut number = || arguments.next().and_then(|text| text.parse().ok());
+    let num_epochs = number().unwrap_or(2);
+    let first: Vec<usize> = (0..number().unwrap_or(usize::MAX).min(60_000)).collect();
 
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/mnistburn/data/mnist");
     let data = Data {
-        train: mnist::train(&files)?,
-        valid: mnist::test(&files)?,
+        train: mnist::train(&files)?.subset(&first),
+        valid: mnist::test(&files)?.subset(&first),
     };
     let config = TrainingConfig {
         num_epochs,

@@ -10,8 +10,11 @@
 //!
 //! # Features
 //!
-//! - `cpu` (default), `wgpu`, `cuda`: back ends
+//! - `cpu` (default), `wgpu`, `cuda`: back ends; at least one
 //! - `python`: the extension module `mnistburn._native`; nothing outside it knows of Python
+
+#[cfg(not(any(feature = "cpu", feature = "wgpu", feature = "cuda")))]
+compile_error!("choose at least one back end: the Cargo features are `cpu`, `wgpu` and `cuda`");
 
 pub mod config;
 pub mod data;
