@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 import mnistburn
 from mnistburn import Dataset, TrainingConfig, TrainingResult
-from mnistburn.errors import ArtifactError, MnistburnError
+from mnistburn.errors import ArtifactError, ConfigError, MnistburnError
 
 Pair = tuple[Dataset, Dataset]
 
@@ -213,3 +214,42 @@ def test_a_run_without_a_file_is_named_with_what_is_missing(
     (artifact_dir / "history.json").unlink()
     with pytest.raises(ArtifactError, match=r"no history\.json"):
         mnistburn.load_run(artifact_dir)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, small_config: TrainingConfig, small_data: Pair
+) -> Path:
+    """Return the directory of a run that no test changes."""
+    directory = tmp_path_factory.mktemp("finished") / "run"
+    run(directory, dataclasses.replace(small_config, num_epochs=1), small_data, resume=False)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error"),
+    [
+        ("config.json", b"{", ConfigError),
+        ("config.json", b"\xff", ConfigError),
+        ("history.json", b"[]", ArtifactError),
+        ("history.json", b"{}", ArtifactError),
+        ("history.json", b"[" * 100_000, ArtifactError),
+        ("history.json", b'{"epochs": 3, "train_steps": {}, "valid_steps": {}}', ArtifactError),
+        ("history.json", b'{"epochs": {"epoch": 3}}', ArtifactError),
+        ("summary.txt", b"\xff", None),
+    ],
+)
+def test_a_damaged_file_is_named(
+    name: str,
+    content: bytes,
+    error: type[MnistburnError] | None,
+    finished: Path,
+    tmp_path: Path,
+) -> None:
+    artifact_dir = shutil.copytree(finished, tmp_path / "run")
+    (artifact_dir / name).write_bytes(content)
+    if error is None:
+        assert mnistburn.load_run(artifact_dir).summary()
+    else:
+        with pytest.raises(error, match=re.escape(name)):
+            mnistburn.load_run(artifact_dir)

@@ -140,6 +140,10 @@ def test_version_is_that_of_the_package() -> None:
         (("train", "a", "--device=gpu"), 1, "error: "),
         (("train", "a", "--num-epochs=0"), 1, "num_epochs"),
         (("train", "a", "--config=no.json"), 1, "no.json"),
+        (("train", "a", "--resume", "--num-epochs=2"), 1, "run to resume"),
+        (("train", "a", "--validation=2"), 1, "validation"),
+        (("train", ""), 2, "must not be empty"),
+        (("evaluate", ""), 2, "must not be empty"),
         (("train", "a", "--epochs=1"), 2, "--epochs"),
         (("train", "a", "--num-epochs=x"), 2, "not a valid integer"),
         (("predict", "no.mpk"), 2, "--index"),
@@ -173,6 +177,19 @@ def test_a_pickled_array_is_never_read(model_file: Path, tmp_path: Path) -> None
     done = command("predict", model_file, tmp_path / "evil.npy", "--device=cpu")
     assert done.exit_code == 1
     assert "evil.npy" in done.stderr
+
+
+def test_a_file_that_is_no_npy_is_named(model_file: Path, tmp_path: Path) -> None:
+    numpy.savez(tmp_path / "several.npz", images=numpy.zeros((1, 28, 28), numpy.uint8))
+    header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 28, 28)}\n" % 10**12
+    huge = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    for name, content in {"text": b"{}", "nothing": b"", "huge": huge, "several.npz": None}.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        done = command("predict", model_file, tmp_path / name, "--device=cpu")
+        assert done.exit_code == 1, done.output
+        assert f"{name} must be a .npy file" in done.stderr
+        assert "unsafe" not in done.stderr
 
 
 def test_the_module_is_the_command(model_file: Path) -> None:

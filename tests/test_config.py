@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from mnistburn import (
     StepLrSchedulerConfig,
     TrainingConfig,
     _native,
+    arrays,
 )
 from mnistburn.errors import ConfigError
 
@@ -190,3 +194,54 @@ def test_a_failed_save_keeps_the_older_file(
     assert caught.value.errno == 28
     assert TrainingConfig.load(path) == FULL
     assert [item.name for item in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_many_threads_save_to_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    failed: list[Exception] = []
+
+    def save() -> None:
+        try:
+            for _ in range(30):
+                FULL.save(path)
+        except OSError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=save) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert TrainingConfig.load(path) == FULL
+    assert [item.name for item in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_any_file_name_that_the_system_takes_is_saved_to(tmp_path: Path) -> None:
+    path = tmp_path / ("c" * 255)
+    FULL.save(path)
+    assert TrainingConfig.load(path) == FULL
+
+
+def test_an_error_names_the_target_not_a_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "config.json"
+    with pytest.raises(OSError, match=r"config\.json") as caught:
+        FULL.save(path)
+    assert caught.value.filename == str(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes in directories")
+def test_a_pipe_is_neither_read_nor_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    for act in (FULL.save, TrainingConfig.load):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            act(path)
+    assert path.is_fifo()
+
+
+def test_a_data_set_takes_as_many_classes_as_a_model() -> None:
+    assert ModelConfig(num_classes=arrays._MOST_CLASSES).num_classes == arrays._MOST_CLASSES
+    with pytest.raises(ConfigError, match=str(arrays._MOST_CLASSES)):
+        ModelConfig(num_classes=arrays._MOST_CLASSES + 1)

@@ -1,6 +1,8 @@
 """Dataset and DataLoader."""
 
+import copy
 import gzip
+import pickle
 import struct
 from pathlib import Path
 
@@ -71,6 +73,16 @@ def test_a_split_is_stratified_disjoint_and_a_function_of_the_seed() -> None:
     other = dataset.split(0.25, seed=2)[1]
     assert (again.images == share.images).all()
     assert (other.images != share.images).any()
+
+
+def test_copies_are_equal_and_read_only() -> None:
+    dataset = numbered(5)
+    unpickled = pickle.loads(pickle.dumps(dataset))  # noqa: S301
+    for other in (copy.copy(dataset), copy.deepcopy(dataset), unpickled):
+        assert (other.images == dataset.images).all()
+        assert (other.targets == dataset.targets).all()
+        assert not other.images.flags.writeable
+        assert not other.targets.flags.writeable
 
 
 def test_repr_tells_images_and_classes() -> None:

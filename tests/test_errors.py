@@ -73,6 +73,13 @@ class Broken:
         raise RuntimeError(message)
 
 
+class Asynchronous(Callback):
+    """What a training cannot await."""
+
+    async def on_step_end(self, event: object) -> bool:  # type: ignore[override]
+        return False
+
+
 Act = Callable[[Bench], object]
 Expectation = tuple[Act, type[Exception], tuple[str, ...]]
 Row = tuple[str, Act, type[Exception], tuple[str, ...]]
@@ -143,12 +150,16 @@ TABLE: list[Row] = [
     ("images: records", *images(lambda: zeros((2, 28, 28), [("a", "u1")]), "uint8", "'a'")),
     ("images: a path", *images(lambda: "digit.png", "must be an array", "digit.png")),
     ("images: None", *images(lambda: None, "must be an array", "None")),
+    ("images: a generator", *images(lambda: iter([]), "must be an array", "list(images)")),
+    ("images: a set", *images(lambda: frozenset([1]), "must be an array", "frozenset")),
+    ("images: a data set", *images(lambda: Dataset(zeros((2, 28, 28)), [0, 1]), ".images")),
     ("images: ragged lists", *images(lambda: [[1, 2], [3]], "must be an array")),
     ("images: a broken tensor", *images(Broken, "must be an array", "another device")),
     ("images: masked", *images(masked, "must not be masked", "filled(0)")),
     # Values of images.
     ("images: above 1", *images(lambda: scaled(255.0), SCALED, "255", CAST)),
     ("images: slightly above 1", *images(lambda: scaled(1.5, "f2"), SCALED, "1.5")),
+    ("images: barely above 1", *images(lambda: scaled(1.0000001), SCALED, "1.0000001")),
     ("images: negative", *images(lambda: scaled(-0.5), SCALED, "-0.5", "do not normalise")),
     ("images: NaN", *images(lambda: scaled(nan), "finite", "NaN", "[1, 2, 3]")),
     ("images: infinite", *images(lambda: scaled(inf), "finite", "inf")),
@@ -192,8 +203,16 @@ TABLE: list[Row] = [
     ),
     ("dataset: index", lambda b: b.dataset[3], IndexError, ("3", "out of range")),
     ("dataset: index by text", lambda b: b.dataset["a"], DataError, ("integer", "'a'", "subset")),
-    ("subset: out of range", lambda b: b.dataset.subset([0, 3]), DataError, ("0 to 2", "3")),
-    ("subset: negative", lambda b: b.dataset.subset([-1]), DataError, ("0 to 2", "-1")),
+    ("subset: out of range", lambda b: b.dataset.subset([0, 3]), DataError, ("below 3", "got 3")),
+    ("subset: negative", lambda b: b.dataset.subset([-1]), DataError, ("at least 0", "-1")),
+    ("subset: of nothing", lambda b: b.dataset[:0].subset([0]), DataError, ("below 0", "got 0")),
+    (
+        "subset: a generator",
+        lambda b: b.dataset.subset(i for i in range(3)),
+        DataError,
+        ("list(indices)", "generator"),
+    ),
+    ("subset: None", lambda b: b.dataset.subset(None), DataError, ("indices", "None")),
     (
         "subset: a mask",
         lambda b: b.dataset.subset([True, False, True]),
@@ -225,6 +244,12 @@ TABLE: list[Row] = [
         DataError,
         ("'mnits'", "did you mean 'mnist'"),
     ),
+    (
+        "datasets: name in capitals",
+        lambda _: datasets.load("MNIST"),
+        DataError,
+        ("the names are mnist; did you mean 'mnist'?",),
+    ),
     ("datasets: no name", lambda _: untyped.datasets.load(None), DataError, ("None", "mnist")),
     (
         "datasets: unknown split",
@@ -242,7 +267,13 @@ TABLE: list[Row] = [
         "datasets: validation of everything",
         lambda _: datasets.load("mnist", validation=1.0),
         DataError,
-        ("above 0 and below 1", "1.0"),
+        ("validation", "above 0 and below 1", "1.0"),
+    ),
+    (
+        "datasets: seed",
+        lambda _: datasets.load("mnist", seed=-1),
+        DataError,
+        ("seed", "-1"),
     ),
     (
         "idx: no such file",
@@ -424,6 +455,7 @@ TABLE: list[Row] = [
     ),
     ("model file: a directory", lambda b: Model.load(b.folder), RecordError, ("load_run",)),
     ("model file: NUL", lambda _: Model.load("a\0b"), RecordError, ("NUL",)),
+    ("model file: a surrogate", lambda _: Model.load("a\ud800"), RecordError, ("ud800",)),
     ("model file: a number", lambda _: untyped.Model.load(3), RecordError, ("path", "3")),
     (
         "save model: recorder",
@@ -500,6 +532,18 @@ TABLE: list[Row] = [
         ("linear2.bias", "[10]", "[1]"),
     ),
     (
+        "state: a number",
+        lambda b: b.model.load_state_dict({**b.model.state_dict(), "linear2.bias": 1.0}),
+        RecordError,
+        ("linear2.bias", "array of numbers", "shape []"),
+    ),
+    (
+        "state: a surrogate for a name",
+        lambda b: b.model.load_state_dict({**b.model.state_dict(), "\ud800": [1.0]}),
+        RecordError,
+        ("state_dict()", "ud800"),
+    ),
+    (
         "state: text",
         lambda b: b.model.load_state_dict({**b.model.state_dict(), "linear2.bias": ["a"]}),
         RecordError,
@@ -555,6 +599,7 @@ TABLE: list[Row] = [
     ("device: a surrogate", *device("cpu\udc80", "udc80")),
     ("device: ten megabytes", *device("a" * 10**7, "short string")),
     ("device: None", *device(None, "must be", "None")),
+    ("device: a Device", *device(mnistburn.devices()[0], "pass its .device")),
     ("device: a number", *device(0, "must be", "0 (int)")),
     ("to: unknown device", lambda b: b.model.to("tpu"), DeviceError, ("tpu",)),
     # Training.
@@ -606,6 +651,12 @@ TABLE: list[Row] = [
         lambda b: b.train(callbacks=[Callback]),
         ConfigError,
         ("class Callback", "Callback()"),
+    ),
+    (
+        "train: async callback",
+        lambda b: b.train(callbacks=[Asynchronous()]),
+        ConfigError,
+        ("async def on_step_end", "plain methods"),
     ),
     ("train: callback a number", lambda b: b.train(callbacks=[3]), ConfigError, ("3", "on_step")),
     (

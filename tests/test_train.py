@@ -421,6 +421,38 @@ def test_a_closed_stderr_does_not_end_the_training(
     assert not run(artifact_dir, small_config, small_data, progress=True).interrupted
     monkeypatch.setattr(sys, "stderr", None)
     assert not run(artifact_dir, small_config, small_data, progress=True).interrupted
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, "stderr", closed)
+    assert not run(artifact_dir, small_config, small_data, progress=True).interrupted
+
+
+def test_a_stand_in_for_stderr_needs_write_alone(
+    artifact_dir: Path,
+    small_config: TrainingConfig,
+    small_data: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Writes:
+        def __init__(self) -> None:
+            self.text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    class Refuses(Writes):
+        def isatty(self) -> bool:
+            return True
+
+        def write(self, text: str) -> None:
+            raise RuntimeError("not now")
+
+    stream = Writes()
+    monkeypatch.setattr(sys, "stderr", stream)
+    assert not run(artifact_dir, small_config, small_data, progress=True).interrupted
+    assert stream.text.count("epoch") == 2
+    monkeypatch.setattr(sys, "stderr", Refuses())
+    assert not run(artifact_dir, small_config, small_data, progress=True).interrupted
 
 
 def test_messages_go_to_logging(

@@ -32,6 +32,8 @@ def shown(value: object) -> str:
         text = repr(value)
     except Exception:  # noqa: BLE001  a broken __repr__ must not hide the rule that was broken
         text = "a value that cannot be shown"
+    if "\n" in text:  # an array in a tuple takes several lines
+        text = " ".join(text.split())
     if len(text) > _LONGEST_SHOWN:
         text = text[: _LONGEST_SHOWN - 3] + "..."
     return text if value is None else f"{text} ({type(value).__name__})"
@@ -49,8 +51,9 @@ def nearest(name: str, names: Iterable[str]) -> str:
     """
     import difflib  # noqa: PLC0415  needed for error messages only
 
-    found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    known = {known.lower(): known for known in names}
+    found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    return f"; did you mean {known[found[0]]!r}?" if found else ""
 
 
 def as_path(path: object, argument: str, error: type[MnistburnError]) -> Path:
@@ -65,7 +68,8 @@ def as_path(path: object, argument: str, error: type[MnistburnError]) -> Path:
         The path, as given: neither resolved nor expanded.
 
     Raises:
-        MnistburnError: The path is of another type, empty, or holds a NUL character.
+        MnistburnError: The path is of another type, empty, or none that the system can hold: it has
+            a NUL character or a lone surrogate.
     """
     try:
         text = os.fsdecode(path)  # type: ignore[arg-type]
@@ -78,6 +82,13 @@ def as_path(path: object, argument: str, error: type[MnistburnError]) -> Path:
     if "\0" in text:
         message = f"{argument} must not hold a NUL character, got {shown(text)}"
         raise error(message)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as reason:
+        message = (
+            f"{argument} must be what a file name can hold, got {shown(text)}: {reason.reason}"
+        )
+        raise error(message) from None
     return Path(text)
 
 
@@ -147,3 +158,25 @@ def as_number(value: object, rule: str, error: type[MnistburnError]) -> float:
     if not math.isfinite(number):
         raise error(message)
     return number
+
+
+def as_share(value: object, argument: str, error: type[MnistburnError]) -> float:
+    """Return a share of something, a part that is neither nothing nor everything.
+
+    Args:
+        value: A Python or NumPy real number.
+        argument: The argument's name, for the message.
+        error: The class to raise.
+
+    Returns:
+        The share.
+
+    Raises:
+        MnistburnError: The value is not a number above 0 and below 1.
+    """
+    rule = f"{argument} must be a number above 0 and below 1"
+    share = as_number(value, rule, error)
+    if not 0.0 < share < 1.0:
+        message = f"{rule}, got {shown(value)}"
+        raise error(message)
+    return share

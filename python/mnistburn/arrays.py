@@ -1,14 +1,15 @@
 """What the caller passes as images and targets, as the arrays the Rust core takes."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy
 from numpy.typing import NDArray
 
 from mnistburn.arguments import shown
-from mnistburn.errors import DataError
+from mnistburn.errors import DataError, MnistburnError
 
-__all__ = ["IMAGE_SIDE", "Images", "as_images", "as_targets"]
+__all__ = ["IMAGE_SIDE", "Images", "as_array", "as_images", "as_targets"]
 
 IMAGE_SIDE: Final = 28
 """The height and the width of an image, in pixels."""
@@ -39,7 +40,7 @@ def as_images(images: object) -> tuple[Images, int]:
     Raises:
         DataError: The shape, the type or a value is another.
     """
-    array = _as_array(images, "images")
+    array = as_array(images, "images", DataError)
     count = _image_count(array.shape)
     converted: Images
     if array.dtype == numpy.uint8:
@@ -69,7 +70,7 @@ def as_targets(targets: object, count: int, num_classes: int | None = None) -> N
     Raises:
         DataError: The shape, the type or a value is another; the first bad one is named.
     """
-    array = _as_array(targets, "targets")
+    array = as_array(targets, "targets", DataError)
     if array.ndim != 1 or array.shape[0] != count:
         message = (
             f"targets must have the shape [batch], one for each of the {count} images, "
@@ -104,20 +105,39 @@ def as_targets(targets: object, count: int, num_classes: int | None = None) -> N
     return numpy.ascontiguousarray(array, dtype=numpy.int64)
 
 
-def _as_array(value: object, name: str) -> NDArray[Any]:
+def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[Any]:
+    """Return a value as an array, of whatever shape and type.
+
+    Args:
+        value: An array, or what NumPy makes one of.
+        name: The argument's name, for the message.
+        error: The class to raise.
+
+    Returns:
+        The array, not copied when it is one.
+
+    Raises:
+        MnistburnError: The value is masked, or NumPy would make no array of its items.
+    """
     if isinstance(value, numpy.ma.MaskedArray) and numpy.ma.is_masked(value):
         message = f"{name} must not be masked; fill them first: {name}.filled(0)"
-        raise DataError(message)
-    if value is None or isinstance(value, str | bytes | dict | set):
+        raise error(message)
+    # Of these NumPy makes an array that holds the object itself.
+    if value is None or isinstance(value, str | bytes | dict | set | frozenset | Iterator):
         message = f"{name} must be an array, got {shown(value)}"
-        raise DataError(message)
+        if isinstance(value, Iterator):
+            message += f"; collect the items first: list({name})"
+        raise error(message)
+    if hasattr(value, "images") and hasattr(value, "targets"):  # a Dataset, a Batch
+        message = f"{name} must be an array, got {shown(value)}; pass its .images or its .targets"
+        raise error(message)
     try:
         return numpy.asarray(value)
     except MemoryError:
         raise
-    except Exception as error:
-        message = f"{name} must be an array, and could not be read as one: {error}"
-        raise DataError(message) from error
+    except Exception as reason:
+        message = f"{name} must be an array, and could not be read as one: {reason}"
+        raise error(message) from reason
 
 
 def _image_count(shape: tuple[int, ...]) -> int:
@@ -160,12 +180,12 @@ def _check_scaled(array: NDArray[Any]) -> None:
         message = f"images must be finite, got {smallest if numpy.isinf(smallest) else largest}"
     elif largest > 1.0:
         message = (
-            f"float images are pixels in 0..1, got a largest value of {largest:g}; "
+            f"float images are pixels in 0..1, got a largest value of {array.max()!s}; "
             "raw pixels in 0..255 are images.astype(numpy.uint8)"
         )
     else:
         message = (
-            f"float images are pixels in 0..1, got a smallest value of {smallest:g}; "
+            f"float images are pixels in 0..1, got a smallest value of {array.min()!s}; "
             "do not normalise them: mean and deviation are applied inside"
         )
     raise DataError(message)

@@ -19,6 +19,7 @@ Example:
     ...         return event.valid_accuracy >= 0.98
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -201,6 +202,12 @@ class CallbackList:
             )
             raise ConfigError(message)
         for name, hook in found.items():
+            if inspect.iscoroutinefunction(hook):
+                message = (
+                    f"callbacks must be plain methods, as a training awaits nothing, "
+                    f"got async def {name} of {shown(callback)} at index {index}"
+                )
+                raise ConfigError(message)
             # A method inherited as it is does nothing: leaving it out saves the wait for it.
             if callable(hook) and getattr(hook, "__func__", None) is not getattr(Callback, name):
                 self._hooks[name].append(hook)

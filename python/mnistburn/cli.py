@@ -51,6 +51,23 @@ _device_option = click.option(
 )
 
 
+class _PathType(click.Path):
+    """A path that is not empty: pathlib takes an empty one for the current directory."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401  click's own signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401
+        if value == "":
+            self.fail("a path must not be empty; use '.' for the current directory", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_PATH: Final = _PathType(path_type=Path)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(mnistburn.__version__, prog_name="mnistburn")
 def main() -> None:
@@ -58,11 +75,11 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("artifact_dir", type=click.Path(path_type=Path), default="artifacts/mnist")
+@click.argument("artifact_dir", type=_PATH, default="artifacts/mnist")
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="A config.json; the options below change single values of it.",
 )
 @click.option("--num-epochs", type=int, help="Passes over the training images.")
@@ -129,10 +146,12 @@ def _changed_config(
     """Return the configuration with the options given; None when there is none of either."""
     if path is None and not given:
         return None
-    if path is None and resumed is not None:
+    if path is not None:
+        config = mnistburn.TrainingConfig.load(path)
+    else:
         # An option changes the run that goes on, not the defaults.
-        path = resumed / CONFIG_FILE
-    config = mnistburn.TrainingConfig() if path is None else mnistburn.TrainingConfig.load(path)
+        stored = None if resumed is None else stored_config(resumed)
+        config = stored or mnistburn.TrainingConfig()
     names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
     model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
     rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
@@ -147,18 +166,24 @@ def _load_model(path: Path, device: str) -> mnistburn.Model:
 
 
 @main.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=_PATH)
 @click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
 @_device_option
-@click.option("--batch-size", type=int, default=256, show_default=True)
+@click.option("--batch-size", type=int, help="Images computed at a time.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
-    *, path: Path, split: Literal["test", "train"], device: str, batch_size: int, as_json: bool
+    *,
+    path: Path,
+    split: Literal["test", "train"],
+    device: str,
+    batch_size: int | None,
+    as_json: bool,
 ) -> None:
     """Measure the model in PATH, a model file or an artifact directory, on MNIST."""
     model = _load_model(path, device)
     dataset = mnistburn.datasets.load("mnist", split)
-    evaluation = model.evaluate(dataset, batch_size)
+    given = {} if batch_size is None else {"batch_size": batch_size}
+    evaluation = model.evaluate(dataset, **given)
     if as_json:
         click.echo(json.dumps({"images": len(dataset), **dataclasses.asdict(evaluation)}))
     else:
@@ -169,8 +194,8 @@ def evaluate(
 
 
 @main.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.argument("file", type=click.Path(path_type=Path), required=False, metavar="[FILE.npy]")
+@click.argument("path", type=_PATH)
+@click.argument("file", type=_PATH, required=False, metavar="[FILE.npy]")
 @click.option(
     "--index",
     "indices",
@@ -213,12 +238,13 @@ def predict(
 
 
 def _read_npy(path: Path) -> Any:  # noqa: ANN401  any array: the model checks it
-    import numpy  # noqa: PLC0415  one command of several needs it
+    from numpy.lib import format as npy  # noqa: PLC0415  one command of several needs it
 
     try:
-        # Object arrays would be pickles, which can run code.
-        return numpy.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        # Not numpy.load: it takes other formats too, and advises to load a pickle, which runs code.
+        with path.open("rb") as file:
+            return npy.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, MemoryError) as error:
         message = f"{path} must be a .npy file of images: {error}"
         raise DataError(message) from None
 

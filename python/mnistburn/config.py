@@ -14,9 +14,12 @@ Example:
     True
 """
 
+import contextlib
+import errno
 import json
 import math
 import os
+import threading
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
@@ -153,12 +156,17 @@ class _File(_Part):
             path: The file; an existing one is replaced.
 
         Raises:
+            ConfigError: The path is none, or is a device, a pipe or a socket.
             OSError: The file cannot be written.
         """
         target = as_path(path, "path", ConfigError)
         if target.is_dir():
-            raise IsADirectoryError(21, os.strerror(21), str(target))
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+        if target.exists() and not target.is_file():
+            # The file would take its place.
+            message = f"{target} is not a regular file; save to another path"
+            raise ConfigError(message)
+        temporary = target.with_name(f".mnistburn-{os.getpid()}-{threading.get_ident()}.tmp")
         text = self.to_json() + "\n"
         try:
             with temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -167,9 +175,11 @@ class _File(_Part):
                 os.fsync(file.fileno())
             temporary.replace(target)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             # The caller knows the target, not the temporary file.
             raise type(error)(error.errno, error.strerror, str(target)) from None
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -252,7 +262,7 @@ class GradientClippingConfig(_Part):
         if (self.value is None) == (self.norm is None):
             message = (
                 "GradientClippingConfig takes exactly one of value and norm, "
-                f"got value={self.value!r} and norm={self.norm!r}"
+                f"got value={shown(self.value)} and norm={shown(self.norm)}"
             )
             raise ConfigError(message)
         text = json.dumps({"grad_clipping": self._json_object()})

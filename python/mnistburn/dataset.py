@@ -21,8 +21,8 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native
-from mnistburn.arguments import LARGEST_SEED, as_integer, as_number, as_path, shown
-from mnistburn.arrays import IMAGE_SIDE, as_images, as_targets
+from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, as_share, shown
+from mnistburn.arrays import IMAGE_SIDE, as_array, as_images, as_targets
 from mnistburn.errors import DataError
 
 __all__ = ["Batch", "DataLoader", "Dataset"]
@@ -183,6 +183,10 @@ class Dataset:
         """Return the number of images and classes."""
         return f"Dataset({len(self)} images, {self.num_classes} classes)"
 
+    def __reduce__(self) -> tuple[type[Self], tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]]:
+        """Take part in pickling and copying: a copy is read-only too."""
+        return type(self), (self.images, self.targets)
+
     def subset(self, indices: Sequence[int] | NDArray[numpy.integer]) -> Self:
         """Return the images at the given positions, in the given order.
 
@@ -195,11 +199,7 @@ class Dataset:
         Raises:
             DataError: A position is none, or out of range; the first bad one is named.
         """
-        try:
-            positions = numpy.asarray(indices)
-        except (TypeError, ValueError) as error:
-            message = f"indices must be a sequence of integers: {error}"
-            raise DataError(message) from error
+        positions = as_array(indices, "indices", DataError)
         if positions.ndim == 1 and positions.size == 0:
             positions = positions.astype(numpy.int64)
         if positions.ndim != 1 or positions.dtype.kind not in "iu":
@@ -213,7 +213,7 @@ class Dataset:
         if bad.any():
             place = int(bad.argmax())
             message = (
-                f"indices must be from 0 to {len(self) - 1}, "
+                f"indices must be at least 0 and below {len(self)}, the number of images, "
                 f"got {int(positions[place])} at position {place}"
             )
             raise DataError(message)
@@ -232,11 +232,7 @@ class Dataset:
         Raises:
             DataError: The fraction is out of range, or would leave one of the two empty.
         """
-        rule = "fraction must be a number above 0 and below 1"
-        share = as_number(fraction, rule, DataError)
-        if not 0.0 < share < 1.0:
-            message = f"{rule}, got {shown(fraction)}"
-            raise DataError(message)
+        share = as_share(fraction, "fraction", DataError)
         number = as_integer(seed, "seed", DataError, maximum=LARGEST_SEED)
         rest, held_out = _native.split_indices(self.targets, share, number)
         return (

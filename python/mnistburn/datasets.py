@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, overload
 
-from mnistburn.arguments import nearest, shown
+from mnistburn.arguments import LARGEST_SEED, as_integer, as_share, nearest, shown
 from mnistburn.dataset import Dataset
 from mnistburn.errors import DataError
 
@@ -115,7 +115,7 @@ def load(
     """
     if not isinstance(name, str) or name not in _DATASETS:
         advice = nearest(name, _DATASETS) if isinstance(name, str) else ""
-        message = f"there is no data set {shown(name)}{advice}; the names are {', '.join(names())}"
+        message = f"there is no data set {shown(name)}; the names are {', '.join(names())}{advice}"
         raise DataError(message)
     splits = _DATASETS[name]
     if not isinstance(split, str) or split not in splits:
@@ -127,6 +127,8 @@ def load(
             f"got split={split!r}"
         )
         raise DataError(message)
+    share = None if validation is None else as_share(validation, "validation", DataError)
+    as_integer(seed, "seed", DataError, maximum=LARGEST_SEED)
     files = splits[split]
     folder = _DATA / name
     dataset = Dataset._from_idx(  # noqa: SLF001  the public form takes no hashes
@@ -134,4 +136,4 @@ def load(
         folder / files.labels.name,
         (files.images.sha256, files.labels.sha256),
     )
-    return dataset if validation is None else dataset.split(validation, seed)
+    return dataset if share is None else dataset.split(share, seed)

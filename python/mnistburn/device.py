@@ -68,6 +68,8 @@ def resolve_device(device: object) -> str:
             f"device must be a short string such as 'auto' or 'cpu', got {shown(device)}; "
             "mnistburn.devices() lists the devices of this machine"
         )
+        if isinstance(device, Device):
+            message = f"device must be a string, got {shown(device)}; pass its .device"
         raise DeviceError(message)
     try:
         device.encode()

@@ -6,7 +6,7 @@ import numpy
 from numpy.typing import NDArray
 
 from mnistburn import _native
-from mnistburn.arguments import nearest
+from mnistburn.arguments import nearest, shown
 
 __all__ = ["Gradients", "Loss"]
 
@@ -48,7 +48,7 @@ class Gradients:
             KeyError: There is no such parameter; the message proposes the nearest.
         """
         if name not in self:
-            message = f"there is no gradient {name!r}{nearest(str(name), self.names())}"
+            message = f"there is no gradient {shown(name)}{nearest(str(name), self.names())}"
             raise KeyError(message)
         shape, values = self._native.get(name)
         return numpy.frombuffer(values, dtype="<f4").reshape(shape)

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native
 from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, shown
-from mnistburn.arrays import as_images, as_targets
+from mnistburn.arrays import as_array, as_images, as_targets
 from mnistburn.config import ModelConfig
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
@@ -378,16 +378,13 @@ class Model:
 
 
 def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:
-    if not isinstance(name, str):
-        message = f"the names of a state are strings, got {shown(name)}"
+    # A lone surrogate, which no Rust string can hold, is not printable either.
+    if not isinstance(name, str) or not name.isprintable():
+        message = f"the names of a state are those that state_dict() gives, got {shown(name)}"
         raise RecordError(message)
-    try:
-        array = numpy.asarray(value)
-    except (TypeError, ValueError) as error:
-        message = f"{name} must be an array of numbers: {error}"
-        raise RecordError(message) from error
-    if array.dtype.kind not in "fiu":
-        message = f"{name} must be an array of numbers, got the dtype {array.dtype}"
+    array = as_array(value, name, RecordError)
+    if array.dtype.kind not in "fiu" or array.ndim == 0:
+        message = f"{name} must be an array of numbers, got {shown(array)}"
         raise RecordError(message)
     try:
         with numpy.errstate(over="raise", under="ignore"):

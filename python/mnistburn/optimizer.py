@@ -10,6 +10,8 @@ Example:
     ...     model = optimizer.step(1e-3, model, out.loss.backward())
 """
 
+from typing import NoReturn
+
 from mnistburn import _native
 from mnistburn.arguments import as_number, shown
 from mnistburn.config import AdamConfig
@@ -73,6 +75,18 @@ class Optimizer:
             message = f"gradients must be Gradients, got {shown(gradients)}; call loss.backward()"
             raise ConfigError(message)
         return Model._wrap(self._native.step(rate, model._native, gradients._native))  # noqa: SLF001
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied: a copy would share the state.
+
+        Raises:
+            TypeError: Always.
+        """
+        message = (
+            "an Optimizer cannot be pickled or copied; optimizer.config.init() makes one without "
+            "state, and train(..., resume=True) goes on with a state that was kept"
+        )
+        raise TypeError(message)
 
     def __repr__(self) -> str:
         """Return the configuration."""

@@ -1,5 +1,6 @@
 """How a long work shows its progress, on standard error."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping
@@ -35,9 +36,16 @@ def start_progress(enabled: bool, batch_size: int) -> Progress | None:  # noqa: 
     """
     if not enabled or sys.stderr is None:
         return None
-    if _in_notebook() or sys.stderr.isatty():
+    if _in_notebook() or _on_terminal():
         return _Quiet(_Bar(batch_size))
     return _Quiet(_Lines(batch_size))
+
+
+def _on_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except (AttributeError, OSError, ValueError):  # a stand-in with write alone; a closed file
+        return False
 
 
 def _in_notebook() -> bool:
@@ -57,15 +65,14 @@ class _Quiet:
         if self._progress is not None:
             try:
                 self._progress.show(event)
-            except (OSError, ValueError):  # a closed pipe, a closed file
+            # A closed pipe, a closed file, whatever a stand-in for stderr raises.
+            except Exception:  # noqa: BLE001
                 self._progress = None
 
     def close(self) -> None:
         if self._progress is not None:
-            try:
+            with contextlib.suppress(Exception):
                 self._progress.close()
-            except (OSError, ValueError):
-                self._progress = None
 
 
 class _Mean:
@@ -194,5 +201,5 @@ class _Lines:
 
     def _write(self, line: str) -> None:
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
+        # A stand-in for stderr may have write alone.
+        print(line, file=sys.stderr, flush=hasattr(sys.stderr, "flush"))  # noqa: T201

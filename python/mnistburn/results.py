@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mnistburn import _native
-from mnistburn.arguments import as_path, nearest
+from mnistburn.arguments import as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
 from mnistburn.errors import ArtifactError
@@ -72,7 +72,7 @@ class History:
         """
         if name not in self.epochs:
             advice = nearest(str(name), self.epochs)
-            message = f"there is no column {name!r}{advice}; the columns are {list(self.epochs)}"
+            message = f"there is no column {name!r}; the columns are {list(self.epochs)}{advice}"
             raise KeyError(message)
         return self.epochs[name]
 
@@ -146,17 +146,18 @@ def load_run(artifact_dir: str | os.PathLike[str], device: str = "cpu") -> Train
     _require(directory, directory.is_dir(), "is no directory")
     for name in (CONFIG_FILE, HISTORY_FILE):
         _require(directory, (directory / name).is_file(), f"has no {name}")
+    config = TrainingConfig.load(directory / CONFIG_FILE)
     native = _native.load_run(str(directory), resolve_device(device))
-    return read_result(directory, Model._wrap(native), None)  # noqa: SLF001
+    return read_result(directory, Model._wrap(native), config)  # noqa: SLF001
 
 
-def read_result(directory: Path, model: Model, config: TrainingConfig | None) -> TrainingResult:
-    """Put a result together from a model and the files of a run.
+def read_result(directory: Path, model: Model, config: TrainingConfig) -> TrainingResult:
+    """Put a result together from a model, its configuration and the files of a run.
 
     Args:
         directory: The artifact directory.
         model: The model.
-        config: The configuration; None reads it.
+        config: The configuration.
 
     Returns:
         The result.
@@ -167,21 +168,21 @@ def read_result(directory: Path, model: Model, config: TrainingConfig | None) ->
     content = _read_history(directory / HISTORY_FILE)
     try:
         history = History(
-            epochs=content["epochs"],
-            train_steps=content["train_steps"],
-            valid_steps=content["valid_steps"],
+            epochs=_columns(content["epochs"], directory),
+            train_steps=_columns(content["train_steps"], directory),
+            valid_steps=_columns(content["valid_steps"], directory),
         )
         summary = directory / SUMMARY_FILE
         return TrainingResult(
             artifact_dir=directory,
             model=model,
             history=history,
-            config=TrainingConfig.load(directory / CONFIG_FILE) if config is None else config,
+            config=config,
             best_epoch=content["best_epoch"],
             interrupted=content["interrupted"],
             seconds=content["seconds"],
             # A run that was stopped in its first epoch has nothing to sum up.
-            _summary=summary.read_text("utf-8") if summary.is_file() else "",
+            _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
         )
     except KeyError as error:
         message = f"{directory / HISTORY_FILE} is damaged: the key {error} is missing"
@@ -200,13 +201,20 @@ def _require(directory: Path, holds: bool, what: str) -> None:  # noqa: FBT001  
         raise ArtifactError(message)
 
 
+def _columns(value: object, directory: Path) -> dict[str, Column]:
+    if not isinstance(value, dict) or not all(isinstance(item, list) for item in value.values()):
+        message = f"{directory / HISTORY_FILE} is damaged: it must hold columns, got {shown(value)}"
+        raise ArtifactError(message)
+    return value
+
+
 def _read_history(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         message = f"{path.parent} holds no run of mnistburn.train: it has no {path.name}"
         raise ArtifactError(message) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         message = f"{path} is damaged: {error}"
         raise ArtifactError(message) from None
     if not isinstance(content, dict):
