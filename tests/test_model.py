@@ -2,7 +2,9 @@
 
 import copy
 import json
+import os
 import pickle
+import resource
 import threading
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -306,3 +308,36 @@ def test_a_large_broadcast_is_refused_before_it_is_copied(model: Model) -> None:
     huge = numpy.broadcast_to(numpy.zeros((28, 28), numpy.uint8), (10**9, 28, 28))
     with pytest.raises(DataError, match="GiB"):
         model.forward(huge)
+
+
+def test_a_loss_that_is_only_looked_at_costs_no_memory(model: Model, test_data: Dataset) -> None:
+    def resident() -> int:
+        """Return the resident memory in bytes."""
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * resource.getpagesize()
+
+    def look(times: int) -> None:
+        for _ in range(times):
+            float(model.forward_classification(test_data.images[:64], test_data.targets[:64]).loss)
+
+    look(5)
+    before = resident()
+    look(20)
+    # One tape holds about 10 MB.
+    assert resident() - before < 50e6
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.mpk")
+    with pytest.raises(RecordError, match="regular file"):
+        Model.load(tmp_path / "model.mpk")
+    with pytest.raises(RecordError, match="regular file"):
+        Model(ModelConfig(hidden_size=4), seed=1).save(tmp_path / "model.mpk")
+
+
+def test_a_path_that_is_no_text_is_answered_as_it_is(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"by\xff")
+    written = model.save(path)
+    assert written == path.with_name(path.name + ".mpk")
+    assert written.is_file()

@@ -14,6 +14,7 @@ from mnistburn import (
     Model,
     ModelConfig,
 )
+from mnistburn.errors import TrainingError
 
 
 class Adam:
@@ -127,3 +128,17 @@ def test_an_optimizer_is_not_copied() -> None:
     for act in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=r"optimizer\.config\.init\(\)"):
             act(optimizer)
+
+
+def test_an_optimizer_keeps_to_models_of_one_size(test_data: Dataset) -> None:
+    optimizer = AdamConfig().init()
+
+    def step(hidden_size: int) -> None:
+        model = Model(ModelConfig(hidden_size=hidden_size), seed=1)
+        out = model.forward_classification(test_data.images[:4], test_data.targets[:4])
+        optimizer.step(1e-3, model, out.loss.backward())
+
+    step(8)
+    with pytest.raises(TrainingError, match="hidden_size 8 and num_classes 10, got one of 9"):
+        step(9)
+    step(8)

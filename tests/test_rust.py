@@ -15,13 +15,9 @@ IMAGES = 200
 @pytest.mark.timeout(900)  # the example may have to be compiled first
 def test_python_and_rust_give_the_same_bits(tmp_path: Path) -> None:
     rust, python = tmp_path / "rust", tmp_path / "python"
-    subprocess.run(
-        ["cargo", "run", "--release", "--locked", "--quiet", "--example", "guide", "--"]
-        + [str(rust), "2", str(IMAGES)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
+    command = ["cargo", "run", "--release", "--locked", "--quiet", "--example", "guide", "--"]
+    command += [str(rust), "2", str(IMAGES)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     train, valid = mnistburn.datasets.load("mnist"), mnistburn.datasets.load("mnist", "test")
     data = (train[:IMAGES], valid[:IMAGES])
     mnistburn.train(python, TrainingConfig(num_epochs=2), "cpu", data=data, progress=False)

@@ -4,6 +4,7 @@ The core of mnistburn in Rust. Use the package `mnistburn`, whose classes and fu
 
 from _typeshed import SupportsGetItem
 from os import PathLike
+from pathlib import Path
 from typing import Any, Final, SupportsFloat, SupportsIndex, final
 from typing_extensions import Buffer
 
@@ -156,7 +157,7 @@ class Model:
         """
         Number of parameters.
         """
-    def save(self, /, path: str | PathLike[str], recorder: str, precision: str | None) -> str:
+    def save(self, /, path: str | PathLike[str], recorder: str, precision: str | None) -> Path:
         """
         Saves a record.
 

@@ -132,7 +132,8 @@ impl<'a> Fields<'a> {
         let advice = nearest(key, &self.known)
             .map_or_else(String::new, |near| format!("did you mean {near:?}? "));
         Err(Error::Config(format!(
-            "unknown key {key:?} (value {}) in {place}: {advice}the keys are {known}",
+            "unknown key {} (value {}) in {place}: {advice}the keys are {known}",
+            shown(&Value::from(key.as_str())),
             shown(value)
         )))
     }

@@ -26,11 +26,12 @@ const UNSIGNED_BYTES: [u8; 3] = [0, 0, 0x08];
 /// The header says how many bytes follow; a file with fewer or more is refused, and no more than that is ever read.
 /// `sha256` is the expected hash of the uncompressed file, in hexadecimal.
 pub fn read_idx(path: &Path, sha256: Option<&str>) -> Result<IdxArray> {
-    let mut file = File::open(path).map_err(Error::io("could not read", path))?;
-    let metadata = file.metadata().map_err(Error::io("could not read", path))?;
+    // Before it is opened: opening a pipe waits for somebody to write to it.
+    let metadata = path.metadata().map_err(Error::io("could not read", path))?;
     if !metadata.is_file() {
         return Err(fault(path, "an IDX file must be a regular file"));
     }
+    let mut file = File::open(path).map_err(Error::io("could not read", path))?;
     let mut start = [0; 2];
     let started = file
         .read(&mut start)

@@ -18,7 +18,7 @@ pub const SUMMARY_FILE: &str = "summary.txt";
 pub const LOG_FILE: &str = "train.log";
 /// Which files of the directory are ours.
 const MANIFEST_FILE: &str = "manifest.json";
-/// Held while a run is on; starts as temporary names do, which are ours by their name.
+/// Held while a run is on.
 const LOCK_FILE: &str = ".mnistburn-lock";
 
 const FILES: [&str; 5] = [
@@ -40,7 +40,7 @@ struct Manifest {
 /// The directory of a run, locked against other runs.
 pub(super) struct ArtifactDirectory {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl ArtifactDirectory {
@@ -79,7 +79,34 @@ impl ArtifactDirectory {
                 path.display()
             )));
         }
-        Self::locked(path)
+        let directory = Self::locked(path)?;
+        directory.sweep()?;
+        Ok(directory)
+    }
+
+    /// Removes what a killed run was writing.
+    fn sweep(&self) -> Result<()> {
+        let checkpoints = self.file(CHECKPOINT_DIRECTORY);
+        for folder in [&self.path, &checkpoints]
+            .into_iter()
+            .filter(|folder| folder.is_dir())
+        {
+            for entry in list(folder)?
+                .iter()
+                .filter(|entry| atomic::is_temporary(&file_name(entry)))
+            {
+                let is_directory = entry
+                    .symlink_metadata()
+                    .is_ok_and(|metadata| metadata.is_dir());
+                if is_directory {
+                    fs::remove_dir_all(entry)
+                } else {
+                    fs::remove_file(entry)
+                }
+                .map_err(Error::io("could not remove", entry))?;
+            }
+        }
+        Ok(())
     }
 
     fn locked(path: &Path) -> Result<Self> {
@@ -104,7 +131,7 @@ impl ArtifactDirectory {
         }
         Ok(Self {
             path: path.to_path_buf(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -114,6 +141,14 @@ impl ArtifactDirectory {
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         atomic::write(&self.file(name), bytes)
+    }
+}
+
+impl Drop for ArtifactDirectory {
+    /// Without this a process that was forked meanwhile would hold the lock as long as it lives.
+    fn drop(&mut self) {
+        // Closing the file, which follows, unlocks it as well where nobody was forked.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -147,7 +182,7 @@ impl Ours {
             if name == LOCK_FILE {
                 continue;
             }
-            let temporary = name.starts_with(atomic::TEMPORARY);
+            let temporary = atomic::is_temporary(&name);
             let known = manifest
                 .as_ref()
                 .is_some_and(|manifest| name == MANIFEST_FILE || manifest.files.contains(&name));
@@ -179,7 +214,7 @@ fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
     let mut entries = vec![directory.to_path_buf()];
     for checkpoint in list(directory)? {
         let name = file_name(&checkpoint);
-        let ours = name.starts_with("epoch-") || name.starts_with(atomic::TEMPORARY);
+        let ours = name.starts_with("epoch-") || atomic::is_temporary(&name);
         if !ours
             || !checkpoint
                 .symlink_metadata()
@@ -191,7 +226,7 @@ fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
             let name = file_name(&file);
             let stem = name.split('.').next().unwrap_or_default();
             let ours = ["model", "optim", "scheduler", "state"].contains(&stem)
-                || name.starts_with(atomic::TEMPORARY);
+                || atomic::is_temporary(&name);
             if !ours
                 || !file
                     .symlink_metadata()
@@ -347,6 +382,24 @@ mod tests {
         fs::write(directory.path().join("notes.txt"), "mine").unwrap();
         refused(directory.path());
         assert!(directory.path().join("notes.txt").exists());
+    }
+
+    #[test]
+    fn what_a_killed_run_was_writing_is_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        older_run(directory.path());
+        let unfinished = directory.path().join("checkpoint/.mnistburn-7-0-0.tmp");
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join("model.mpk"), "x").unwrap();
+        drop(ArtifactDirectory::open(directory.path()).unwrap());
+        assert!(!unfinished.exists());
+        assert!(!directory.path().join(".mnistburn-1-0.tmp").exists());
+        assert!(
+            directory
+                .path()
+                .join("checkpoint/epoch-0001/model.mpk")
+                .exists()
+        );
     }
 
     #[test]

@@ -128,7 +128,7 @@ pub(super) fn save(
     let path = parent.join(state.progress.directory_name());
     let temporary = atomic::temporary_beside(&path);
     let written =
-        fill(&temporary, recorder, state, records).and_then(|()| replace(&temporary, &path));
+        fill(&temporary, &path, recorder, state, records).and_then(|()| replace(&temporary, &path));
     if written.is_err() {
         let _ = fs::remove_dir_all(&temporary);
         written?;
@@ -138,8 +138,15 @@ pub(super) fn save(
     Ok(path)
 }
 
-fn fill(directory: &Path, recorder: Recorder, state: &State, records: &Records) -> Result<()> {
-    fs::create_dir(directory).map_err(Error::io("could not create", directory))?;
+/// Writes a checkpoint's files; errors name `path`, where it will be.
+fn fill(
+    directory: &Path,
+    path: &Path,
+    recorder: Recorder,
+    state: &State,
+    records: &Records,
+) -> Result<()> {
+    fs::create_dir(directory).map_err(Error::io("could not create", path))?;
     let mut files = BTreeMap::new();
     for (stem, bytes) in [
         ("model", &records.model),
@@ -147,8 +154,7 @@ fn fill(directory: &Path, recorder: Recorder, state: &State, records: &Records) 
         ("scheduler", &records.scheduler),
     ] {
         let name = record_name(stem, recorder);
-        let path = directory.join(&name);
-        atomic::write_synced(&path, bytes, &path)?;
+        atomic::write_synced(&directory.join(&name), bytes, &path.join(&name))?;
         files.insert(name, Fingerprint::of(bytes));
     }
     let text = serde_json::to_vec(&StateFile {
@@ -158,9 +164,8 @@ fn fill(directory: &Path, recorder: Recorder, state: &State, records: &Records) 
     .map_err(|error| {
         Error::Internal(format!("the state of a run could not be encoded: {error}"))
     })?;
-    let path = directory.join(STATE_FILE);
-    atomic::write_synced(&path, &text, &path)?;
-    atomic::sync_directory_of(&path)
+    atomic::write_synced(&directory.join(STATE_FILE), &text, &path.join(STATE_FILE))?;
+    atomic::sync_directory_of(&directory.join(STATE_FILE))
 }
 
 fn record_name(stem: &str, recorder: Recorder) -> String {

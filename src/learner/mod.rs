@@ -19,5 +19,5 @@ pub use artifact::{
 };
 pub use history::{EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 pub use observer::{Event, Level, Observer, Silent};
-pub use run::{Data, TrainOptions, Trained, load_model, train};
+pub use run::{Data, TrainOptions, Trained, load_run, train};
 pub use summary::summary_table;

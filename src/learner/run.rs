@@ -83,12 +83,17 @@ pub fn train(
     })
 }
 
-/// The model of a run: that of its newest whole checkpoint, which has full precision, or else its `model.mpk`.
-pub fn load_model(artifact_dir: &Path, device: Device) -> Result<Box<dyn Classifier>> {
+/// The model of a run, and its configuration: the model of its newest whole checkpoint, which has full precision, or else
+/// of its `model.mpk`.
+pub fn load_run(
+    artifact_dir: &Path,
+    device: Device,
+) -> Result<(Box<dyn Classifier>, TrainingConfig)> {
+    let config = read_config(artifact_dir)?;
     let path =
         checkpoint::newest_model(artifact_dir)?.unwrap_or_else(|| artifact_dir.join(MODEL_FILE));
-    let config = read_config(artifact_dir)?;
-    record::load_with_dropout(&path, config.model.dropout, device)
+    let model = record::load_with_dropout(&path, config.model.dropout, device)?;
+    Ok((model, config))
 }
 
 struct Train<'a> {
@@ -326,8 +331,8 @@ fn loader<B: Backend>(
 
 fn read_config(artifact_dir: &Path) -> Result<TrainingConfig> {
     let path = artifact_dir.join(CONFIG_FILE);
-    let text = std::fs::read_to_string(&path).map_err(Error::io("could not read", &path))?;
-    TrainingConfig::from_json(&text)
+    let bytes = std::fs::read(&path).map_err(Error::io("could not read", &path))?;
+    TrainingConfig::from_json(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Error::Artifact(format!("{}: {error}", path.display())))
 }
 

@@ -4,17 +4,16 @@
 //! Python, a [`Classifier`] stands for the model on any of them.
 
 use super::cnn::classification;
-use super::parameters::{host_values, initial, parameter_id};
-use super::{Model, PARAMETER_NAMES, Parameter};
+use super::parameters::{host_values, initial};
+use super::stepper::{AdamStepper, Stepper};
+use super::tape::TrainingForward;
+use super::{Model, Parameter};
 use crate::config::{AdamConfig, ModelConfig, Precision, Recorder};
 use crate::data::{Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise};
 use crate::device::{Device, OnBackend, on_backend};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
-use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
-use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, GradientsParams, Optimizer};
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use burn::train::ClassificationOutput;
 use std::any::Any;
@@ -39,19 +38,6 @@ pub struct Evaluation {
     pub loss: f64,
     /// Share of images whose largest logit is that of their class, in 0..1.
     pub accuracy: f64,
-}
-
-/// The gradient of a loss for each parameter, in the order of [`PARAMETER_NAMES`].
-pub type Gradients = Vec<Parameter>;
-
-/// A forward pass with dropout and its recorded tape.
-pub struct TrainingForward {
-    /// Mean cross-entropy of the batch.
-    pub loss: f32,
-    /// Logits, `[batch_size, num_classes]` row by row.
-    pub output: Vec<f32>,
-    /// Computes the gradients, and uses up the tape.
-    pub backward: Box<dyn FnOnce() -> Result<Gradients> + Send>,
 }
 
 /// A model on the device that was chosen for it.
@@ -92,17 +78,6 @@ pub trait Classifier: Send + Sync {
 
     /// For [`Stepper`], which steps models of its own back end.
     fn as_any(&self) -> &dyn Any;
-}
-
-/// An optimizer with its state.
-pub trait Stepper: Send {
-    /// The model after one step; `model` stays as it is.
-    fn step(
-        &mut self,
-        learning_rate: f64,
-        model: &dyn Classifier,
-        gradients: &Gradients,
-    ) -> Result<Box<dyn Classifier>>;
 }
 
 impl Pixels<'_> {
@@ -180,9 +155,9 @@ fn largest(row: &[f32]) -> usize {
 
 /// A model of one back end, and where it is.
 pub(crate) struct Engine<B: Backend> {
-    model: Model<B>,
-    device: Device,
-    burn_device: B::Device,
+    pub(super) model: Model<B>,
+    pub(super) device: Device,
+    pub(super) burn_device: B::Device,
 }
 
 impl<B: Backend> Engine<B> {
@@ -309,26 +284,14 @@ impl<B: Backend> Classifier for Engine<B> {
         targets: &[i64],
         key: &DropoutKey,
     ) -> Result<TrainingForward> {
-        let model = to_training(&self.model);
-        let targets: Vec<i32> = targets.iter().map(|target| *target as i32).collect();
         let images = pixels.tensor(0, pixels.len(), &self.burn_device);
-        let logits = model.forward_training(images, key);
-        let item = classification(logits, targets_tensor(targets, &self.burn_device));
-        let loss = host_values(item.loss.clone().into_data())?;
-        Ok(TrainingForward {
-            loss: loss.first().copied().unwrap_or(f32::NAN),
-            output: host_values(item.output.into_data())?,
-            backward: Box::new(move || {
-                let gradients = GradientsParams::from_grads(item.loss.backward(), &model);
-                read_gradients::<Autodiff<B>>(&model, &gradients)
-            }),
-        })
+        let targets = targets.iter().map(|target| *target as i32).collect();
+        let targets = targets_tensor(targets, &self.burn_device);
+        super::tape::forward(&self.model, images, targets, key)
     }
 
     fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper> {
-        Box::new(AdamStepper::<Autodiff<B>> {
-            optimizer: config.to_burn().init(),
-        })
+        Box::new(AdamStepper::<Autodiff<B>>::new(config))
     }
 
     fn encode(&self, recorder: Recorder, precision: Precision) -> Result<Vec<u8>> {
@@ -343,102 +306,4 @@ impl<B: Backend> Classifier for Engine<B> {
 fn targets_tensor<B: Backend>(targets: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
     let length = targets.len();
     Tensor::from_data(TensorData::new(targets, [length]), device)
-}
-
-/// The model on the autodiff back end, every parameter tracked.
-fn to_training<B: Backend>(model: &Model<B>) -> Model<Autodiff<B>> {
-    struct Track;
-
-    impl<B: Backend> ModuleMapper<B> for Track {
-        fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-            let (id, tensor, mapper) = param.consume();
-            Param::from_mapped_value(id, tensor.require_grad(), mapper)
-        }
-    }
-
-    Model::<Autodiff<B>>::from_inner(model.clone()).map(&mut Track)
-}
-
-fn read_gradients<B: AutodiffBackend>(
-    model: &Model<B>,
-    gradients: &GradientsParams,
-) -> Result<Gradients> {
-    // By way of the parameters: their tensors say which rank each gradient has.
-    let data = [
-        gradient::<B, 4>(gradients, model.conv1.weight.id),
-        gradient::<B, 1>(gradients, parameter_id("conv1.bias")),
-        gradient::<B, 4>(gradients, model.conv2.weight.id),
-        gradient::<B, 1>(gradients, parameter_id("conv2.bias")),
-        gradient::<B, 2>(gradients, model.linear1.weight.id),
-        gradient::<B, 1>(gradients, parameter_id("linear1.bias")),
-        gradient::<B, 2>(gradients, model.linear2.weight.id),
-        gradient::<B, 1>(gradients, parameter_id("linear2.bias")),
-    ];
-    PARAMETER_NAMES
-        .into_iter()
-        .zip(data)
-        .map(|(name, data)| {
-            let data = data.ok_or_else(|| Error::Internal(format!("{name} has no gradient")))?;
-            Ok(Parameter {
-                name,
-                shape: data.shape.to_vec(),
-                values: host_values(data)?,
-            })
-        })
-        .collect()
-}
-
-fn gradient<B: AutodiffBackend, const D: usize>(
-    gradients: &GradientsParams,
-    id: burn::module::ParamId,
-) -> Option<TensorData> {
-    gradients
-        .get::<B::InnerBackend, D>(id)
-        .map(Tensor::into_data)
-}
-
-struct AdamStepper<B: AutodiffBackend> {
-    optimizer: OptimizerAdaptor<Adam, Model<B>, B>,
-}
-
-impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
-    fn step(
-        &mut self,
-        learning_rate: f64,
-        model: &dyn Classifier,
-        gradients: &Gradients,
-    ) -> Result<Box<dyn Classifier>> {
-        let Some(engine) = model.as_any().downcast_ref::<Engine<B>>() else {
-            return Err(Error::Device(format!(
-                "an optimizer steps models of the back end it was first used on, got one on {}; make another optimizer",
-                model.device()
-            )));
-        };
-        let mut tensors = GradientsParams::new();
-        for parameter in gradients {
-            register::<B>(&mut tensors, parameter, &engine.burn_device);
-        }
-        let model = self
-            .optimizer
-            .step(learning_rate, to_training(&engine.model), tensors);
-        Ok(Box::new(Engine::new(
-            model.valid(),
-            engine.device,
-            engine.burn_device.clone(),
-        )))
-    }
-}
-
-fn register<B: Backend>(
-    gradients: &mut GradientsParams,
-    parameter: &Parameter,
-    device: &B::Device,
-) {
-    let data = TensorData::new(parameter.values.clone(), parameter.shape.clone());
-    let id = parameter_id(parameter.name);
-    match parameter.shape.len() {
-        1 => gradients.register::<B, 1>(id, Tensor::from_data(data, device)),
-        2 => gradients.register::<B, 2>(id, Tensor::from_data(data, device)),
-        _ => gradients.register::<B, 4>(id, Tensor::from_data(data, device)),
-    }
 }

@@ -4,13 +4,15 @@ mod classifier;
 mod cnn;
 mod parameters;
 mod step;
+mod stepper;
 mod summary;
+mod tape;
 
-pub use classifier::{
-    Classifier, Evaluation, Gradients, Pixels, Stepper, TrainingForward, from_parameters, init,
-};
+pub use classifier::{Classifier, Evaluation, Pixels, from_parameters, init};
 pub use cnn::Model;
 pub use parameters::{PARAMETER_NAMES, Parameter, parameter_id, parameter_shapes};
+pub use stepper::Stepper;
 pub use summary::summary;
+pub use tape::{Gradients, TrainingForward};
 
 pub(crate) use classifier::{boxed, read_metrics};

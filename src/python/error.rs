@@ -27,7 +27,9 @@ impl From<Error> for PyErr {
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),
             // With an error number Python itself picks FileNotFoundError and its like.
             Error::Io { path, source, .. } => match errno(&source) {
-                Some(number) => PyOSError::new_err((number, reason(&source), path)),
+                Some(number) => {
+                    PyOSError::new_err((number, reason(&source), path.into_os_string()))
+                }
                 None => PyOSError::new_err(text),
             },
         }

@@ -180,6 +180,6 @@ pub fn batch_order(
 ///     OSError: The directory holds no run.
 #[pyfunction]
 pub fn load_run(py: Python<'_>, artifact_dir: PathBuf, device: &str) -> PyResult<Model> {
-    let model = detached(py, || learner::load_model(&artifact_dir, device.parse()?))?;
-    Ok(Model::new(model, 0))
+    let (model, config) = detached(py, || learner::load_run(&artifact_dir, device.parse()?))?;
+    Ok(Model::new(model, config.seed))
 }

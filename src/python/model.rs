@@ -193,17 +193,16 @@ impl Model {
         path: PathBuf,
         recorder: &str,
         precision: Option<&str>,
-    ) -> PyResult<String> {
+    ) -> PyResult<PathBuf> {
         let classifier = self.classifier();
         detached(py, || {
             let precision = precision.map(str::parse::<Precision>).transpose()?;
-            let path = record::save(
+            record::save(
                 classifier.as_ref(),
                 &path,
                 recorder.parse::<Recorder>()?,
                 precision,
-            )?;
-            Ok(path.to_string_lossy().into_owned())
+            )
         })
     }
 

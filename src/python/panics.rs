@@ -14,11 +14,11 @@ pub fn keep_quiet() {
         std::panic::set_hook(Box::new(|information| {
             let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
             if texts.len() < MOST {
-                let thread = std::thread::current();
-                texts.push(format!(
-                    "thread {}: {information}",
-                    thread.name().unwrap_or("without a name")
-                ));
+                let place = information
+                    .location()
+                    .map_or_else(String::new, ToString::to_string);
+                let text = information.payload_as_str().unwrap_or("no message");
+                texts.push(format!("a defect in mnistburn or Burn at {place}: {text}"));
             }
         }));
     });

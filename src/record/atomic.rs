@@ -5,16 +5,30 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the names of unfinished files and directories start with.
-pub const TEMPORARY: &str = ".mnistburn-";
+/// What the names of unfinished files and directories start and end with.
+const TEMPORARY: (&str, &str) = (".mnistburn-", ".tmp");
 
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// A name beside `path` that no other write uses.
+/// A name beside `path` that no other write uses, nor one of an earlier process with the same number.
 pub fn temporary_beside(path: &Path) -> PathBuf {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!("{TEMPORARY}{}-{number}.tmp", std::process::id()))
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let (start, end) = TEMPORARY;
+    path.with_file_name(format!(
+        "{start}{}-{}-{number}{end}",
+        std::process::id(),
+        since.as_nanos()
+    ))
+}
+
+/// Whether a name is that of an unfinished file or directory.
+pub fn is_temporary(name: &str) -> bool {
+    name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it, renames it to `path` and syncs the directory.
@@ -25,6 +39,12 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
             path: path.to_path_buf(),
             source: std::io::ErrorKind::IsADirectory.into(),
         });
+    }
+    if path.exists() && !path.is_file() {
+        return Err(Error::Record(format!(
+            "{} must be a regular file to be replaced; choose another path",
+            path.display()
+        )));
     }
     let temporary = temporary_beside(path);
     let written = write_synced(&temporary, bytes, path)

@@ -90,8 +90,8 @@ pub(super) struct TensorItem {
 
 /// The whole file, or a `RecordError` that says why it can't be a record.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(Error::io("could not read", path))?;
-    let metadata = file.metadata().map_err(Error::io("could not read", path))?;
+    // Before it is opened: opening a pipe waits for somebody to write to it.
+    let metadata = path.metadata().map_err(Error::io("could not read", path))?;
     if metadata.is_dir() {
         return Err(fault(
             path,
@@ -104,6 +104,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
             &format!("a record must be a regular file of at most {MAX_FILE_BYTES} bytes"),
         ));
     }
+    let file = File::open(path).map_err(Error::io("could not read", path))?;
     let mut bytes = Vec::new();
     file.take(MAX_FILE_BYTES)
         .read_to_end(&mut bytes)

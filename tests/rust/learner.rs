@@ -4,9 +4,7 @@ use mnistburn::config::{LrSchedulerConfig, ModelConfig, Recorder, TrainingConfig
 use mnistburn::data::Dataset;
 use mnistburn::device::Device;
 use mnistburn::error::{Error, Result};
-use mnistburn::learner::{
-    Data, Event, History, Observer, TrainOptions, Trained, load_model, train,
-};
+use mnistburn::learner::{Data, Event, History, Observer, TrainOptions, Trained, load_run, train};
 use mnistburn::model::Parameter;
 use std::fs;
 use std::path::Path;
@@ -255,7 +253,7 @@ fn more_epochs_go_on_where_the_run_ended() {
     // A complete run has nothing left to do, and gives its model and history again.
     let again = train(&path, None, Device::Cpu, &data(), options()).unwrap();
     assert_eq!(result(again), expected);
-    let loaded = load_model(&path, Device::Cpu).unwrap();
+    let loaded = load_run(&path, Device::Cpu).unwrap().0;
     assert_eq!(loaded.parameters().unwrap(), expected.0);
 }
 

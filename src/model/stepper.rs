@@ -1,0 +1,100 @@
+//! The optimizer's step, for loops of one's own.
+
+use super::classifier::Engine;
+use super::parameters::parameter_id;
+use super::tape::{Gradients, to_training};
+use super::{Classifier, Model, Parameter};
+use crate::config::{AdamConfig, ModelConfig};
+use crate::error::{Error, Result};
+use burn::backend::Autodiff;
+use burn::module::AutodiffModule;
+use burn::optim::adaptor::OptimizerAdaptor;
+use burn::optim::{Adam, GradientsParams, Optimizer};
+use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::{Tensor, TensorData};
+
+/// An optimizer with its state.
+pub trait Stepper: Send {
+    /// The model after one step; `model` stays as it is.
+    fn step(
+        &mut self,
+        learning_rate: f64,
+        model: &dyn Classifier,
+        gradients: &Gradients,
+    ) -> Result<Box<dyn Classifier>>;
+}
+
+/// Burn's Adam, for models of one back end and one size.
+pub(super) struct AdamStepper<B: AutodiffBackend> {
+    optimizer: OptimizerAdaptor<Adam, Model<B>, B>,
+    /// What the state fits: the model of the first step.
+    sizes: Option<[usize; 2]>,
+}
+
+impl<B: AutodiffBackend> AdamStepper<B> {
+    pub fn new(config: &AdamConfig) -> Self {
+        Self {
+            optimizer: config.to_burn().init(),
+            sizes: None,
+        }
+    }
+
+    fn check_sizes(&mut self, config: &ModelConfig) -> Result<()> {
+        let given = [config.hidden_size, config.num_classes];
+        match self.sizes.replace(given) {
+            None => Ok(()),
+            Some(first) if first == given => Ok(()),
+            Some(first) => {
+                self.sizes = Some(first);
+                Err(Error::Training(format!(
+                    "an optimizer keeps the state of one model, of hidden_size {} and num_classes {}, got one of {} and {}; \
+                     make another optimizer",
+                    first[0], first[1], given[0], given[1]
+                )))
+            }
+        }
+    }
+}
+
+impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
+    fn step(
+        &mut self,
+        learning_rate: f64,
+        model: &dyn Classifier,
+        gradients: &Gradients,
+    ) -> Result<Box<dyn Classifier>> {
+        let Some(engine) = model.as_any().downcast_ref::<Engine<B>>() else {
+            return Err(Error::Device(format!(
+                "an optimizer steps models of the back end it was first used on, got one on {}; make another optimizer",
+                model.device()
+            )));
+        };
+        self.check_sizes(&engine.model.config())?;
+        let mut tensors = GradientsParams::new();
+        for parameter in gradients {
+            register::<B>(&mut tensors, parameter, &engine.burn_device);
+        }
+        let model = self
+            .optimizer
+            .step(learning_rate, to_training(&engine.model), tensors);
+        Ok(Box::new(Engine::new(
+            model.valid(),
+            engine.device,
+            engine.burn_device.clone(),
+        )))
+    }
+}
+
+fn register<B: Backend>(
+    gradients: &mut GradientsParams,
+    parameter: &Parameter,
+    device: &B::Device,
+) {
+    let data = TensorData::new(parameter.values.clone(), parameter.shape.clone());
+    let id = parameter_id(parameter.name);
+    match parameter.shape.len() {
+        1 => gradients.register::<B, 1>(id, Tensor::from_data(data, device)),
+        2 => gradients.register::<B, 2>(id, Tensor::from_data(data, device)),
+        _ => gradients.register::<B, 4>(id, Tensor::from_data(data, device)),
+    }
+}

@@ -1,0 +1,71 @@
+"""A forked child computes, or says why it can't."""
+
+import multiprocessing
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mnistburn
+from mnistburn import Callback, Dataset, Model, TrainingConfig
+from mnistburn.errors import DeviceError
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
+    pytest.mark.timeout(60),
+]
+
+Pair = tuple[Dataset, Dataset]
+
+
+def in_child(work: Any) -> Any:
+    """Return what the function returns in a forked child, or its exception."""
+
+    def run(answers: Connection) -> None:
+        try:
+            answers.send(work())
+        except Exception as error:  # noqa: BLE001  it is the answer
+            answers.send(error)
+
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=run, args=(sender,))
+    child.start()
+    assert receiver.poll(50), "the child hangs"
+    answer = receiver.recv()
+    child.join()
+    return answer
+
+
+def test_a_child_predicts_and_trains_as_its_parent(
+    tmp_path: Path, small_config: TrainingConfig, small_data: Pair
+) -> None:
+    model = Model(seed=1)
+    expected = model.forward(small_data[1].images)
+
+    def losses(name: str) -> list[float]:
+        run = mnistburn.train(tmp_path / name, small_config, "cpu", data=small_data, progress=False)
+        return run.history.train_steps["loss"]
+
+    trained = losses("parent")
+    assert (in_child(lambda: model.forward(small_data[1].images)) == expected).all()
+    assert in_child(lambda: losses("child")) == trained
+
+
+def test_a_child_of_a_process_in_training_says_how_to_start_it(
+    tmp_path: Path, small_config: TrainingConfig, small_data: Pair
+) -> None:
+    model = Model(seed=1)
+    answers = []
+
+    class Fork(Callback):
+        def on_epoch_end(self, event: object) -> None:
+            answers.append(in_child(lambda: model.predict(small_data[1].images)))
+
+    mnistburn.train(
+        tmp_path / "run", small_config, "cpu", data=small_data, callbacks=[Fork()], progress=False
+    )
+    assert all(isinstance(answer, DeviceError) for answer in answers)
+    assert "spawn" in str(answers[0])
