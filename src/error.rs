@@ -47,7 +47,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// A closure for `map_err` that adds the action and the path to an operating-system error.
-    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_path_buf();
         move |source| Self::Io {
             action,
@@ -61,7 +61,7 @@ impl Error {
 ///
 /// Burn and its runtimes report some faults by panicking; this is the one place where such a
 /// panic ends.
-pub fn contain_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn contain_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     // A panicking run drops its own model and optimizer; nothing half-changed outlives it.
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
         .unwrap_or_else(|payload| Err(Error::Internal(panic_text(payload.as_ref()))))

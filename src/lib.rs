@@ -31,5 +31,5 @@ pub mod model;
     reason = "PyO3 passes by value, and these docs and tuples are for Python"
 )]
 mod python;
-pub mod random;
+mod random;
 pub mod record;

@@ -253,3 +253,27 @@ def test_a_damaged_file_is_named(
     else:
         with pytest.raises(error, match=re.escape(name)):
             mnistburn.load_run(artifact_dir)
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
+    script = """
+import resource, signal, sys
+import mnistburn
+model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=16), seed=2)
+# Every write beyond a kilobyte fails from here on, as on a full disk.
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+try:
+    model.save(sys.argv[1])
+except OSError as error:
+    print(error.filename)
+"""
+    path = tmp_path / "model.mpk"
+    mnistburn.Model(mnistburn.ModelConfig(hidden_size=16), seed=1).save(path)
+    before = path.read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{path}\n"
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

@@ -25,8 +25,8 @@ class Device:
 
     Attributes:
         device: The string to pass as ``device=``, for example ``"cpu"`` or ``"cuda:0"``.
-        kind: What it is: ``"cpu"``, or a GPU that is ``"integrated"``, ``"discrete"``,
-            ``"virtual"`` or ``"software"``.
+        kind: What it is: ``"cpu"``, ``"missing"`` for a back end without a device, or a GPU that is
+            ``"integrated"``, ``"discrete"``, ``"virtual"`` or ``"software"``.
         name: What the device calls itself.
         reason: Why it cannot be used, or None when it can.
     """
@@ -55,7 +55,8 @@ def resolve_device(device: object) -> str:
     """Return the canonical string of a device.
 
     Args:
-        device: A device string; ``"auto"`` stands for the fastest one that can be used.
+        device: A device string; ``"auto"`` stands for the CPU, or in a build without it
+            for the first device there is.
 
     Returns:
         The string, for example ``"cpu"`` or ``"cuda:0"``.

@@ -56,8 +56,8 @@ def train(
             function; files of others are never touched.
         config: The configuration. None stands for ``TrainingConfig()``, or with ``resume`` for
             the stored one.
-        device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"`` for the
-            fastest that can be used.
+        device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"``, which
+            is the CPU, or in a build without it the first device there is.
         data: A pair ``(train, valid)``, or the name of a data set, of which the training images are
             trained with and the test images are the validation, as in the Burn book. None stands
             for ``"mnist"``.

@@ -246,31 +246,55 @@ impl LrScheduler for LrSchedule {
         }
     }
 
+    /// Burn's signature knows no error: a record of another kind leaves the schedule as it was. See
+    /// [`restore`](LrSchedule::restore).
     fn load_record<B: Backend>(self, record: LrScheduleRecord) -> Self {
-        // Untagged counts may come back as another kind of number: what fits is taken, the rest left as it was.
+        self.clone().restore::<B>(record).unwrap_or(self)
+    }
+}
+
+impl LrSchedule {
+    /// The schedule in the state of a record, or an error if the record is that of another kind.
+    pub fn restore<B: Backend>(self, record: LrScheduleRecord) -> Result<Self> {
+        /// Burn counts steps in 31 bits.
+        const MOST: u64 = (u32::MAX >> 2) as u64;
+
+        // Numbers without a sign or a point may come back as another kind of number.
         let count = match record {
-            LrScheduleRecord::Count(count) => usize::try_from(count).ok(),
-            LrScheduleRecord::SignedCount(count) => usize::try_from(count).ok(),
+            LrScheduleRecord::Count(count) => Some(count),
+            LrScheduleRecord::SignedCount(count) => u64::try_from(count).ok(),
             LrScheduleRecord::Constant(()) | LrScheduleRecord::Rate(_) => None,
         };
-        match (self, record, count) {
-            (Self::Exponential(schedule), LrScheduleRecord::Rate(rate), _) => {
-                Self::Exponential(schedule.load_record::<B>(rate))
+        // Before its first step a cosine is one before 0.
+        let small = count
+            .filter(|count| *count <= MOST)
+            .map(|count| count as usize);
+        let cosine = small.or((count == Some(u64::MAX)).then_some(usize::MAX));
+        match (self, record, small) {
+            (Self::Constant(schedule), LrScheduleRecord::Constant(()), _) => {
+                Ok(Self::Constant(schedule))
             }
-            (Self::CosineAnnealing(schedule), _, Some(count)) => {
-                Self::CosineAnnealing(schedule.load_record::<B>(count))
+            (Self::Exponential(schedule), LrScheduleRecord::Rate(rate), _) if rate.is_finite() => {
+                Ok(Self::Exponential(schedule.load_record::<B>(rate)))
             }
+            (Self::CosineAnnealing(schedule), _, _) if cosine.is_some() => Ok(
+                Self::CosineAnnealing(schedule.load_record::<B>(cosine.unwrap_or_default())),
+            ),
             (Self::Linear(schedule), _, Some(count)) => {
-                Self::Linear(schedule.load_record::<B>(count))
+                Ok(Self::Linear(schedule.load_record::<B>(count)))
             }
-            (Self::Noam(schedule), _, Some(count)) => Self::Noam(schedule.load_record::<B>(count)),
-            (Self::Step(schedule), LrScheduleRecord::SignedCount(count), _) => {
-                Self::Step(schedule.load_record::<B>(count))
+            (Self::Noam(schedule), _, Some(count)) => {
+                Ok(Self::Noam(schedule.load_record::<B>(count)))
             }
-            (Self::Step(schedule), LrScheduleRecord::Count(count), _) => {
-                Self::Step(schedule.load_record::<B>(i32::try_from(count).unwrap_or(i32::MAX)))
+            (Self::Step(schedule), LrScheduleRecord::SignedCount(-1), _) => {
+                Ok(Self::Step(schedule.load_record::<B>(-1)))
             }
-            (unchanged, _, _) => unchanged,
+            (Self::Step(schedule), _, Some(count)) => {
+                Ok(Self::Step(schedule.load_record::<B>(count as i32)))
+            }
+            _ => Err(Error::Record(format!(
+                "the state of a learning-rate schedule must be of its kind, found {record:?}"
+            ))),
         }
     }
 }

@@ -96,9 +96,11 @@ impl Recorder {
         if has(self.extension()) {
             return Ok(path.to_path_buf());
         }
+        // Burn's binary formats are known, but not written here.
         if let Some(other) = Self::ALL
             .iter()
             .map(|recorder| recorder.extension())
+            .chain(["bin", "bin.gz"])
             .find(|extension| has(extension))
         {
             return Err(Error::Record(format!(

@@ -28,7 +28,7 @@ pub enum Device {
 pub struct DeviceInfo {
     /// The string that chooses it.
     pub device: String,
-    /// `cpu`, `integrated`, `discrete`, `virtual` or `software`.
+    /// `cpu`, `integrated`, `discrete`, `virtual` or `software`; `missing` for a back end without a device.
     pub kind: &'static str,
     /// The name its maker or driver gives it; empty where there is none to ask.
     pub name: String,
@@ -39,7 +39,8 @@ pub struct DeviceInfo {
 impl FromStr for Device {
     type Err = Error;
 
-    /// `"cpu"`, `"wgpu"`, `"cuda"`, the last two with an index as in `"cuda:1"`, and `"auto"`, which is the CPU.
+    /// `"cpu"`, `"wgpu"`, `"cuda"`, the last two with an index as in `"cuda:1"`, and `"auto"`:
+    /// the CPU, and in a build without it the first device there is.
     fn from_str(text: &str) -> Result<Self> {
         let (kind, index) = match text.split_once(':') {
             None => (text, Some(0)),
@@ -53,7 +54,11 @@ impl FromStr for Device {
             ),
         };
         match (kind, index) {
-            ("auto" | "cpu", _) if !text.contains(':') => check_cpu().map(|()| Self::Cpu),
+            ("auto", _) if text == kind => check_cpu()
+                .map(|()| Self::Cpu)
+                .or_else(|_| check_wgpu(0).map(|()| Self::Wgpu(0)))
+                .or_else(|_| check_cuda(0).map(|()| Self::Cuda(0))),
+            ("cpu", _) if text == kind => check_cpu().map(|()| Self::Cpu),
             ("wgpu", Some(index)) => check_wgpu(index).map(|()| Self::Wgpu(index)),
             ("cuda", Some(index)) => check_cuda(index).map(|()| Self::Cuda(index)),
             _ => {
@@ -147,7 +152,7 @@ impl DeviceInfo {
     fn missing(device: &str, error: &Error) -> Self {
         Self {
             device: device.into(),
-            kind: "discrete",
+            kind: "missing",
             name: String::new(),
             reason: Some(error.to_string()),
         }

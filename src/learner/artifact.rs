@@ -1,5 +1,6 @@
+use super::checkpoint::{Progress, is_checkpoint_file};
 use crate::error::{Error, Result};
-use crate::record::atomic;
+use crate::record::file;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -49,9 +50,12 @@ impl ArtifactDirectory {
         check_path(path)?;
         fs::create_dir_all(path)
             .map_err(Error::io("could not create the artifact directory", path))?;
-        // First a look, so that a directory of somebody else's is left exactly as it is.
+        // A directory that is not a run's is only looked at, and left exactly as it is. One that is may be another's at this
+        // moment, and then there is nothing to look at.
+        let known = path.join(MANIFEST_FILE).exists();
+        let locked = known.then(|| Self::locked(path)).transpose()?;
         let ours = Ours::of(path)?;
-        let directory = Self::locked(path)?;
+        let directory = locked.map_or_else(|| Self::locked(path), Ok)?;
         let manifest = Manifest {
             mnistburn: env!("CARGO_PKG_VERSION").into(),
             files: FILES
@@ -63,7 +67,7 @@ impl ArtifactDirectory {
         for entry in ours.entries {
             remove(&entry)?;
         }
-        atomic::write(
+        file::write(
             &directory.file(MANIFEST_FILE),
             format!("{:#}\n", serde_json::json!(manifest)).as_bytes(),
         )?;
@@ -93,7 +97,7 @@ impl ArtifactDirectory {
         {
             for entry in list(folder)?
                 .iter()
-                .filter(|entry| atomic::is_temporary(&file_name(entry)))
+                .filter(|entry| file::is_temporary(&file_name(entry)))
             {
                 let is_directory = entry
                     .symlink_metadata()
@@ -140,7 +144,7 @@ impl ArtifactDirectory {
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        atomic::write(&self.file(name), bytes)
+        file::write(&self.file(name), bytes)
     }
 }
 
@@ -182,7 +186,7 @@ impl Ours {
             if name == LOCK_FILE {
                 continue;
             }
-            let temporary = atomic::is_temporary(&name);
+            let temporary = file::is_temporary(&name);
             let known = manifest
                 .as_ref()
                 .is_some_and(|manifest| name == MANIFEST_FILE || manifest.files.contains(&name));
@@ -214,7 +218,7 @@ fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
     let mut entries = vec![directory.to_path_buf()];
     for checkpoint in list(directory)? {
         let name = file_name(&checkpoint);
-        let ours = name.starts_with("epoch-") || atomic::is_temporary(&name);
+        let ours = Progress::from_directory_name(&name).is_some() || file::is_temporary(&name);
         if !ours
             || !checkpoint
                 .symlink_metadata()
@@ -222,19 +226,17 @@ fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
         {
             return Err(stranger(root, &checkpoint));
         }
-        for file in list(&checkpoint)? {
-            let name = file_name(&file);
-            let stem = name.split('.').next().unwrap_or_default();
-            let ours = ["model", "optim", "scheduler", "state"].contains(&stem)
-                || atomic::is_temporary(&name);
+        for entry in list(&checkpoint)? {
+            let name = file_name(&entry);
+            let ours = is_checkpoint_file(&name) || file::is_temporary(&name);
             if !ours
-                || !file
+                || !entry
                     .symlink_metadata()
                     .is_ok_and(|metadata| metadata.is_file())
             {
-                return Err(stranger(root, &file));
+                return Err(stranger(root, &entry));
             }
-            entries.push(file);
+            entries.push(entry);
         }
         entries.push(checkpoint);
     }
@@ -339,6 +341,8 @@ mod tests {
             "notes.txt",
             "checkpoint/notes.txt",
             "checkpoint/epoch-0001/notes.txt",
+            "checkpoint/epoch-0001/model.safetensors",
+            "checkpoint/epoch-0001-backup/x",
             "train/x",
         ] {
             let directory = tempfile::tempdir().unwrap();

@@ -3,11 +3,13 @@ use super::{CHECKPOINT_DIRECTORY, History};
 use crate::config::Recorder;
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
-use crate::record::atomic;
+use crate::record::file;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const STATE_FILE: &str = "state.json";
@@ -15,7 +17,7 @@ const STATE_FILE: &str = "state.json";
 const KEPT: usize = 2;
 
 /// How far a run has come: the epoch in progress, and what of it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -31,6 +33,8 @@ pub(super) struct State {
     pub progress: Progress,
     /// SHA-256 of the training and the validation images with their targets.
     pub data: [String; 2],
+    /// The configuration, every key.
+    pub config: Map<String, Value>,
     pub recorder: String,
     pub history: History,
 }
@@ -42,12 +46,34 @@ pub(super) struct Records {
     pub scheduler: Vec<u8>,
 }
 
-/// `state.json`: the state, with size and hash of the records beside it.
+/// `state.json`: the state, size and hash of the records beside it, and a hash of all that.
 #[derive(Serialize, Deserialize)]
 struct StateFile {
-    #[serde(flatten)]
     state: State,
     files: BTreeMap<String, Fingerprint>,
+    sha256: String,
+}
+
+impl StateFile {
+    fn new(state: State, files: BTreeMap<String, Fingerprint>) -> Result<Self> {
+        let sha256 = Self::hash(&state, &files)?;
+        Ok(Self {
+            state,
+            files,
+            sha256,
+        })
+    }
+
+    /// Numbers are written with as many digits as name them, so what was read hashes as what was written.
+    fn hash(state: &State, files: &BTreeMap<String, Fingerprint>) -> Result<String> {
+        Ok(hexadecimal(&Sha256::digest(json(&(state, files))?)))
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| {
+        Error::Internal(format!("the state of a run could not be encoded: {error}"))
+    })
 }
 
 #[derive(PartialEq, Serialize, Deserialize)]
@@ -74,7 +100,8 @@ impl Progress {
         }
     }
 
-    fn from_directory_name(name: &str) -> Option<Self> {
+    /// The progress that a checkpoint's directory is named for.
+    pub fn from_directory_name(name: &str) -> Option<Self> {
         let rest = name.strip_prefix("epoch-")?;
         let progress = match rest.split_once("-step-") {
             None => Self {
@@ -126,15 +153,22 @@ pub(super) fn save(
     let parent = artifact_dir.join(CHECKPOINT_DIRECTORY);
     fs::create_dir_all(&parent).map_err(Error::io("could not create", &parent))?;
     let path = parent.join(state.progress.directory_name());
-    let temporary = atomic::temporary_beside(&path);
-    let written =
-        fill(&temporary, &path, recorder, state, records).and_then(|()| replace(&temporary, &path));
+    if path.exists() {
+        // A resumed run that was stopped before its next step: the checkpoint is there already.
+        if read(&path).is_ok() {
+            return Ok(path);
+        }
+        remove(&path)?;
+    }
+    let temporary = file::temporary_beside(&path);
+    let written = fill(&temporary, &path, recorder, state, records)
+        .and_then(|()| fs::rename(&temporary, &path).map_err(Error::io("could not write", &path)));
     if written.is_err() {
         let _ = fs::remove_dir_all(&temporary);
         written?;
     }
-    atomic::sync_directory_of(&path)?;
-    remove_older(artifact_dir, state)?;
+    file::sync_directory_of(&path)?;
+    remove_others(artifact_dir, state)?;
     Ok(path)
 }
 
@@ -154,42 +188,55 @@ fn fill(
         ("scheduler", &records.scheduler),
     ] {
         let name = record_name(stem, recorder);
-        atomic::write_synced(&directory.join(&name), bytes, &path.join(&name))?;
+        file::write_synced(&directory.join(&name), bytes, &path.join(&name))?;
         files.insert(name, Fingerprint::of(bytes));
     }
-    let text = serde_json::to_vec(&StateFile {
-        state: state.clone(),
-        files,
-    })
-    .map_err(|error| {
-        Error::Internal(format!("the state of a run could not be encoded: {error}"))
-    })?;
-    atomic::write_synced(&directory.join(STATE_FILE), &text, &path.join(STATE_FILE))?;
-    atomic::sync_directory_of(&directory.join(STATE_FILE))
+    let text = json(&StateFile::new(state.clone(), files)?)?;
+    file::write_synced(&directory.join(STATE_FILE), &text, &path.join(STATE_FILE))?;
+    file::sync_directory_of(&directory.join(STATE_FILE))
 }
 
 fn record_name(stem: &str, recorder: Recorder) -> String {
     format!("{stem}.{}", recorder.extension())
 }
 
-/// Renames a finished checkpoint into place. One of the same progress is there only after a resume: equal but for time.
-fn replace(temporary: &Path, path: &Path) -> Result<()> {
-    if path.exists() {
-        fs::remove_dir_all(path).map_err(Error::io("could not remove", path))?;
-    }
-    fs::rename(temporary, path).map_err(Error::io("could not write", path))
+/// Whether a file in a checkpoint's directory has a name that is written there.
+pub(super) fn is_checkpoint_file(name: &str) -> bool {
+    let records = || ["model", "optim", "scheduler"].into_iter();
+    name == STATE_FILE
+        || Recorder::ALL
+            .into_iter()
+            .any(|recorder| records().any(|stem| record_name(stem, recorder) == name))
 }
 
-fn remove_older(artifact_dir: &Path, state: &State) -> Result<()> {
-    let checkpoints = all(artifact_dir)?;
-    let last = checkpoints.len().saturating_sub(KEPT);
-    for (progress, path) in &checkpoints[..last] {
-        let best = progress.ended && Some(progress.epoch) == state.history.best_epoch;
-        if !best {
-            fs::remove_dir_all(path).map_err(Error::io("could not remove", path))?;
-        }
+/// Removes a checkpoint's files and its directory, unless somebody put something else there.
+fn remove(directory: &Path) -> Result<()> {
+    for entry in list(directory)?
+        .iter()
+        .filter(|entry| is_checkpoint_file(&file_name(entry)))
+    {
+        fs::remove_file(entry).map_err(Error::io("could not remove", entry))?;
     }
-    Ok(())
+    match fs::remove_dir(directory) {
+        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
+            Err(Error::io("could not remove", directory)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes the checkpoints before this one, but for the last and the best, and those after it: a run that went on from
+/// here because they were damaged has superseded them.
+fn remove_others(artifact_dir: &Path, state: &State) -> Result<()> {
+    let current = state.progress.key();
+    let (before, after): (Vec<_>, Vec<_>) = all(artifact_dir)?
+        .into_iter()
+        .partition(|(progress, _)| progress.key() <= current);
+    let last = before.len().saturating_sub(KEPT);
+    let old = before[..last].iter().filter(|(progress, _)| {
+        !progress.ended || Some(progress.epoch) != state.history.best_epoch
+    });
+    old.chain(&after).try_for_each(|(_, path)| remove(path))
 }
 
 /// A checkpoint that is as it was written.
@@ -223,10 +270,11 @@ pub(super) fn newest(artifact_dir: &Path) -> Result<(Option<Checkpoint>, Vec<Str
     Ok((None, faults))
 }
 
-/// The path of the model's record in the newest checkpoint that is whole.
-pub(super) fn newest_model(artifact_dir: &Path) -> Result<Option<PathBuf>> {
+/// The path of the model's record in the newest checkpoint, if that is as new as the run's history of `steps` steps.
+pub(super) fn newest_model(artifact_dir: &Path, steps: usize) -> Result<Option<PathBuf>> {
     let (found, _) = newest(artifact_dir)?;
     found
+        .filter(|found| found.state.history.train_steps.step.len() >= steps)
         .map(|found| {
             Ok(found
                 .path
@@ -237,19 +285,28 @@ pub(super) fn newest_model(artifact_dir: &Path) -> Result<Option<PathBuf>> {
 
 fn read(directory: &Path) -> Result<(State, Records)> {
     let path = directory.join(STATE_FILE);
-    let text = fs::read_to_string(&path).map_err(Error::io("could not read", &path))?;
-    let StateFile { state, files } = serde_json::from_str(&text).map_err(|error| {
+    let StateFile {
+        state,
+        files,
+        sha256,
+    } = serde_json::from_slice(&file::read(&path)?).map_err(|error| {
         Error::Artifact(format!(
             "{} must be the state of a run: {error}",
             path.display()
         ))
     })?;
-    state.history.check()?;
+    if sha256 != StateFile::hash(&state, &files)? {
+        return Err(Error::Artifact(format!(
+            "{} is not as it was written",
+            path.display()
+        )));
+    }
+    check(&state, directory)?;
     let recorder: Recorder = state.recorder.parse()?;
     let record = |stem: &str| -> Result<Vec<u8>> {
         let name = record_name(stem, recorder);
         let path = directory.join(&name);
-        let bytes = fs::read(&path).map_err(Error::io("could not read", &path))?;
+        let bytes = file::read(&path)?;
         if files.get(&name) == Some(&Fingerprint::of(&bytes)) {
             Ok(bytes)
         } else {
@@ -267,19 +324,51 @@ fn read(directory: &Path) -> Result<(State, Records)> {
     Ok((state, records))
 }
 
+/// Checks that a state is one that a run can be in, and that it is the one its directory is named for.
+fn check(state: &State, directory: &Path) -> Result<()> {
+    let State {
+        progress, history, ..
+    } = state;
+    history.check()?;
+    let steps = &history.train_steps;
+    let last_step = steps.epoch.last().copied().zip(steps.step.last().copied());
+    let reached = progress.step == 0 || last_step == Some((progress.epoch, progress.step));
+    let ended = history.epochs.epoch.last().copied().unwrap_or(0);
+    let fits = ended
+        == if progress.ended {
+            progress.epoch
+        } else {
+            progress.epoch.saturating_sub(1)
+        };
+    if progress.epoch == 0 || !reached || !fits || progress.directory_name() != file_name(directory)
+    {
+        return Err(Error::Artifact(format!(
+            "{} holds the state of another moment of the run",
+            directory.display()
+        )));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn state(epoch: usize, ended: bool, step: usize, best_epoch: Option<usize>) -> State {
+        let mut history = History::default();
+        for done in 1..epoch + usize::from(ended) {
+            history.epochs.push(done, 1.0, 0.5, 1.0, 0.5, 0.1, 1.0, 1.0);
+        }
+        history
+            .train_steps
+            .push(epoch, step, 1, 1.0, 1.0, 0.1, 1.0, 1.0);
+        history.best_epoch = best_epoch;
         State {
             progress: Progress { epoch, ended, step },
             data: ["a".into(), "b".into()],
+            config: Map::new(),
             recorder: "default".into(),
-            history: History {
-                best_epoch,
-                ..History::default()
-            },
+            history,
         }
     }
 

@@ -22,16 +22,12 @@ impl LogFile {
         Ok(Self { file, next })
     }
 
-    fn write(&mut self, level: Level, message: &str) {
+    fn write(&mut self, level: &str, message: &str) {
         let time = OffsetDateTime::now_utc()
             .replace_nanosecond(0)
             .unwrap_or_else(|_| OffsetDateTime::now_utc())
             .format(&Rfc3339)
             .unwrap_or_default();
-        let level = match level {
-            Level::Info => "info",
-            Level::Warning => "warning",
-        };
         // A full disk must not end a run for a line of its log.
         let _ = writeln!(self.file, "{time} {level} {message}");
     }
@@ -41,19 +37,21 @@ impl Observer for LogFile {
     fn notify(&mut self, event: Event) {
         match &event {
             Event::Start { epoch, num_epochs, train_images, valid_images, device, .. } => self.write(
-                Level::Info,
+                "info",
                 &format!("epoch {epoch} of {num_epochs} starts on {device}: {train_images} training and {valid_images} validation images"),
             ),
             Event::EpochEnd(row) => self.write(
-                Level::Info,
+                "info",
                 &format!(
                     "epoch {} ended: train loss {:.4}, accuracy {:.4}; validation loss {:.4}, accuracy {:.4}; {:.1} s, {:.0} images/s",
                     row.epoch, row.train_loss, row.train_accuracy, row.valid_loss, row.valid_accuracy, row.seconds, row.images_per_second
                 ),
             ),
-            Event::Log { level, message } => self.write(*level, message),
+            Event::Log { level: Level::Info, message } => self.write("info", message),
+            Event::Log { level: Level::Warning, message } => self.write("warning", message),
+            Event::Failed { message } => self.write("error", message),
             Event::End { interrupted } => {
-                self.write(Level::Info, if *interrupted { "the run was stopped; resume to go on" } else { "the run is complete" });
+                self.write("info", if *interrupted { "the run was stopped; resume to go on" } else { "the run is complete" });
             }
             Event::EpochStart { .. } | Event::TrainStep { .. } | Event::ValidStep { .. } => {}
         }

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// End
 /// ```
 ///
-/// `Log` comes anywhere. An interrupted run goes from any step to `End`; a failed one ends without it.
+/// `Log` comes anywhere. An interrupted run goes from any step to `End`; a failed one ends with `Failed`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
@@ -80,6 +80,11 @@ pub enum Event {
     End {
         /// Whether it was stopped before its last epoch.
         interrupted: bool,
+    },
+    /// The run can't go on; its last checkpoint is kept.
+    Failed {
+        /// The error.
+        message: String,
     },
 }
 

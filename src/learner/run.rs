@@ -2,21 +2,20 @@ use super::artifact::ArtifactDirectory;
 use super::checkpoint::{self, Checkpoint, Progress, State};
 use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
-use super::renderer::NoRenderer;
+use super::renderer::{NoLogger, NoRenderer};
 use super::strategy::{Components, ResumableStrategy, Run};
-use super::{CONFIG_FILE, History, LOG_FILE, MODEL_FILE};
+use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig};
 use crate::data::{DataLoader, Dataset, Order};
 use crate::device::{Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
-use crate::record::{self, decode_model, decode_optimizer, decode_scheduler};
+use crate::record::{self, decode_model, decode_optimizer, decode_scheduler, file};
 use burn::backend::Autodiff;
-use burn::lr_scheduler::LrScheduler;
 use burn::optim::Optimizer;
 use burn::tensor::backend::Backend;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 
@@ -90,10 +89,26 @@ pub fn load_run(
     device: Device,
 ) -> Result<(Box<dyn Classifier>, TrainingConfig)> {
     let config = read_config(artifact_dir)?;
-    let path =
-        checkpoint::newest_model(artifact_dir)?.unwrap_or_else(|| artifact_dir.join(MODEL_FILE));
+    let last = artifact_dir.join(MODEL_FILE);
+    let path = match checkpoint::newest_model(artifact_dir, steps_done(artifact_dir)?)? {
+        Some(path) => path,
+        // A run that was killed before its end has no model but that of a checkpoint.
+        None if last.exists() => last,
+        None => checkpoint::newest_model(artifact_dir, 0)?.unwrap_or(last),
+    };
     let model = record::load_with_dropout(&path, config.model.dropout, device)?;
     Ok((model, config))
+}
+
+/// Training steps in the run's history; 0 where there is none yet.
+fn steps_done(artifact_dir: &Path) -> Result<usize> {
+    let path = artifact_dir.join(HISTORY_FILE);
+    if !path.exists() {
+        return Ok(0);
+    }
+    let history: History = serde_json::from_slice(&file::read(&path)?)
+        .map_err(|error| Error::Artifact(format!("{} is damaged: {error}", path.display())))?;
+    Ok(history.train_steps.step.len())
 }
 
 struct Train<'a> {
@@ -110,31 +125,39 @@ impl OnBackend for Train<'_> {
         let prepared = self.prepare()?;
         let (model, run) = start::<B>(prepared, device, burn_device, self.data)?;
         let num_epochs = run.config.num_epochs;
+        // Not before the checkpoint is decoded: a run that can't go on stays as it was.
+        run.directory
+            .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
         let schedule = run.schedule.clone();
         let optimizer = run.optimizer.clone();
         let (train_loader, valid_loader) =
             (Arc::clone(&run.train_loader), Arc::clone(&run.valid_loader));
         let (strategy, outcome) = ResumableStrategy::new(run);
 
-        let result = SupervisedTraining::<Components<Autodiff<B>>>::new(
-            self.artifact_dir,
-            train_loader,
-            valid_loader,
-        )
-        .with_application_logger(None)
-        .renderer(NoRenderer)
-        .with_metric_logger(super::renderer::NoLogger)
-        .with_interrupter(self.options.interrupter)
-        .num_epochs(num_epochs)
-        .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
-        .launch(Learner::new(model, optimizer, schedule));
-
+        let interrupter = self.options.interrupter;
+        let launched = contain_panics(|| {
+            Ok(SupervisedTraining::<Components<Autodiff<B>>>::new(
+                self.artifact_dir,
+                train_loader,
+                valid_loader,
+            )
+            .with_application_logger(None)
+            .renderer(NoRenderer)
+            .with_metric_logger(NoLogger)
+            .with_interrupter(interrupter)
+            .num_epochs(num_epochs)
+            .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
+            .launch(Learner::new(model, optimizer, schedule)))
+        });
+        // What went wrong in the run says more than what its end then broke.
         let outcome = outcome
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let outcome = outcome
-            .unwrap_or_else(|| Err(Error::Internal("a run ended without an outcome".into())))?;
+            .take()
+            .transpose()?;
+        let result = launched?;
+        let outcome =
+            outcome.ok_or_else(|| Error::Internal("a run ended without an outcome".into()))?;
         Ok(Trained {
             model: boxed(result.model, device, burn_device),
             history: outcome.history,
@@ -175,7 +198,6 @@ impl Train<'_> {
         let fingerprints = [self.data.train.fingerprint(), self.data.valid.fingerprint()];
         let Some(directory) = stored else {
             let directory = ArtifactDirectory::create(self.artifact_dir)?;
-            directory.write(CONFIG_FILE, config.to_json().as_bytes())?;
             let observer = Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
             return Ok(Prepared {
                 config,
@@ -185,20 +207,15 @@ impl Train<'_> {
                 observer,
             });
         };
-        if let Some(stored) = &stored_config {
-            check_same_run(stored, &config)?;
-        }
         let (checkpoint, faults) = checkpoint::newest(self.artifact_dir)?;
         if let Some(Checkpoint { state, .. }) = &checkpoint {
+            // Not what config.json says: that may have been edited since.
+            check_same_run(&state.config, &config)?;
             check_same_data(state, &fingerprints)?;
-            if config.num_epochs < state.progress.epoch {
-                return Err(Error::Config(format!(
-                    "num_epochs must be at least the {} epochs that the run has reached, got {}",
-                    state.progress.epoch, config.num_epochs
-                )));
-            }
+            check_reached(state, &config, self.data)?;
+        } else if let Some(stored) = &stored_config {
+            check_same_run(&stored.write(true), &config)?;
         }
-        directory.write(CONFIG_FILE, config.to_json().as_bytes())?;
         let mut observer: Box<dyn Observer> =
             Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
         for message in faults {
@@ -283,7 +300,7 @@ fn start<B: Backend>(
             )?;
             optimizer =
                 Optimizer::<Model<Autodiff<B>>, Autodiff<B>>::load_record(optimizer, record);
-            schedule = schedule.load_record::<B>(decode_scheduler(&records.scheduler, &path)?);
+            schedule = schedule.restore::<B>(decode_scheduler(&records.scheduler, &path)?)?;
             progress = state.progress;
             history = state.history;
             decode_model(&records.model, &path, &config.model, burn_device)?
@@ -331,7 +348,7 @@ fn loader<B: Backend>(
 
 fn read_config(artifact_dir: &Path) -> Result<TrainingConfig> {
     let path = artifact_dir.join(CONFIG_FILE);
-    let bytes = std::fs::read(&path).map_err(Error::io("could not read", &path))?;
+    let bytes = file::read(&path)?;
     TrainingConfig::from_json(&String::from_utf8_lossy(&bytes))
         .map_err(|error| Error::Artifact(format!("{}: {error}", path.display())))
 }
@@ -368,23 +385,40 @@ fn check_same_data(state: &State, fingerprints: &[String; 2]) -> Result<()> {
 /// What a resumed run may change: the rest decides its results.
 const FREE: [&str; 3] = ["num_epochs", "num_workers", "recorder"];
 
-fn check_same_run(stored: &TrainingConfig, given: &TrainingConfig) -> Result<()> {
-    let (stored, given) = (stored.write(true), given.write(true));
-    match stored
-        .iter()
-        .find(|(key, value)| !FREE.contains(&key.as_str()) && given.get(*key) != Some(value))
-    {
+fn check_same_run(stored: &Map<String, Value>, given: &TrainingConfig) -> Result<()> {
+    let given = given.write(true);
+    let changed = |(key, value): &(&String, &Value)| {
+        !FREE.contains(&key.as_str()) && given.get(*key) != Some(value)
+    };
+    match stored.iter().find(changed) {
         None => Ok(()),
         Some((key, value)) => {
             let (name, stored, given) =
                 difference(key, value, given.get(key).unwrap_or(&Value::Null));
             Err(Error::Config(format!(
-                "a resumed run may change only {}, and {name} was {stored} at its start, got {given}; leave config out to \
-                 go on as it was",
+                "a resumed run may change only {}, and {name} was {stored} at its start, got {given}; leave config out and \
+                 config.json as it is to go on",
                 FREE.join(", ")
             )))
         }
     }
+}
+
+fn check_reached(state: &State, config: &TrainingConfig, data: &Data) -> Result<()> {
+    let Progress { epoch, step, .. } = state.progress;
+    if config.num_epochs < epoch {
+        return Err(Error::Config(format!(
+            "num_epochs must be at least the {epoch} epochs that the run has reached, got {}",
+            config.num_epochs
+        )));
+    }
+    let steps = data.train.len().div_ceil(config.batch_size);
+    if step > steps {
+        return Err(Error::Artifact(format!(
+            "a checkpoint of this run must be at one of the {steps} steps of an epoch, and is at step {step}"
+        )));
+    }
+    Ok(())
 }
 
 /// The innermost key whose values differ.

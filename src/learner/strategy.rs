@@ -5,7 +5,7 @@ use super::checkpoint::{self, Progress, Records, State};
 use super::history::History;
 use super::observer::{Event, Level, Observer};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
-use crate::config::{LrSchedule, Precision, Recorder, TrainingConfig};
+use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -100,8 +100,15 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for Resumable
             // Burn calls this once; the caller finds no second outcome.
             return (model, components.event_processor);
         };
+        let (config, device) = (run.config.model, run.burn_device.clone());
         let (model, outcome) = run.train(model, &components.interrupter);
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        // Burn's signature wants a model also from a run that failed; nobody sees this one.
+        let model = model.unwrap_or_else(|| {
+            config
+                .init_seeded(0, &device)
+                .unwrap_or_else(|_| config.init(&device))
+        });
         (model, components.event_processor)
     }
 }
@@ -114,20 +121,28 @@ enum Ended {
 }
 
 impl<B: AutodiffBackend> Run<B> {
-    fn train(mut self, model: Model<B>, interrupter: &Interrupter) -> (Model<B>, Result<Outcome>) {
+    fn train(
+        mut self,
+        model: Model<B>,
+        interrupter: &Interrupter,
+    ) -> (Option<Model<B>>, Result<Outcome>) {
         match self
             .epochs(model, interrupter)
             .and_then(|(model, ended)| self.finish(&model, ended).map(|()| (model, ended)))
         {
             Ok((model, ended)) => (
-                model,
+                Some(model),
                 Ok(Outcome {
                     history: self.history,
                     interrupted: ended == Ended::Stopped,
                 }),
             ),
-            // Burn's signature wants a model also from a run that failed; nobody sees this one.
-            Err(error) => (self.config.model.init(&self.burn_device), Err(error)),
+            Err(error) => {
+                self.observer.notify(Event::Failed {
+                    message: error.to_string(),
+                });
+                (None, Err(error))
+            }
         }
     }
 
@@ -298,6 +313,7 @@ impl<B: AutodiffBackend> Run<B> {
         let state = State {
             progress: self.progress,
             data: self.data.clone(),
+            config: self.config.write(true),
             recorder: recorder.name().into(),
             history: self.history.clone(),
         };

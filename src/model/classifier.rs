@@ -8,7 +8,7 @@ use super::parameters::{host_values, initial};
 use super::stepper::{AdamStepper, Stepper};
 use super::tape::TrainingForward;
 use super::{Model, Parameter};
-use crate::config::{AdamConfig, ModelConfig, Precision, Recorder};
+use crate::config::{AdamConfig, ModelConfig};
 use crate::data::{Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise};
 use crate::device::{Device, OnBackend, on_backend};
 use crate::error::{Error, Result};
@@ -63,6 +63,8 @@ pub trait Classifier: Send + Sync {
     ) -> Result<Evaluation>;
 
     /// Loss and logits with dropout by the masks of `key`, and the way back to the gradients.
+    ///
+    /// There are as many targets and indices in `key` as images, and at least one; a target is a class of the model.
     fn forward_training(
         &self,
         pixels: Pixels<'_>,
@@ -72,9 +74,6 @@ pub trait Classifier: Send + Sync {
 
     /// An optimizer for models on this device.
     fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper>;
-
-    /// The bytes of a record file with this model.
-    fn encode(&self, recorder: Recorder, precision: Precision) -> Result<Vec<u8>>;
 
     /// For [`Stepper`], which steps models of its own back end.
     fn as_any(&self) -> &dyn Any;
@@ -86,6 +85,20 @@ impl Pixels<'_> {
         match self {
             Self::Raw(pixels) => pixels.len() / IMAGE_PIXELS,
             Self::Unit(pixels) => pixels.len() / IMAGE_PIXELS,
+        }
+    }
+
+    /// Whether the last image is whole.
+    fn check(&self) -> Result<()> {
+        let pixels = match self {
+            Self::Raw(pixels) => pixels.len(),
+            Self::Unit(pixels) => pixels.len(),
+        };
+        if pixels.is_multiple_of(IMAGE_PIXELS) {
+            Ok(())
+        } else {
+            let text = format!("images must have {IMAGE_PIXELS} pixels each, got {pixels} in all");
+            Err(Error::Data(text))
         }
     }
 
@@ -226,6 +239,7 @@ impl<B: Backend> Classifier for Engine<B> {
     }
 
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
+        pixels.check()?;
         let num_classes = self.config().num_classes;
         let mut logits = Vec::with_capacity(pixels.len() * num_classes);
         for first in (0..pixels.len()).step_by(FORWARD_BATCH) {
@@ -255,10 +269,11 @@ impl<B: Backend> Classifier for Engine<B> {
                 "a data set to evaluate must have at least one image, got 0".into(),
             ));
         }
+        let batch_size = batch_size.max(1);
         let pixels = Pixels::Raw(dataset.pixels());
         let mut loss = 0.0;
         let mut hits = 0;
-        for first in (0..dataset.len()).step_by(batch_size.max(1)) {
+        for first in (0..dataset.len()).step_by(batch_size) {
             check(stop)?;
             let last = first.saturating_add(batch_size).min(dataset.len());
             let images = pixels.tensor(first, last, &self.burn_device);
@@ -284,6 +299,8 @@ impl<B: Backend> Classifier for Engine<B> {
         targets: &[i64],
         key: &DropoutKey,
     ) -> Result<TrainingForward> {
+        pixels.check()?;
+        check_targets(targets, pixels.len(), key, self.config().num_classes)?;
         let images = pixels.tensor(0, pixels.len(), &self.burn_device);
         let targets = targets.iter().map(|target| *target as i32).collect();
         let targets = targets_tensor(targets, &self.burn_device);
@@ -294,10 +311,6 @@ impl<B: Backend> Classifier for Engine<B> {
         Box::new(AdamStepper::<Autodiff<B>>::new(config))
     }
 
-    fn encode(&self, recorder: Recorder, precision: Precision) -> Result<Vec<u8>> {
-        crate::record::encode(self.model.clone(), recorder, precision)
-    }
-
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -306,4 +319,29 @@ impl<B: Backend> Classifier for Engine<B> {
 fn targets_tensor<B: Backend>(targets: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
     let length = targets.len();
     Tensor::from_data(TensorData::new(targets, [length]), device)
+}
+
+fn check_targets(
+    targets: &[i64],
+    images: usize,
+    key: &DropoutKey,
+    num_classes: usize,
+) -> Result<()> {
+    if targets.len() != images || key.indices.len() != images || images == 0 {
+        return Err(Error::Data(format!(
+            "there must be one target for each image, and at least one image, got {} targets for {images} images",
+            targets.len()
+        )));
+    }
+    match targets
+        .iter()
+        .enumerate()
+        .find(|(_, target)| !(0..num_classes as i64).contains(target))
+    {
+        None => Ok(()),
+        Some((index, target)) => Err(Error::Data(format!(
+            "targets must be classes from 0 to {}, got {target} at index {index}",
+            num_classes - 1
+        ))),
+    }
 }

@@ -10,7 +10,8 @@ mod tape;
 
 pub use classifier::{Classifier, Evaluation, Pixels, from_parameters, init};
 pub use cnn::Model;
-pub use parameters::{PARAMETER_NAMES, Parameter, parameter_id, parameter_shapes};
+pub(crate) use parameters::parameter_id;
+pub use parameters::{PARAMETER_NAMES, Parameter, parameter_shapes};
 pub use stepper::Stepper;
 pub use summary::summary;
 pub use tape::{Gradients, TrainingForward};

@@ -1,7 +1,7 @@
 //! The optimizer's step, for loops of one's own.
 
 use super::classifier::Engine;
-use super::parameters::parameter_id;
+use super::parameters::{parameter_id, parameter_shapes};
 use super::tape::{Gradients, to_training};
 use super::{Classifier, Model, Parameter};
 use crate::config::{AdamConfig, ModelConfig};
@@ -69,6 +69,7 @@ impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
                 model.device()
             )));
         };
+        check_gradients(&engine.model.config(), gradients)?;
         self.check_sizes(&engine.model.config())?;
         let mut tensors = GradientsParams::new();
         for parameter in gradients {
@@ -96,5 +97,20 @@ fn register<B: Backend>(
         1 => gradients.register::<B, 1>(id, Tensor::from_data(data, device)),
         2 => gradients.register::<B, 2>(id, Tensor::from_data(data, device)),
         _ => gradients.register::<B, 4>(id, Tensor::from_data(data, device)),
+    }
+}
+
+fn check_gradients(config: &ModelConfig, gradients: &Gradients) -> Result<()> {
+    let shapes = parameter_shapes(config);
+    match gradients
+        .iter()
+        .zip(&shapes)
+        .find(|(gradient, shape)| gradient.shape != **shape)
+    {
+        None => Ok(()),
+        Some((gradient, shape)) => Err(Error::Training(format!(
+            "gradients must have the shapes of the model's parameters: {} is {shape:?}, got {:?}; take them from a loss of this model",
+            gradient.name, gradient.shape
+        ))),
     }
 }

@@ -1,8 +1,8 @@
 //! Arguments that are more than what PyO3 reads by itself.
 
 use crate::config::{AdamConfig, ModelConfig, Settings};
-use crate::data::{Dataset, IMAGE_PIXELS};
-use crate::error::{Error, Result};
+use crate::data::Dataset;
+use crate::error::Result;
 use crate::model::Pixels;
 use pyo3::buffer::PyBuffer;
 use pyo3::inspect::PyStaticExpr;
@@ -36,20 +36,10 @@ impl<'py> FromPyObject<'_, 'py> for ImageBuffer {
 
 impl ImageBuffer {
     pub fn copy(&self, py: Python<'_>) -> PyResult<Images> {
-        let images = match self {
+        Ok(match self {
             Self::Raw(buffer) => Images::Raw(buffer.to_vec(py)?),
             Self::Unit(buffer) => Images::Unit(buffer.to_vec(py)?),
-        };
-        let pixels = match &images {
-            Images::Raw(pixels) => pixels.len(),
-            Images::Unit(pixels) => pixels.len(),
-        };
-        if pixels % IMAGE_PIXELS == 0 {
-            Ok(images)
-        } else {
-            let text = format!("images must have {IMAGE_PIXELS} pixels each, got {pixels} in all");
-            Err(Error::Data(text).into())
-        }
+        })
     }
 }
 

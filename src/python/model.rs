@@ -138,11 +138,6 @@ impl Model {
         let (classifier, images, targets) =
             (self.classifier(), images.copy(py)?, targets.to_vec(py)?);
         let forward = detached(py, || {
-            check_targets(
-                &targets,
-                images.pixels().len(),
-                classifier.config().num_classes,
-            )?;
             let key = DropoutKey {
                 seed: self.seed,
                 epoch: self.forwards.fetch_add(1, Ordering::Relaxed) + 1,
@@ -287,26 +282,6 @@ fn known_name(name: &str) -> Result<&'static str> {
         })
 }
 
-fn check_targets(targets: &[i64], images: usize, num_classes: usize) -> Result<()> {
-    if targets.len() != images || images == 0 {
-        return Err(Error::Data(format!(
-            "there must be one target for each image, and at least one image, got {} targets for {images} images",
-            targets.len()
-        )));
-    }
-    match targets
-        .iter()
-        .enumerate()
-        .find(|(_, target)| !(0..num_classes as i64).contains(target))
-    {
-        None => Ok(()),
-        Some((index, target)) => Err(Error::Data(format!(
-            "targets must be classes from 0 to {}, got {target} at index {index}",
-            num_classes - 1
-        ))),
-    }
-}
-
 /// What a training forward gives.
 #[pyclass(frozen, module = "mnistburn._native")]
 pub struct ClassificationOutput {
@@ -440,24 +415,8 @@ impl Optimizer {
         let stepped = detached(py, || {
             let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
             let stepper = stepper.get_or_insert_with(|| classifier.optimizer(&self.config));
-            check_gradients(classifier.as_ref(), &gradients.gradients)?;
             stepper.step(learning_rate, classifier.as_ref(), &gradients.gradients)
         })?;
         Ok(model.like(stepped))
-    }
-}
-
-fn check_gradients(classifier: &dyn Classifier, gradients: &model::Gradients) -> Result<()> {
-    let shapes = model::parameter_shapes(&classifier.config());
-    match gradients
-        .iter()
-        .zip(&shapes)
-        .find(|(gradient, shape)| gradient.shape != **shape)
-    {
-        None => Ok(()),
-        Some((gradient, shape)) => Err(Error::Training(format!(
-            "gradients must have the shapes of the model's parameters: {} is {shape:?}, got {:?}; take them from a loss of this model",
-            gradient.name, gradient.shape
-        ))),
     }
 }

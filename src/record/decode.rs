@@ -1,3 +1,4 @@
+use super::file;
 use crate::config::{LrScheduleRecord, ModelConfig, Settings};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -7,12 +8,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// Largest file that is read.
-const MAX_FILE_BYTES: u64 = 8 << 30;
 /// Largest content of a compressed file: a gzip file can hold a thousand times its size.
 const MAX_UNCOMPRESSED_BYTES: u64 = 1 << 30;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
@@ -89,27 +87,16 @@ pub(super) struct TensorItem {
 }
 
 /// The whole file, or a `RecordError` that says why it can't be a record.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    // Before it is opened: opening a pipe waits for somebody to write to it.
-    let metadata = path.metadata().map_err(Error::io("could not read", path))?;
-    if metadata.is_dir() {
-        return Err(fault(
-            path,
-            "a record must be a file, this is a directory; for a run's directory use load_run",
-        ));
+fn read(path: &Path) -> Result<Vec<u8>> {
+    if path.is_dir() {
+        let advice =
+            "a record must be a file, this is a directory; for a run's directory use load_run";
+        return Err(fault(path, advice));
     }
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(fault(
-            path,
-            &format!("a record must be a regular file of at most {MAX_FILE_BYTES} bytes"),
-        ));
+    if path.exists() && !path.is_file() {
+        return Err(fault(path, "a record must be a regular file"));
     }
-    let file = File::open(path).map_err(Error::io("could not read", path))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("could not read", path))?;
-    Ok(bytes)
+    file::read(path)
 }
 
 /// The content of gzip data, and other bytes as they are.
@@ -247,8 +234,8 @@ fn shape_config(parameters: &[Parameter], path: &Path) -> Result<ModelConfig> {
 
 /// The model configuration of a `config.json` beside the file; anything else of that name is left alone.
 fn config_beside(path: &Path) -> Option<ModelConfig> {
-    let text = std::fs::read_to_string(path.with_file_name("config.json")).ok()?;
-    let value: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let bytes = file::read(&path.with_file_name("config.json")).ok()?;
+    let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
     let model = value.get("model").unwrap_or(&value);
     ModelConfig::from_value(model, "").ok()
 }

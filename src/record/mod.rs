@@ -4,9 +4,9 @@
 //! far as bytes in memory: Burn's file recorders truncate a file on a full disk without an error. Reading goes through
 //! types of our own: a file is parsed, then names, shapes and sizes are checked, and only then tensors are made.
 
-pub(crate) mod atomic;
 mod decode;
 mod encode;
+pub(crate) mod file;
 mod optimizer;
 
 pub use decode::load;
@@ -15,8 +15,10 @@ pub(crate) use encode::{encode, encode_scheduler};
 pub(crate) use optimizer::{decode_optimizer, encode_optimizer};
 
 use crate::config::{Precision, Recorder};
-use crate::error::Result;
-use crate::model::Classifier;
+use crate::device::{Device, OnBackend, on_backend};
+use crate::error::{Error, Result};
+use crate::model::{Classifier, Model};
+use burn::tensor::backend::Backend;
 use std::path::{Path, PathBuf};
 
 /// Saves a model; the answer is the path with the format's extension.
@@ -29,7 +31,35 @@ pub fn save(
     precision: Option<Precision>,
 ) -> Result<PathBuf> {
     let path = recorder.complete_path(path)?;
-    let bytes = model.encode(recorder, precision.unwrap_or(recorder.precision()))?;
-    atomic::write(&path, &bytes)?;
+    if path.exists() && !path.is_file() {
+        return Err(Error::Record(format!(
+            "a record can replace nothing but a regular file, and {} is none; choose another path",
+            path.display()
+        )));
+    }
+    let precision = precision.unwrap_or(recorder.precision());
+    file::write(&path, &to_bytes(model, recorder, precision)?)?;
     Ok(path)
+}
+
+/// The bytes that [`save`] writes.
+pub fn to_bytes(
+    model: &dyn Classifier,
+    recorder: Recorder,
+    precision: Precision,
+) -> Result<Vec<u8>> {
+    struct Encode<'a>(&'a dyn Classifier, Recorder, Precision);
+
+    impl OnBackend for Encode<'_> {
+        type Output = Vec<u8>;
+
+        fn run<B: Backend>(self, _device: Device, burn_device: &B::Device) -> Result<Vec<u8>> {
+            let Self(model, recorder, precision) = self;
+            let model =
+                Model::<B>::from_parameters(&model.config(), model.parameters()?, burn_device)?;
+            encode(model, recorder, precision)
+        }
+    }
+
+    on_backend(model.device(), Encode(model, recorder, precision))
 }

@@ -3,7 +3,6 @@ use super::encode::encode_item;
 use crate::config::{ModelConfig, Precision, Recorder};
 use crate::error::Result;
 use crate::model::{Model, PARAMETER_NAMES, parameter_id, parameter_shapes};
-use burn::module::ParamId;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::record::AdaptorRecord;
 use burn::optim::{Adam, AdamState, AdaptiveMomentumState, Optimizer};
@@ -76,11 +75,17 @@ pub(crate) fn decode_optimizer<B: AutodiffBackend>(
 ) -> Result<OptimizerRecord<B>> {
     let mut items: BTreeMap<String, AdaptorItem> = decode(bytes, path)?;
     let mut record = OptimizerRecord::<B>::new();
+    // Before its first step an optimizer has no state.
+    if items.is_empty() {
+        return Ok(record);
+    }
     for (name, shape) in PARAMETER_NAMES.into_iter().zip(parameter_shapes(config)) {
         let id = parameter_id(name);
-        // Before its first step an optimizer has no state.
         let Some(AdaptorItem::V1(item)) = items.remove(&id.serialize()) else {
-            continue;
+            return Err(fault(
+                path,
+                &format!("the optimizer's state must include {name}: it is missing"),
+            ));
         };
         let entry = match (item, shape.len()) {
             (RankItem::Rank1(item), 1) => AdaptorRecord::from_state(
@@ -99,7 +104,7 @@ pub(crate) fn decode_optimizer<B: AutodiffBackend>(
                 ));
             }
         };
-        insert::<B>(&mut record, id, entry);
+        record.insert(id, entry);
     }
     match items.into_keys().next() {
         None => Ok(record),
@@ -108,14 +113,6 @@ pub(crate) fn decode_optimizer<B: AutodiffBackend>(
             &format!("the optimizer's state names a parameter that the model lacks: {stranger:?}"),
         )),
     }
-}
-
-fn insert<B: AutodiffBackend>(
-    record: &mut OptimizerRecord<B>,
-    id: ParamId,
-    entry: AdaptorRecord<Adam, B>,
-) {
-    record.insert(id, entry);
 }
 
 impl AdamItem {

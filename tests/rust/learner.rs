@@ -228,6 +228,7 @@ fn events_come_in_their_order() {
             Event::ValidStep { .. } => Some('v'),
             Event::EpochEnd(_) => Some('E'),
             Event::End { .. } => Some('.'),
+            Event::Failed { .. } => Some('!'),
             Event::Log { .. } => None,
         })
         .collect();
@@ -409,4 +410,73 @@ fn a_loss_that_is_not_finite_ends_the_run() {
         matches!(&error, Error::Training(text) if text.contains("must stay finite")),
         "{error}"
     );
+}
+
+#[test]
+fn a_model_loaded_from_a_run_is_that_of_its_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let trained = run(directory.path(), &config());
+    let newest = directory.path().join("checkpoint/epoch-0002");
+    let bits = |model: &dyn mnistburn::model::Classifier| model.parameters().unwrap();
+    let loaded = || load_run(directory.path(), Device::Cpu).unwrap().0;
+    assert_eq!(bits(loaded().as_ref()), bits(trained.model.as_ref()));
+
+    // Not the model of the epoch before: the one that was written at the end, in half precision.
+    fs::remove_dir_all(&newest).unwrap();
+    let at_the_end =
+        mnistburn::record::load(&directory.path().join("model.mpk"), Device::Cpu).unwrap();
+    assert_eq!(bits(loaded().as_ref()), bits(at_the_end.as_ref()));
+}
+
+#[test]
+fn an_edited_state_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &config());
+    let path = directory.path().join("checkpoint/epoch-0002/state.json");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("\"step\":4"));
+    fs::write(&path, text.replacen("\"step\":4", "\"step\":3", 1)).unwrap();
+    let (options, seen) = stopping_at(usize::MAX, true);
+    train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    let warned = seen.lock().unwrap().iter().any(
+        |event| matches!(event, Event::Log { message, .. } if message.contains("state.json is not as it was written")),
+    );
+    assert!(warned);
+}
+
+#[test]
+fn an_edited_configuration_is_found_out() {
+    let directory = tempfile::tempdir().unwrap();
+    run(directory.path(), &config());
+    let path = directory.path().join("config.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"seed\": 42", "\"seed\": 43")).unwrap();
+    assert!(refused(directory.path(), None, &data()).contains("seed was 42 at its start, got 43"));
+}
+
+#[test]
+fn a_run_that_fell_back_keeps_what_it_saves() {
+    let directory = tempfile::tempdir().unwrap();
+    let longer = TrainingConfig {
+        num_epochs: 4,
+        ..config()
+    };
+    let expected = result(run(directory.path(), &longer));
+    // Left are epoch 3, which is damaged, and epoch 4, which is too.
+    for epoch in [3, 4] {
+        let path = directory
+            .path()
+            .join(format!("checkpoint/epoch-000{epoch}/optim.mpk"));
+        fs::write(path, "damaged").unwrap();
+    }
+    let (options, _) = stopping_at(6, true);
+    let stopped = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    assert!(stopped.interrupted);
+    let (options, seen) = stopping_at(usize::MAX, true);
+    let resumed = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    assert_eq!(result(resumed), expected);
+    let started_over = seen.lock().unwrap().iter().any(
+        |event| matches!(event, Event::Log { message, .. } if message.contains("starts over")),
+    );
+    assert!(!started_over, "what the stopped run saved is gone");
 }

@@ -1,8 +1,8 @@
-//! Files that appear whole or not at all.
+//! Files that are read whole, and appear whole or not at all.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,6 +31,27 @@ pub fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY.0) && name.ends_with(TEMPORARY.1)
 }
 
+/// Largest file that is read.
+const MAX_BYTES: u64 = 8 << 30;
+
+/// The bytes of a regular file.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    // Before it is opened: opening a pipe waits for somebody to write to it.
+    let metadata = path.metadata().map_err(Error::io("could not read", path))?;
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        let reason = format!("it is no regular file of at most {MAX_BYTES} bytes");
+        return Err(Error::io("could not read", path)(std::io::Error::new(
+            ErrorKind::InvalidInput,
+            reason,
+        )));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        .map_err(Error::io("could not read", path))?;
+    Ok(bytes)
+}
+
 /// Writes `bytes` to a temporary file beside `path`, syncs it, renames it to `path` and syncs the directory.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if path.is_dir() {
@@ -41,10 +62,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         });
     }
     if path.exists() && !path.is_file() {
-        return Err(Error::Record(format!(
-            "{} must be a regular file to be replaced; choose another path",
-            path.display()
-        )));
+        let reason = std::io::Error::new(ErrorKind::InvalidInput, "it is no regular file");
+        return Err(Error::io("could not replace", path)(reason));
     }
     let temporary = temporary_beside(path);
     let written = write_synced(&temporary, bytes, path)
