@@ -30,7 +30,7 @@ setup: .venv/installed
 	touch $@
 
 develop: setup ## build the extension with optimisation and install it into .venv
-	$(BIN)/maturin develop --release --quiet
+	$(BIN)/maturin develop --release
 
 fmt: setup ## format all code
 	cargo fmt

@@ -95,14 +95,11 @@ impl ArtifactDirectory {
             .into_iter()
             .filter(|folder| folder.is_dir())
         {
-            for entry in list(folder)?
+            for entry in file::list(folder)?
                 .iter()
-                .filter(|entry| file::is_temporary(&file_name(entry)))
+                .filter(|entry| file::is_temporary(&file::name(entry)))
             {
-                let is_directory = entry
-                    .symlink_metadata()
-                    .is_ok_and(|metadata| metadata.is_dir());
-                if is_directory {
+                if is_directory(entry) {
                     fs::remove_dir_all(entry)
                 } else {
                     fs::remove_file(entry)
@@ -181,8 +178,8 @@ impl Ours {
     fn of(path: &Path) -> Result<Self> {
         let manifest = read_manifest(path)?;
         let mut entries = Vec::new();
-        for entry in list(path)? {
-            let name = file_name(&entry);
+        for entry in file::list(path)? {
+            let name = file::name(&entry);
             if name == LOCK_FILE {
                 continue;
             }
@@ -190,9 +187,7 @@ impl Ours {
             let known = manifest
                 .as_ref()
                 .is_some_and(|manifest| name == MANIFEST_FILE || manifest.files.contains(&name));
-            let is_directory = entry
-                .symlink_metadata()
-                .is_ok_and(|metadata| metadata.is_dir());
+            let is_directory = is_directory(&entry);
             match (known, is_directory) {
                 (true, true) if name == CHECKPOINT_DIRECTORY => {
                     entries.extend(checkpoint_entries(path, &entry)?);
@@ -205,7 +200,7 @@ impl Ours {
         // Deepest first, and the manifest last: while there is something of ours, it says so.
         entries.sort_by_key(|entry| {
             (
-                file_name(entry) == MANIFEST_FILE,
+                file::name(entry) == MANIFEST_FILE,
                 std::cmp::Reverse(entry.components().count()),
             )
         });
@@ -216,18 +211,14 @@ impl Ours {
 /// The files and directories in a checkpoint directory and itself, or the stranger among them.
 fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
     let mut entries = vec![directory.to_path_buf()];
-    for checkpoint in list(directory)? {
-        let name = file_name(&checkpoint);
+    for checkpoint in file::list(directory)? {
+        let name = file::name(&checkpoint);
         let ours = Progress::from_directory_name(&name).is_some() || file::is_temporary(&name);
-        if !ours
-            || !checkpoint
-                .symlink_metadata()
-                .is_ok_and(|metadata| metadata.is_dir())
-        {
+        if !ours || !is_directory(&checkpoint) {
             return Err(stranger(root, &checkpoint));
         }
-        for entry in list(&checkpoint)? {
-            let name = file_name(&entry);
+        for entry in file::list(&checkpoint)? {
+            let name = file::name(&entry);
             let ours = is_checkpoint_file(&name) || file::is_temporary(&name);
             if !ours
                 || !entry
@@ -270,32 +261,14 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
     }
 }
 
-/// The entries of a directory, by name.
-pub(super) fn list(path: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(path)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect::<std::io::Result<Vec<PathBuf>>>()
-        })
-        .map_err(Error::io("could not list", path));
-    entries.map(|mut entries| {
-        entries.sort();
-        entries
-    })
-}
-
-pub(super) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
+/// Whether a path is a directory itself, and not a link to one.
+fn is_directory(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_dir())
 }
 
 fn remove(path: &Path) -> Result<()> {
-    let is_directory = path
-        .symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_dir());
-    if is_directory {
+    if is_directory(path) {
         fs::remove_dir(path)
     } else {
         fs::remove_file(path)
@@ -327,10 +300,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         older_run(directory.path());
         drop(ArtifactDirectory::create(directory.path()).unwrap());
-        let names: Vec<String> = list(directory.path())
+        let names: Vec<String> = file::list(directory.path())
             .unwrap()
             .iter()
-            .map(|path| file_name(path))
+            .map(|path| file::name(path))
             .collect();
         assert_eq!(names, [LOCK_FILE, MANIFEST_FILE]);
     }
@@ -371,7 +344,7 @@ mod tests {
         fs::write(directory.path().join(CONFIG_FILE), "{}").unwrap();
         assert!(refused(directory.path()).contains("config.json"));
         assert_eq!(
-            list(directory.path()).unwrap().len(),
+            file::list(directory.path()).unwrap().len(),
             1,
             "not even a lock file is left there"
         );

@@ -1,4 +1,3 @@
-use super::artifact::{file_name, list};
 use super::{CHECKPOINT_DIRECTORY, History};
 use crate::config::Recorder;
 use crate::data::hexadecimal;
@@ -134,9 +133,9 @@ fn all(artifact_dir: &Path) -> Result<Vec<(Progress, PathBuf)>> {
     if !directory.is_dir() {
         return Ok(Vec::new());
     }
-    let mut checkpoints: Vec<(Progress, PathBuf)> = list(&directory)?
+    let mut checkpoints: Vec<(Progress, PathBuf)> = file::list(&directory)?
         .into_iter()
-        .filter_map(|path| Some((Progress::from_directory_name(&file_name(&path))?, path)))
+        .filter_map(|path| Some((Progress::from_directory_name(&file::name(&path))?, path)))
         .collect();
     checkpoints.sort_by_key(|(progress, _)| progress.key());
     Ok(checkpoints)
@@ -211,9 +210,9 @@ pub(super) fn is_checkpoint_file(name: &str) -> bool {
 
 /// Removes a checkpoint's files and its directory, unless somebody put something else there.
 fn remove(directory: &Path) -> Result<()> {
-    for entry in list(directory)?
+    for entry in file::list(directory)?
         .iter()
-        .filter(|entry| is_checkpoint_file(&file_name(entry)))
+        .filter(|entry| is_checkpoint_file(&file::name(entry)))
     {
         fs::remove_file(entry).map_err(Error::io("could not remove", entry))?;
     }
@@ -340,7 +339,10 @@ fn check(state: &State, directory: &Path) -> Result<()> {
         } else {
             progress.epoch.saturating_sub(1)
         };
-    if progress.epoch == 0 || !reached || !fits || progress.directory_name() != file_name(directory)
+    if progress.epoch == 0
+        || !reached
+        || !fits
+        || progress.directory_name() != file::name(directory)
     {
         return Err(Error::Artifact(format!(
             "{} holds the state of another moment of the run",
@@ -384,7 +386,7 @@ mod tests {
         all(root)
             .unwrap()
             .iter()
-            .map(|(_, path)| file_name(path))
+            .map(|(_, path)| file::name(path))
             .collect()
     }
 

@@ -1,4 +1,4 @@
-//! Files that are read whole, and appear whole or not at all.
+//! Files that are read whole, and appear whole or not at all; and what a directory holds.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
@@ -101,6 +101,26 @@ pub fn sync_directory_of(path: &Path) -> Result<()> {
             .map_err(Error::io("could not sync", parent))?;
     }
     Ok(())
+}
+
+/// The entries of a directory, by name.
+pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut entries = fs::read_dir(path)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|entry| entry.path()))
+                .collect::<std::io::Result<Vec<PathBuf>>>()
+        })
+        .map_err(Error::io("could not list", path))?;
+    entries.sort();
+    Ok(entries)
+}
+
+/// The last part of a path.
+pub fn name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
