@@ -15,6 +15,8 @@ from mnistburn.errors import DeviceError
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here"),
     pytest.mark.timeout(60),
+    # Python warns of it from 3.12 on; that it works all the same is what is tested.
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
 ]
 
 Pair = tuple[Dataset, Dataset]
