@@ -1,8 +1,6 @@
 //! Arguments that are more than what PyO3 reads by itself.
 
-use crate::config::{AdamConfig, ModelConfig, Settings};
 use crate::data::Dataset;
-use crate::error::Result;
 use crate::model::Pixels;
 use pyo3::buffer::PyBuffer;
 use pyo3::inspect::PyStaticExpr;
@@ -83,12 +81,4 @@ pub fn float_bytes<'py>(py: Python<'py>, values: &[f32]) -> PyResult<Bound<'py, 
 /// Indices as int64 bytes.
 pub fn index_bytes<'py>(py: Python<'py>, indices: &[usize]) -> PyResult<Bound<'py, PyByteArray>> {
     bytes_of(py, indices, |index| (index as i64).to_le_bytes())
-}
-
-pub fn model_config(text: &str) -> Result<ModelConfig> {
-    ModelConfig::from_json(text)
-}
-
-pub fn adam_config(text: &str) -> Result<AdamConfig> {
-    AdamConfig::from_json(text)
 }

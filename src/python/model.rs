@@ -1,6 +1,6 @@
-use super::arguments::{ImageBuffer, adam_config, dataset, float_bytes, model_config};
+use super::arguments::{ImageBuffer, dataset, float_bytes};
 use super::run::{detached, interruptible};
-use crate::config::{AdamConfig, Precision, Recorder, Settings};
+use crate::config::{AdamConfig, ModelConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::model::{self, Classifier, PARAMETER_NAMES, Parameter, Stepper};
@@ -60,7 +60,7 @@ impl Model {
     #[new]
     fn py_new(py: Python<'_>, config: &str, device: &str, seed: u64) -> PyResult<Self> {
         let classifier = detached(py, || {
-            model::init(&model_config(config)?, seed, device.parse()?)
+            model::init(&ModelConfig::from_json(config)?, seed, device.parse()?)
         })?;
         Ok(Self::new(classifier, seed))
     }
@@ -398,7 +398,7 @@ impl Optimizer {
     #[new]
     fn py_new(config: &str) -> PyResult<Self> {
         Ok(Self {
-            config: adam_config(config)?,
+            config: AdamConfig::from_json(config)?,
             stepper: Mutex::new(None),
         })
     }

@@ -101,6 +101,13 @@ fn stopping_at(count: usize, resume: bool) -> (TrainOptions, Arc<Mutex<Vec<Event
     )
 }
 
+/// Whether a message with that text was logged.
+fn logged(seen: &Mutex<Vec<Event>>, text: &str) -> bool {
+    let logs =
+        |event: &Event| matches!(event, Event::Log { message, .. } if message.contains(text));
+    seen.lock().unwrap().iter().any(logs)
+}
+
 #[test]
 fn workers_threads_and_other_trainings_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
@@ -309,9 +316,7 @@ fn a_damaged_checkpoint_is_left_out_with_a_warning() {
     let (options, seen) = stopping_at(usize::MAX, true);
     let resumed = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
     assert_eq!(result(resumed), expected);
-    let warned = seen.lock().unwrap().iter().any(
-        |event| matches!(event, Event::Log { message, .. } if message.contains("is not as it was written")),
-    );
+    let warned = logged(&seen, "is not as it was written");
     assert!(warned);
 }
 
@@ -438,9 +443,7 @@ fn an_edited_state_is_found_out() {
     fs::write(&path, text.replacen("\"step\":4", "\"step\":3", 1)).unwrap();
     let (options, seen) = stopping_at(usize::MAX, true);
     train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
-    let warned = seen.lock().unwrap().iter().any(
-        |event| matches!(event, Event::Log { message, .. } if message.contains("state.json is not as it was written")),
-    );
+    let warned = logged(&seen, "state.json is not as it was written");
     assert!(warned);
 }
 
@@ -475,8 +478,6 @@ fn a_run_that_fell_back_keeps_what_it_saves() {
     let (options, seen) = stopping_at(usize::MAX, true);
     let resumed = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
     assert_eq!(result(resumed), expected);
-    let started_over = seen.lock().unwrap().iter().any(
-        |event| matches!(event, Event::Log { message, .. } if message.contains("starts over")),
-    );
+    let started_over = logged(&seen, "starts over");
     assert!(!started_over, "what the stopped run saved is gone");
 }
