@@ -82,7 +82,7 @@ fn epoch(bencher: Bencher) {
             train(
                 directory.path(),
                 Some(&config),
-                Device::Cpu,
+                &[Device::Cpu],
                 &data,
                 TrainOptions::default(),
             )

@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     let trained = train(
         Path::new(&artifact_dir),
         Some(&config),
-        "cpu".parse::<Device>()?,
+        &["cpu".parse::<Device>()?],
         &data,
         options,
     )?;

@@ -1,5 +1,6 @@
 """What several tests share: a small part of MNIST, and a configuration that trains in a second."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,15 @@ def small_config() -> TrainingConfig:
 def artifact_dir(tmp_path: Path) -> Path:
     """Return a directory that does not exist yet."""
     return tmp_path / "artifacts"
+
+
+@pytest.fixture(scope="session")
+def wgpu() -> str:
+    """Return a graphics adapter's device; without one the test is skipped, but not in CI."""
+    for device in mnistburn.devices():
+        if device.device.startswith("wgpu") and device.available:
+            return device.device
+    reason = "there is no graphics adapter; Debian's mesa-vulkan-drivers and libvulkan1 give one"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

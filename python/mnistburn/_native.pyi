@@ -18,7 +18,11 @@ __all__ = [
     "batch_order",
     "build_info",
     "burn_config",
+    "check_cuda_compiler",
+    "choose_device",
     "complete_config",
+    "cuda_driver",
+    "cuda_toolkit",
     "devices",
     "load_run",
     "read_idx",
@@ -231,6 +235,25 @@ def burn_config(kind: str, text: str) -> str:
         ConfigError: A key is unknown or a value breaks its rule.
     """
 
+def check_cuda_compiler(architecture: str) -> None:
+    """
+    Compiles a kernel as CUDA's are, which takes neither a GPU nor a driver.
+
+    Args:
+        architecture: That of the GPU, as in "sm_90".
+
+    Raises:
+        DeviceError: The compiler or its headers are missing or broken.
+    """
+
+def choose_device() -> tuple[str, list[str]]:
+    """
+    The fastest device that works here, and why faster ones were passed over.
+
+    Raises:
+        DeviceError: No device can be used here.
+    """
+
 def complete_config(kind: str, text: str) -> str:
     """
     Checks a configuration and fills in its defaults.
@@ -244,6 +267,16 @@ def complete_config(kind: str, text: str) -> str:
 
     Raises:
         ConfigError: A key is unknown or a value breaks its rule.
+    """
+
+def cuda_driver() -> bool:
+    """
+    Whether NVIDIA's driver can be loaded.
+    """
+
+def cuda_toolkit() -> Path | None:
+    """
+    The CUDA toolkit whose headers kernels are compiled with: CUDA_PATH, or a usual place of one; None where there is none.
     """
 
 def devices() -> list[tuple[str, str, str, str | None]]:
@@ -305,7 +338,7 @@ def split_indices(
 def train(
     artifact_dir: str | PathLike[str],
     config: str,
-    device: str,
+    devices: SupportsGetItem[int, str],
     train_images: Buffer,
     train_targets: Buffer,
     valid_images: Buffer,
@@ -321,7 +354,7 @@ def train(
     Args:
         artifact_dir: Where the run is kept.
         config: Training configuration, JSON.
-        device: Where it computes.
+        devices: Where it computes; several of one kind share each step.
         train_images: n x 784 raw pixels, uint8.
         train_targets: n int64 classes.
         valid_images: As train_images.

@@ -89,7 +89,14 @@ def main() -> None:
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
 @click.option("--hidden-size", type=int, help="Features between the linear layers.")
 @click.option("--dropout", type=float, help="The share of values set to zero in training.")
-@_device_option
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    default=["auto"],
+    show_default=True,
+    help="Where to compute; given several times, the devices share each step.",
+)
 @click.option(
     "--validation",
     type=float,
@@ -105,7 +112,7 @@ def train(
     *,
     artifact_dir: Path,
     config_file: Path | None,
-    device: str,
+    devices: tuple[str, ...],
     validation: float | None,
     resume: bool,
     no_progress: bool,
@@ -121,7 +128,7 @@ def train(
         seed = (used or mnistburn.TrainingConfig()).seed
         data = mnistburn.datasets.load("mnist", validation=validation, seed=seed)
     run = mnistburn.train(
-        artifact_dir, config, device, data=data, resume=resume, progress=not no_progress
+        artifact_dir, config, devices, data=data, resume=resume, progress=not no_progress
     )
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if len(run.history) else []

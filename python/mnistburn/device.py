@@ -9,7 +9,7 @@ Example:
 from dataclasses import dataclass
 from typing import Final
 
-from mnistburn import _native
+from mnistburn import _native, cuda
 from mnistburn.arguments import shown
 from mnistburn.errors import DeviceError
 
@@ -48,6 +48,7 @@ def devices() -> list[Device]:
     Returns:
         The devices, the CPU first.
     """
+    cuda.provide_compiler()
     return [Device(*row) for row in _native.devices()]
 
 
@@ -55,11 +56,11 @@ def resolve_device(device: object) -> str:
     """Return the canonical string of a device.
 
     Args:
-        device: A device string; ``"auto"`` stands for the CPU, or in a build without it
-            for the first device there is.
+        device: A device string. ``"auto"`` stands for the fastest that works here: an NVIDIA GPU
+            through CUDA, else a real GPU through wgpu, else the CPU; the choice is logged.
 
     Returns:
-        The string, for example ``"cpu"`` or ``"cuda:0"``.
+        The string, for example ``"cpu"`` or ``"cuda"``.
 
     Raises:
         DeviceError: There is no such device, or it cannot be used.
@@ -77,4 +78,38 @@ def resolve_device(device: object) -> str:
     except UnicodeEncodeError:
         message = f"there is no device {device!a}; mnistburn.devices() lists those of this machine"
         raise DeviceError(message) from None
+    if device == "auto":
+        return _choose()
+    if device.startswith("cuda"):
+        cuda.provide_compiler()
     return _native.resolve_device(device)
+
+
+def resolve_devices(device: object) -> list[str]:
+    """Return the canonical strings of one device, or of several that share the steps of a run.
+
+    Args:
+        device: A device string, or a list or tuple of at least one.
+
+    Returns:
+        The strings.
+
+    Raises:
+        DeviceError: There is no such device, or it cannot be used.
+    """
+    if not isinstance(device, list | tuple):
+        return [resolve_device(device)]
+    if not device:
+        message = f"device must name at least one device, got {device!r}; use 'auto' or 'cpu'"
+        raise DeviceError(message)
+    return [resolve_device(each) for each in device]
+
+
+def _choose() -> str:
+    import logging  # noqa: PLC0415  only a choice is logged
+
+    cuda.provide_compiler()
+    device, reasons = _native.choose_device()
+    passed_over = "".join(f"; {reason}" for reason in reasons)
+    logging.getLogger("mnistburn").info("device 'auto' is %r%s", device, passed_over)
+    return device

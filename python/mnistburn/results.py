@@ -106,6 +106,8 @@ class TrainingResult:
         best_epoch: The epoch of lowest validation loss, from 1; None when no epoch was finished.
         interrupted: Whether it was stopped before its end; ``train(..., resume=True)`` goes on.
         seconds: The time spent in its steps, over all its parts.
+        warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
+            the CPU.
     """
 
     artifact_dir: Path
@@ -115,6 +117,7 @@ class TrainingResult:
     best_epoch: int | None
     interrupted: bool
     seconds: float
+    warm_up_seconds: float
     _summary: str = field(repr=False)
 
     def summary(self) -> str:
@@ -181,6 +184,7 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
             best_epoch=content["best_epoch"],
             interrupted=content["interrupted"],
             seconds=content["seconds"],
+            warm_up_seconds=content.get("warm_up_seconds", 0.0),
             # A run that was stopped in its first epoch has nothing to sum up.
             _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
         )

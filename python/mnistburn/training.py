@@ -24,7 +24,7 @@ from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
 from mnistburn.config import TrainingConfig
 from mnistburn.dataset import Dataset
-from mnistburn.device import resolve_device
+from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.model import Model
 from mnistburn.progress import Progress, start_progress
@@ -38,7 +38,7 @@ _DEFAULT_DATA: Final = "mnist"
 def train(
     artifact_dir: str | os.PathLike[str],
     config: TrainingConfig | None = None,
-    device: str = "auto",
+    device: str | Sequence[str] = "auto",
     *,
     data: str | tuple[Dataset, Dataset] | None = None,
     resume: bool = False,
@@ -56,8 +56,10 @@ def train(
             function; files of others are never touched.
         config: The configuration. None stands for ``TrainingConfig()``, or with ``resume`` for
             the stored one.
-        device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"``, which
-            is the CPU, or in a build without it the first device there is.
+        device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"``, the
+            fastest that works here. Several devices of one kind, as in ``["cuda:0", "cuda:1"]``,
+            share each step: every one computes its part of the batch, and the gradients are
+            averaged; equal bits are promised for a single device only.
         data: A pair ``(train, valid)``, or the name of a data set, of which the training images are
             trained with and the test images are the validation, as in the Burn book. None stands
             for ``"mnist"``.
@@ -85,7 +87,7 @@ def train(
         if not isinstance(value, bool):
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
-    place = resolve_device(device)
+    places = resolve_devices(device)
     train_data, valid_data = _data_pair(data)
     hooks = CallbackList(callbacks)
     used = config or (stored_config(directory) if resume else None) or TrainingConfig()
@@ -98,7 +100,7 @@ def train(
         native, _ = _native.train(
             str(directory),
             used.to_json(),
-            place,
+            places,
             train_data.images,
             train_targets,
             valid_data.images,

@@ -1,23 +1,22 @@
-use super::{IMAGE_SIZE, Sample};
+use super::images::{normalised_images, targets_tensor};
+use super::{IMAGE_PIXELS, Sample};
+use crate::device::Backend;
 use burn::data::dataloader::batcher::Batcher;
-use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::{Int, Tensor};
 use std::sync::Arc;
-
-/// Mean of the pixels of MNIST's training images, in 0..1.
-pub const PIXEL_MEAN: f32 = 0.1307;
-/// Their standard deviation.
-pub const PIXEL_STD: f32 = 0.3081;
 
 /// A batch of normalised images.
 #[derive(Clone, Debug)]
-pub struct MnistBatch<B: Backend> {
+pub struct MnistBatch<B: BurnBackend> {
     /// `[batch_size, height, width]`
     pub images: Tensor<B, 3>,
     /// `[batch_size]`
     pub targets: Tensor<B, 1, Int>,
     /// What the dropout masks of a training step follow from.
     pub dropout: DropoutKey,
+    /// The share of the step's images that are in this batch: 1, or less where several devices share a step.
+    pub share: f64,
 }
 
 /// What dropout masks follow from, beside the layer.
@@ -31,7 +30,8 @@ pub struct DropoutKey {
     pub indices: Arc<[u64]>,
 }
 
-/// Makes batches: pixels to floats in 0..1, less [`PIXEL_MEAN`], over [`PIXEL_STD`].
+/// Makes batches: pixels to floats in 0..1, less [`PIXEL_MEAN`](super::PIXEL_MEAN), over
+/// [`PIXEL_STD`](super::PIXEL_STD).
 #[derive(Clone, Copy, Debug)]
 pub struct MnistBatcher {
     /// The seed of the run.
@@ -40,33 +40,29 @@ pub struct MnistBatcher {
     pub epoch: u64,
 }
 
-/// A pixel in 0..1 as the network sees it.
-pub fn normalise(pixel: f32) -> f32 {
-    (pixel - PIXEL_MEAN) / PIXEL_STD
+impl MnistBatcher {
+    /// The key of the images at `indices`.
+    pub fn key(&self, indices: impl Iterator<Item = usize>) -> DropoutKey {
+        DropoutKey {
+            seed: self.seed,
+            epoch: self.epoch,
+            indices: indices.map(|index| index as u64).collect(),
+        }
+    }
 }
 
 impl<B: Backend> Batcher<B, Sample, MnistBatch<B>> for MnistBatcher {
     fn batch(&self, samples: Vec<Sample>, device: &B::Device) -> MnistBatch<B> {
-        let pixels: Vec<f32> = samples
-            .iter()
-            .flat_map(|sample| {
-                sample
-                    .pixels
-                    .iter()
-                    .map(|pixel| normalise(f32::from(*pixel) / 255.0))
-            })
-            .collect();
-        // Classes are at most i32::MAX, which the data set checks.
-        let targets: Vec<i32> = samples.iter().map(|sample| sample.target as i32).collect();
-        let shape = [samples.len(), IMAGE_SIZE, IMAGE_SIZE];
+        let mut pixels = Vec::with_capacity(samples.len() * IMAGE_PIXELS);
+        for sample in &samples {
+            pixels.extend_from_slice(&sample.pixels);
+        }
+        let targets: Vec<u32> = samples.iter().map(|sample| sample.target).collect();
         MnistBatch {
-            images: Tensor::from_data(TensorData::new(pixels, shape), device),
-            targets: Tensor::from_data(TensorData::new(targets, [samples.len()]), device),
-            dropout: DropoutKey {
-                seed: self.seed,
-                epoch: self.epoch,
-                indices: samples.iter().map(|sample| sample.index as u64).collect(),
-            },
+            images: normalised_images(&pixels, device),
+            targets: targets_tensor(&targets, device),
+            dropout: self.key(samples.iter().map(|sample| sample.index)),
+            share: 1.0,
         }
     }
 }

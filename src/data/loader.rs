@@ -1,9 +1,12 @@
+use super::images::ResidentImages;
 use super::{Dataset, MnistBatch, MnistBatcher};
+use crate::device::Backend;
 use crate::random::{Purpose, Stream};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::Dataset as _;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::Backend as BurnBackend;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -30,15 +33,37 @@ pub enum Order {
 /// Burn's `DataLoader` with an order that depends on the seed and the epoch alone.
 ///
 /// Each `iter` is the next epoch, from wherever [`start_at`](Self::start_at) put it. Worker *w* of *n* prepares the
-/// batches *w*, *w* + *n*, ...; they are taken in turn, so their number changes nothing but the speed.
-pub struct DataLoader<B: Backend> {
+/// batches *w*, *w* + *n*, ...; they are taken in turn, so their number changes nothing but the speed. For a GPU there are
+/// no workers: the data set is there, and a batch is gathered by its indices.
+pub struct DataLoader<B: BurnBackend> {
     dataset: Dataset,
+    resident: Option<ResidentImages<B>>,
     batch_size: usize,
     num_workers: usize,
     seed: u64,
     order: Order,
     device: B::Device,
+    part: Part,
     next: Mutex<Position>,
+}
+
+/// Which part of each batch a loader gives: the one at `number` of `count` that are equally large, but for one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    number: usize,
+    count: usize,
+}
+
+impl Part {
+    const WHOLE: Self = Self {
+        number: 0,
+        count: 1,
+    };
+
+    fn of(self, batch: Range<usize>) -> Range<usize> {
+        let bound = |number: usize| batch.start + batch.len() * number / self.count;
+        bound(self.number)..bound(self.number + 1)
+    }
 }
 
 /// Where the next iteration starts.
@@ -59,19 +84,49 @@ impl<B: Backend> DataLoader<B> {
         device: B::Device,
     ) -> Self {
         Self {
+            resident: ResidentImages::send(&dataset, &device),
             dataset,
             batch_size: batch_size.max(1),
-            num_workers,
+            num_workers: if B::ON_HOST { num_workers } else { 0 },
             seed,
             order,
             device,
+            part: Part::WHOLE,
             next: Mutex::new(Position { epoch: 1, batch: 0 }),
         }
+    }
+
+    /// The loaders of several devices that share each batch; `batch_size` is at least their number, so that only the last
+    /// batch of an epoch may leave a device without an image.
+    pub(crate) fn shared(self, devices: &[B::Device]) -> Vec<Self> {
+        if let [device] = devices
+            && *device == self.device
+        {
+            return vec![self];
+        }
+        let part = |(number, device): (usize, &B::Device)| Self {
+            part: Part {
+                number,
+                count: devices.len(),
+            },
+            ..self.with(self.dataset.clone(), device.clone())
+        };
+        devices.iter().enumerate().map(part).collect()
     }
 
     /// Batches in an epoch.
     pub fn num_batches(&self) -> usize {
         self.dataset.len().div_ceil(self.batch_size)
+    }
+
+    /// Images in the first `batches` of an epoch, over all devices.
+    pub(crate) fn images_in(&self, batches: usize) -> usize {
+        (batches * self.batch_size).min(self.dataset.len())
+    }
+
+    /// Images in the batch at a position of an epoch, over all devices.
+    pub(crate) fn batch_len(&self, batch: usize) -> usize {
+        self.images_in(batch + 1) - self.images_in(batch)
     }
 
     /// The next iteration is that of `epoch` (from 1), without its first `batches`.
@@ -85,6 +140,7 @@ impl<B: Backend> DataLoader<B> {
     fn with(&self, dataset: Dataset, device: B::Device) -> Self {
         let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
+            part: self.part,
             next: Mutex::new(next),
             ..Self::new(
                 dataset,
@@ -115,6 +171,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
         };
         let plan = Arc::new(EpochPlan {
             dataset: self.dataset.clone(),
+            resident: self.resident.clone(),
             batcher: MnistBatcher {
                 seed: self.seed,
                 epoch: start.epoch,
@@ -122,14 +179,16 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             order,
             batch_size: self.batch_size,
             device: self.device.clone(),
+            part: self.part,
         });
-        let left = self.num_batches().saturating_sub(start.batch);
+        let num_batches = plan.num_batches();
+        let left = num_batches.saturating_sub(start.batch);
         Box::new(EpochIterator {
             workers: spawn_workers(&plan, start.batch, self.num_workers.min(left)),
             plan,
             first: start.batch,
             next: start.batch,
-            num_batches: self.num_batches(),
+            num_batches,
         })
     }
 
@@ -148,32 +207,59 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
 }
 
 /// All that decides the batches of one epoch.
-struct EpochPlan<B: Backend> {
+struct EpochPlan<B: BurnBackend> {
     dataset: Dataset,
+    resident: Option<ResidentImages<B>>,
     batcher: MnistBatcher,
     order: Vec<usize>,
     batch_size: usize,
     device: B::Device,
+    part: Part,
 }
 
 impl<B: Backend> EpochPlan<B> {
+    /// This loader's part of a batch.
     fn batch(&self, number: usize) -> MnistBatch<B> {
+        let whole = self.range(number);
+        let part = self.part.of(whole.clone());
+        let share = part.len() as f64 / whole.len() as f64;
+        let indices = &self.order[part];
+        if let Some(resident) = &self.resident {
+            let (images, targets) = resident.gather(indices);
+            let dropout = self.batcher.key(indices.iter().copied());
+            return MnistBatch {
+                images,
+                targets,
+                dropout,
+                share,
+            };
+        }
+        let samples = indices.iter().filter_map(|index| self.dataset.get(*index));
+        let batch = self.batcher.batch(samples.collect(), &self.device);
+        MnistBatch { share, ..batch }
+    }
+
+    /// Batches with an image for this loader: in an epoch's last, there may be fewer images than devices.
+    fn num_batches(&self) -> usize {
+        let whole = self.order.len().div_ceil(self.batch_size);
+        match whole.checked_sub(1) {
+            Some(last) if self.part.of(self.range(last)).is_empty() => last,
+            _ => whole,
+        }
+    }
+
+    fn range(&self, number: usize) -> Range<usize> {
         let first = number * self.batch_size;
-        let last = (first + self.batch_size).min(self.order.len());
-        let samples = self.order[first..last]
-            .iter()
-            .filter_map(|index| self.dataset.get(*index))
-            .collect();
-        self.batcher.batch(samples, &self.device)
+        first..(first + self.batch_size).min(self.order.len())
     }
 }
 
-struct Worker<B: Backend> {
+struct Worker<B: BurnBackend> {
     batches: Option<Receiver<MnistBatch<B>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<B: Backend> Drop for Worker<B> {
+impl<B: BurnBackend> Drop for Worker<B> {
     fn drop(&mut self) {
         // Without a receiver the worker's next send fails, and it ends.
         self.batches = None;
@@ -189,7 +275,7 @@ fn spawn_workers<B: Backend>(
     first: usize,
     count: usize,
 ) -> Vec<Worker<B>> {
-    let num_batches = plan.order.len().div_ceil(plan.batch_size);
+    let num_batches = plan.num_batches();
     let workers: Vec<Worker<B>> = (0..count)
         .map_while(|number| {
             let (sender, receiver) = sync_channel(BATCHES_AHEAD);
@@ -217,7 +303,7 @@ fn spawn_workers<B: Backend>(
     }
 }
 
-struct EpochIterator<B: Backend> {
+struct EpochIterator<B: BurnBackend> {
     workers: Vec<Worker<B>>,
     plan: Arc<EpochPlan<B>>,
     first: usize,
@@ -305,6 +391,38 @@ mod tests {
             rest.start_at(4, done);
             assert_eq!(indices(&rest), whole[done..], "after {done} batches");
         }
+    }
+
+    #[test]
+    fn devices_share_each_batch_without_a_gap() {
+        let whole = indices(&loader(0));
+        for count in 1..=5 {
+            let parts: Vec<_> = loader(2)
+                .shared(&vec![FlexDevice; count])
+                .iter()
+                .map(indices)
+                .collect();
+            for (number, batch) in whole.iter().enumerate() {
+                let together: Vec<u64> = parts
+                    .iter()
+                    .filter_map(|part| part.get(number))
+                    .flatten()
+                    .copied()
+                    .collect();
+                assert_eq!(&together, batch, "batch {number} of {count} devices");
+            }
+        }
+    }
+
+    #[test]
+    fn the_shares_of_a_batch_add_up_to_one() {
+        let parts = loader(0).shared(&[FlexDevice; 3]);
+        let shares: Vec<Vec<f64>> = parts
+            .iter()
+            .map(|part| part.iter().map(|batch| batch.share).collect())
+            .collect();
+        let first: f64 = shares.iter().map(|part| part[0]).sum();
+        assert!((first - 1.0).abs() < 1e-12, "{shares:?}");
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! Devices by name, and what this build and this machine offer.
 
+mod backend;
 #[cfg(feature = "cuda")]
 mod cuda;
+mod process;
 #[cfg(feature = "wgpu")]
 mod wgpu;
+mod words;
+
+pub(crate) use backend::finish;
+pub use backend::{AutodiffBackend, Backend};
+pub(crate) use process::check as check_process;
+pub(crate) use words::{pack_bytes, unpack, words};
 
 use crate::error::{Error, Result};
-use burn::tensor::backend::Backend;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -39,8 +46,8 @@ pub struct DeviceInfo {
 impl FromStr for Device {
     type Err = Error;
 
-    /// `"cpu"`, `"wgpu"`, `"cuda"`, the last two with an index as in `"cuda:1"`, and `"auto"`:
-    /// the CPU, and in a build without it the first device there is.
+    /// `"cpu"`; `"wgpu"` or, by the interface it uses on this system, `"vulkan"` or `"metal"`; `"cuda"`; all but the CPU with
+    /// an index as in `"cuda:1"`; and `"auto"`, which is what [`Device::choose`] chooses.
     fn from_str(text: &str) -> Result<Self> {
         let (kind, index) = match text.split_once(':') {
             None => (text, Some(0)),
@@ -54,18 +61,18 @@ impl FromStr for Device {
             ),
         };
         match (kind, index) {
-            ("auto", _) if text == kind => check_cpu()
-                .map(|()| Self::Cpu)
-                .or_else(|_| check_wgpu(0).map(|()| Self::Wgpu(0)))
-                .or_else(|_| check_cuda(0).map(|()| Self::Cuda(0))),
+            ("auto", _) if text == kind => Ok(Self::choose()?.device),
             ("cpu", _) if text == kind => check_cpu().map(|()| Self::Cpu),
             ("wgpu", Some(index)) => check_wgpu(index).map(|()| Self::Wgpu(index)),
+            ("vulkan" | "metal", Some(index)) => check_interface(kind)
+                .and_then(|()| check_wgpu(index))
+                .map(|()| Self::Wgpu(index)),
             ("cuda", Some(index)) => check_cuda(index).map(|()| Self::Cuda(index)),
             _ => {
                 let shown: String = text.chars().take(40).collect();
                 Err(Error::Device(format!(
-                    "the device must be \"auto\", \"cpu\", \"wgpu\" or \"cuda\", the last two with an index as in \"cuda:1\" \
-                     where there are several, got {shown:?}"
+                    "the device must be \"auto\", \"cpu\", \"wgpu\", \"vulkan\", \"metal\" or \"cuda\", the last four with an \
+                     index as in \"cuda:1\" where there are several, got {shown:?}"
                 )))
             }
         }
@@ -87,24 +94,67 @@ fn check_cpu() -> Result<()> {
 }
 
 #[cfg(feature = "wgpu")]
+use wgpu::{check_interface, first_gpu};
+
+#[cfg(feature = "wgpu")]
 fn check_wgpu(index: usize) -> Result<()> {
     wgpu::adapter(index).map(drop)
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn check_wgpu(_index: usize) -> Result<()> {
-    Err(not_built("wgpu"))
+mod without_wgpu {
+    use super::{Result, not_built};
+
+    pub fn check_wgpu(_index: usize) -> Result<()> {
+        Err(not_built("wgpu"))
+    }
+
+    pub fn check_interface(_interface: &str) -> Result<()> {
+        check_wgpu(0)
+    }
+
+    pub fn first_gpu() -> Result<usize> {
+        check_wgpu(0).map(|()| 0)
+    }
 }
+#[cfg(not(feature = "wgpu"))]
+use without_wgpu::{check_interface, check_wgpu, first_gpu};
 
 #[cfg(feature = "cuda")]
-fn check_cuda(index: usize) -> Result<()> {
-    cuda::check(index)
-}
+use cuda::check as check_cuda;
+#[cfg(feature = "cuda")]
+pub use cuda::{
+    check_compiler as check_cuda_compiler, driver as cuda_driver, toolkit as cuda_toolkit,
+};
 
 #[cfg(not(feature = "cuda"))]
-fn check_cuda(_index: usize) -> Result<()> {
-    Err(not_built("cuda"))
+mod without_cuda {
+    use super::{Result, not_built};
+    use std::path::PathBuf;
+
+    pub fn check_cuda(_index: usize) -> Result<()> {
+        Err(not_built("cuda"))
+    }
+
+    /// Checks that kernels can be compiled for CUDA; this build has no such back end.
+    pub fn check_cuda_compiler(_architecture: &str) -> Result<()> {
+        check_cuda(0)
+    }
+
+    /// Whether NVIDIA's driver can be loaded; this build would have no use for it.
+    pub fn cuda_driver() -> bool {
+        false
+    }
+
+    /// The CUDA toolkit of this machine; this build would have no use for it.
+    pub fn cuda_toolkit() -> Option<PathBuf> {
+        None
+    }
 }
+#[cfg(not(feature = "cuda"))]
+use without_cuda::check_cuda;
+#[cfg(not(feature = "cuda"))]
+pub use without_cuda::{check_cuda_compiler, cuda_driver, cuda_toolkit};
 
 #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
 fn not_built(feature: &str) -> Error {
@@ -125,7 +175,36 @@ impl fmt::Display for Device {
     }
 }
 
+/// What [`Device::choose`] came to.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// The device.
+    pub device: Device,
+    /// Why faster ones were passed over.
+    pub reasons: Vec<String>,
+}
+
 impl Device {
+    /// The fastest device that works here: an NVIDIA GPU through CUDA, else a real GPU through wgpu, else the CPU.
+    pub fn choose() -> Result<Choice> {
+        let candidates: [fn() -> Result<Self>; 3] = [
+            || check_cuda(0).map(|()| Self::Cuda(0)),
+            || first_gpu().map(Self::Wgpu),
+            || check_cpu().map(|()| Self::Cpu),
+        ];
+        let mut reasons = Vec::new();
+        for candidate in candidates {
+            match candidate() {
+                Ok(device) => return Ok(Choice { device, reasons }),
+                Err(error) => reasons.push(error.to_string()),
+            }
+        }
+        Err(Error::Device(format!(
+            "no device can be used here: {}",
+            reasons.join("; ")
+        )))
+    }
+
     /// The devices of this machine, and for each back end that has none the reason.
     pub fn list() -> Vec<DeviceInfo> {
         let cpu = DeviceInfo {
@@ -168,18 +247,19 @@ pub(crate) trait OnBackend {
 
 /// Does `work` on the back end of `device`: the one place where names become types.
 pub(crate) fn on_backend<W: OnBackend>(device: Device, work: W) -> Result<W::Output> {
+    fn run<B: Backend, W: OnBackend>(device: Device, work: W) -> Result<W::Output> {
+        work.run::<B>(device, &B::device(device)?)
+    }
+
     ignore_configuration_files();
+    process::check(device)?;
     match device {
         #[cfg(feature = "cpu")]
-        Device::Cpu => work.run::<burn::backend::Flex>(device, &burn::backend::flex::FlexDevice),
+        Device::Cpu => run::<burn::backend::Flex, W>(device, work),
         #[cfg(feature = "wgpu")]
-        Device::Wgpu(index) => {
-            work.run::<burn::backend::Wgpu>(device, &wgpu::adapter(index)?.device)
-        }
+        Device::Wgpu(_) => run::<burn::backend::Wgpu, W>(device, work),
         #[cfg(feature = "cuda")]
-        Device::Cuda(index) => {
-            work.run::<burn::backend::Cuda>(device, &burn::backend::cuda::CudaDevice::new(index))
-        }
+        Device::Cuda(_) => run::<burn::backend::Cuda, W>(device, work),
         #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
         other => Err(not_built(&other.to_string())),
     }
@@ -200,14 +280,27 @@ fn ignore_configuration_files() {
             .lock()
             .get_or_insert_with(|| {
                 let mut config = CubeClRuntimeConfig::default();
-                // What autotuning finds out belongs to the user, not to the directory that happens to be the current one.
-                let cache = dirs::cache_dir()
-                    .unwrap_or_else(std::env::temp_dir)
-                    .join("mnistburn");
-                config.autotune.cache = CacheConfig::File(cache);
+                config.autotune.cache = CacheConfig::File(cache_directory());
                 Arc::new(config)
             });
     }
+}
+
+/// Where what autotuning found out is kept: it belongs to the user, not to the directory that happens to be the current one.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn cache_directory() -> std::path::PathBuf {
+    let process = format!("mnistburn-{}", std::process::id());
+    let writable = |directory: &std::path::PathBuf| {
+        let probe = directory.join(&process);
+        std::fs::create_dir_all(directory).is_ok()
+            && std::fs::write(&probe, "").is_ok()
+            && std::fs::remove_file(&probe).is_ok()
+    };
+    dirs::cache_dir()
+        .map(|directory| directory.join("mnistburn"))
+        // CubeCL would wait half a minute for the lock of each file that it can't write.
+        .filter(writable)
+        .unwrap_or_else(|| std::env::temp_dir().join(process))
 }
 
 fn cpu_name() -> String {
@@ -227,8 +320,8 @@ mod tests {
     #[test]
     fn unknown_devices_are_named_with_what_there_is() {
         for text in [
-            "", "CPU ", "gpu", "mps", "cpu:1", "auto:0", "cuda:-1", "cuda:x", "wgpu:+1", "wgpu:01",
-            "\u{fc}",
+            "", "CPU ", "gpu", "mps", "cpu:1", "auto:0", "cuda:-1", "cuda:x", "wgpu:+1", "vulkan:",
+            "metal:x", "wgpu:01", "\u{fc}",
         ] {
             let error = text.parse::<Device>().unwrap_err().to_string();
             assert!(
@@ -246,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_device_that_is_not_there_is_an_error() {
-        for text in ["cuda:99", "wgpu:99"] {
+        for text in ["cuda:99", "wgpu:99", "vulkan:99", "metal:99"] {
             assert!(
                 matches!(text.parse::<Device>(), Err(Error::Device(_))),
                 "{text}"

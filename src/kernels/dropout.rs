@@ -4,8 +4,8 @@
 //! Here any batch split, number of threads or resume gives an image the same mask.
 
 use crate::data::DropoutKey;
+use crate::device::{Backend, unpack, words};
 use crate::random::{Purpose, Stream};
-use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 /// Which of the network's dropouts a mask is for.
@@ -46,31 +46,62 @@ pub fn dropout<B: Backend, const D: usize>(
     if threshold == 0 {
         return input;
     }
-    let shape = input.shape();
-    let size = shape.num_elements() / key.indices.len().max(1);
-    let mask = TensorData::new(mask(size, threshold, key, layer), shape);
-    let mask = Tensor::from_data(mask, &input.device());
+    let (shape, device) = (input.shape(), input.device());
+    let rows = key.indices.len();
+    let size = shape.num_elements() / rows.max(1);
+    let mask = if B::ON_HOST {
+        let mask = mask(size, threshold, key, layer);
+        Tensor::from_data(TensorData::new(mask, shape), &device)
+    } else {
+        // A bit for each activation goes there instead of four bytes.
+        let bits = dropped(size, threshold, key, layer);
+        let dropped = unpack(words::<B>(bits, rows, &device), 1).narrow(1, 0, size);
+        let scale = keep_scale(threshold);
+        (dropped.float() * -scale + scale).reshape(shape)
+    };
     input * mask
 }
 
-/// 0 for a dropped activation and the scale for a kept one; `size` activations for each image of the key.
-fn mask(size: usize, threshold: u16, key: &DropoutKey, layer: Layer) -> Vec<f32> {
-    let scale = keep_scale(threshold);
-    let mut mask = Vec::with_capacity(size * key.indices.len());
+/// Calls `each` with 64 bits and the number of activations they are for, set for a dropped one; `size` activations for
+/// each image of the key.
+fn draw(
+    size: usize,
+    threshold: u16,
+    key: &DropoutKey,
+    layer: Layer,
+    mut each: impl FnMut(u64, usize),
+) {
     for index in key.indices.iter() {
         let mut stream = Stream::new(
             Purpose::Dropout,
             &[key.seed, key.epoch, *index, layer as u64],
         );
-        let mut left = size;
-        while left > 0 {
-            let count = left.min(64);
-            let dropped = stream.bernoulli_bits(threshold);
-            mask.extend((0..count).map(|bit| if dropped >> bit & 1 == 1 { 0.0 } else { scale }));
-            left -= count;
+        for done in (0..size).step_by(64) {
+            each(stream.bernoulli_bits(threshold), (size - done).min(64));
         }
     }
+}
+
+/// 0 for a dropped activation and the scale for a kept one.
+fn mask(size: usize, threshold: u16, key: &DropoutKey, layer: Layer) -> Vec<f32> {
+    let scale = keep_scale(threshold);
+    let mut mask = Vec::with_capacity(size * key.indices.len());
+    draw(size, threshold, key, layer, |dropped, count| {
+        mask.extend((0..count).map(|bit| if dropped >> bit & 1 == 1 { 0.0 } else { scale }));
+    });
     mask
+}
+
+/// The same as bits, set for a dropped activation; each image begins with a word of its own.
+fn dropped(size: usize, threshold: u16, key: &DropoutKey, layer: Layer) -> Vec<i32> {
+    let mut words = Vec::with_capacity(size.div_ceil(32) * key.indices.len());
+    draw(size, threshold, key, layer, |dropped, count| {
+        words.push(dropped as i32);
+        if count > 32 {
+            words.push((dropped >> 32) as i32);
+        }
+    });
+    words
 }
 
 #[cfg(test)]
@@ -90,6 +121,22 @@ mod tests {
         let together = mask(100, threshold(0.3), &key(&[5, 9, 7]), Layer::Conv1);
         let alone = mask(100, threshold(0.3), &key(&[9]), Layer::Conv1);
         assert_eq!(together[100..200], alone);
+    }
+
+    #[test]
+    fn the_bits_for_a_gpu_are_the_mask_of_a_processor() {
+        let key = key(&[5, 9]);
+        for size in [1, 16, 32, 33, 64, 100, 9216] {
+            let mask = mask(size, threshold(0.5), &key, Layer::Conv2);
+            let bits = dropped(size, threshold(0.5), &key, Layer::Conv2);
+            assert_eq!(bits.len(), 2 * size.div_ceil(32));
+            for (image, row) in bits.chunks(size.div_ceil(32)).enumerate() {
+                for activation in 0..size {
+                    let bit = row[activation / 32] >> (activation % 32) & 1;
+                    assert_eq!(bit == 1, mask[image * size + activation] == 0.0);
+                }
+            }
+        }
     }
 
     #[test]

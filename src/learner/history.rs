@@ -18,6 +18,17 @@ pub struct History {
     pub interrupted: bool,
     /// Time spent in steps.
     pub seconds: f64,
+    /// Time spent before the first step, to compile and tune the kernels of a GPU; 0 on the CPU, and then not written.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warm_up_seconds: f64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 /// One epoch.

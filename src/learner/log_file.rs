@@ -57,4 +57,8 @@ impl Observer for LogFile {
         }
         self.next.notify(event);
     }
+
+    fn wants_each_step(&self) -> bool {
+        self.next.wants_each_step()
+    }
 }

@@ -6,6 +6,7 @@
 
 mod artifact;
 mod checkpoint;
+mod devices;
 mod history;
 mod log_file;
 mod observer;

@@ -104,6 +104,12 @@ pub enum Level {
 pub trait Observer: Send {
     /// Takes note of an event.
     fn notify(&mut self, event: Event);
+
+    /// Whether it must be told of each step before the next one. Otherwise a GPU may be some steps ahead: its metrics are
+    /// read several steps at a time.
+    fn wants_each_step(&self) -> bool {
+        false
+    }
 }
 
 /// Takes note of nothing.

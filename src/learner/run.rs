@@ -7,13 +7,12 @@ use super::strategy::{Components, ResumableStrategy, Run};
 use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig};
 use crate::data::{DataLoader, Dataset, Order};
-use crate::device::{Device, OnBackend, on_backend};
+use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
 use crate::record::{self, decode_model, decode_optimizer, decode_scheduler, file};
 use burn::backend::Autodiff;
 use burn::optim::Optimizer;
-use burn::tensor::backend::Backend;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -62,19 +61,28 @@ pub struct Trained {
 ///
 /// Without a `config` a resumed run has that of the directory, and a new one the defaults. A resumed run may change
 /// `num_epochs`, `num_workers` and `recorder`; its data must be that of its start.
+///
+/// Several `devices`, all of one back end, share each step: every one computes its part of the batch, their gradients are
+/// averaged on the first one, and the model is there. Equal bits are promised for a single device only.
 pub fn train(
     artifact_dir: &Path,
     config: Option<&TrainingConfig>,
-    device: Device,
+    devices: &[Device],
     data: &Data,
     options: TrainOptions,
 ) -> Result<Trained> {
+    let Some(first) = devices.first() else {
+        return Err(Error::Device(
+            "a run must have at least one device, got none; use \"auto\" or \"cpu\"".into(),
+        ));
+    };
     contain_panics(|| {
         on_backend(
-            device,
+            *first,
             Train {
                 artifact_dir,
                 config,
+                devices,
                 data,
                 options,
             },
@@ -114,6 +122,7 @@ fn steps_done(artifact_dir: &Path) -> Result<usize> {
 struct Train<'a> {
     artifact_dir: &'a Path,
     config: Option<&'a TrainingConfig>,
+    devices: &'a [Device],
     data: &'a Data,
     options: TrainOptions,
 }
@@ -122,16 +131,23 @@ impl OnBackend for Train<'_> {
     type Output = Trained;
 
     fn run<B: Backend>(mut self, device: Device, burn_device: &B::Device) -> Result<Trained> {
+        let burn_devices = self
+            .devices
+            .iter()
+            .map(|device| B::device(*device))
+            .collect::<Result<Vec<_>>>()?;
         let prepared = self.prepare()?;
-        let (model, run) = start::<B>(prepared, device, burn_device, self.data)?;
+        let (model, run) = start::<B>(prepared, self.devices, burn_devices, self.data)?;
         let num_epochs = run.config.num_epochs;
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
         let schedule = run.schedule.clone();
         let optimizer = run.optimizer.clone();
-        let (train_loader, valid_loader) =
-            (Arc::clone(&run.train_loader), Arc::clone(&run.valid_loader));
+        let (train_loader, valid_loader) = (
+            Arc::clone(&run.train_loaders[0]),
+            Arc::clone(&run.valid_loader),
+        );
         let (strategy, outcome) = ResumableStrategy::new(run);
 
         let interrupter = self.options.interrupter;
@@ -159,7 +175,7 @@ impl OnBackend for Train<'_> {
         let outcome =
             outcome.ok_or_else(|| Error::Internal("a run ended without an outcome".into()))?;
         Ok(Trained {
-            model: boxed(result.model, device, burn_device),
+            model: boxed(result.model, device, burn_device)?,
             history: outcome.history,
             interrupted: outcome.interrupted,
         })
@@ -195,6 +211,13 @@ impl Train<'_> {
             .unwrap_or_default();
         config.validate()?;
         check_data(self.data, &config)?;
+        if config.batch_size < self.devices.len() {
+            return Err(Error::Config(format!(
+                "batch_size must be at least the number of devices, {}, got {}; use a larger batch or fewer devices",
+                self.devices.len(),
+                config.batch_size
+            )));
+        }
         let fingerprints = [self.data.train.fingerprint(), self.data.valid.fingerprint()];
         let Some(directory) = stored else {
             let directory = ArtifactDirectory::create(self.artifact_dir)?;
@@ -255,10 +278,11 @@ type Started<B> = (Model<B>, Run<B>);
 
 fn start<B: Backend>(
     prepared: Prepared,
-    device: Device,
-    burn_device: &B::Device,
+    devices: &[Device],
+    burn_devices: Vec<B::Device>,
     data: &Data,
 ) -> Result<Started<Autodiff<B>>> {
+    let burn_device = &burn_devices[0];
     let Prepared {
         config,
         directory,
@@ -307,12 +331,16 @@ fn start<B: Backend>(
         }
     };
     let run = Run {
-        train_loader: loader(&data.train, Order::Shuffled, &config, burn_device),
+        train_loaders: loader(&data.train, Order::Shuffled, &config, burn_device)
+            .shared(&burn_devices)
+            .into_iter()
+            .map(Arc::new)
+            .collect(),
         // The order of the validation changes nothing but the rounding of its mean.
-        valid_loader: loader(&data.valid, Order::Sequential, &config, burn_device),
+        valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
         config,
-        device,
-        burn_device: burn_device.clone(),
+        devices: devices.to_vec(),
+        burn_devices,
         directory,
         data: fingerprints,
         optimizer,
@@ -329,21 +357,21 @@ fn loader<B: Backend>(
     order: Order,
     config: &TrainingConfig,
     device: &B::Device,
-) -> Arc<DataLoader<B>> {
+) -> DataLoader<B> {
     let TrainingConfig {
         batch_size,
         num_workers,
         seed,
         ..
     } = *config;
-    Arc::new(DataLoader::new(
+    DataLoader::new(
         dataset.clone(),
         batch_size,
         num_workers,
         order,
         seed,
         device.clone(),
-    ))
+    )
 }
 
 fn read_config(artifact_dir: &Path) -> Result<TrainingConfig> {

@@ -2,14 +2,15 @@
 
 use super::artifact::ArtifactDirectory;
 use super::checkpoint::{self, Progress, Records, State};
+use super::devices::{Batches, Devices, HandedOver};
 use super::history::History;
 use super::observer::{Event, Level, Observer};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
 use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
-use crate::device::Device;
+use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
-use crate::model::{Model, read_metrics};
+use crate::model::{Metrics, Model, without_tape};
 use crate::record::{encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
@@ -17,14 +18,22 @@ use burn::module::AutodiffModule;
 use burn::optim::Adam;
 use burn::optim::Optimizer;
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::tensor::backend::AutodiffBackend;
 use burn::train::{
-    InferenceStep, Interrupter, Learner, LearningComponentsMarker, SupervisedLearningStrategy,
-    SupervisedTrainingEventProcessor, TrainLoader, TrainStep, TrainingComponents, ValidLoader,
+    ClassificationOutput, InferenceStep, Interrupter, Learner, LearningComponentsMarker,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
+    TrainingComponents, ValidLoader,
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Steps on a GPU between two readings of their metrics, each of which waits for the device.
+const STEPS_PER_READING: usize = 32;
+/// A slow GPU is read before that, so that one who watches sees it move.
+const TIME_PER_READING: Duration = Duration::from_millis(250);
+/// Rounds of the warm-up on a GPU: in the first one kernels are compiled and tuned, and fusion settles on what to fuse after
+/// it has seen a step again.
+const WARM_UP_ROUNDS: usize = 3;
 
 /// The optimizer of a run.
 pub(super) type AdamOptimizer<B> = OptimizerAdaptor<Adam, Model<B>, B>;
@@ -34,8 +43,9 @@ pub(super) type Components<B> = LearningComponentsMarker<B, LrSchedule, Model<B>
 /// All that a run needs beside its model.
 pub(super) struct Run<B: AutodiffBackend> {
     pub config: TrainingConfig,
-    pub device: Device,
-    pub burn_device: B::Device,
+    /// The devices that share each step; the model is on the first one.
+    pub devices: Vec<Device>,
+    pub burn_devices: Vec<B::Device>,
     pub directory: ArtifactDirectory,
     pub data: [String; 2],
     pub optimizer: AdamOptimizer<B>,
@@ -43,7 +53,8 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub progress: Progress,
     pub history: History,
     pub observer: Box<dyn Observer>,
-    pub train_loader: Arc<DataLoader<B>>,
+    /// One for each device.
+    pub train_loaders: Vec<Arc<DataLoader<B>>>,
     pub valid_loader: Arc<DataLoader<B::InnerBackend>>,
 }
 
@@ -53,7 +64,7 @@ pub(super) struct Outcome {
     pub interrupted: bool,
 }
 
-/// Trains on one device, and can stop and go on at any batch.
+/// Trains on one device or several, and can stop and go on at any batch.
 ///
 /// Burn's own `SingleDeviceTrainingStrategy` clones the model for every step, so that no parameter is ever updated in
 /// place, and keeps the optimizer where only Burn's checkpointer reaches it. Here the strategy owns both. Burn's event
@@ -100,16 +111,11 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for Resumable
             // Burn calls this once; the caller finds no second outcome.
             return (model, components.event_processor);
         };
-        let (config, device) = (run.config.model, run.burn_device.clone());
+        // Burn's signature wants a model also from a run that failed; nobody sees this one.
+        let start = model.clone();
         let (model, outcome) = run.train(model, &components.interrupter);
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        // Burn's signature wants a model also from a run that failed; nobody sees this one.
-        let model = model.unwrap_or_else(|| {
-            config
-                .init_seeded(0, &device)
-                .unwrap_or_else(|_| config.init(&device))
-        });
-        (model, components.event_processor)
+        (model.unwrap_or(start), components.event_processor)
     }
 }
 
@@ -159,12 +165,13 @@ impl<B: AutodiffBackend> Run<B> {
         self.observer.notify(Event::Start {
             epoch: first,
             num_epochs: self.config.num_epochs,
-            train_steps: self.train_loader.num_batches(),
+            train_steps: self.steps(),
             valid_steps: self.valid_loader.num_batches(),
-            train_images: self.train_loader.num_items(),
+            train_images: self.train_loaders[0].num_items(),
             valid_images: self.valid_loader.num_items(),
-            device: self.device.to_string(),
+            device: device_names(&self.devices),
         });
+        self.warm_up(&model)?;
         for epoch in first..=self.config.num_epochs {
             if self.progress.ended || self.progress.epoch != epoch {
                 self.progress = Progress {
@@ -197,37 +204,102 @@ impl<B: AutodiffBackend> Run<B> {
         Ok((model, Ended::Complete))
     }
 
+    /// Does steps that leave no trace, so that the time of those that do says how fast training is.
+    fn warm_up(&mut self, model: &Model<B>) -> Result<()> {
+        if B::ON_HOST || self.steps() == 0 {
+            return Ok(());
+        }
+        let clock = Instant::now();
+        let devices = Devices::new(&self.burn_devices);
+        let mut optimizer = self.config.optimizer.to_burn().init();
+        let mut model = model.clone();
+        let mut metrics = Metrics::new();
+        // A batch of another size takes kernels of its own.
+        for step in [0, self.steps() - 1] {
+            for _ in 0..WARM_UP_ROUNDS {
+                let mut batches = batches(&self.train_loaders, 1, step);
+                let (parts, gradients) = devices.step(&mut batches, &model)?;
+                metrics.push(parts.into_iter().map(without_tape).collect());
+                let learning_rate = self.config.learning_rate;
+                model = model.optimize(&mut optimizer, learning_rate, gradients);
+            }
+        }
+        let model = model.valid();
+        for step in [0, self.valid_loader.num_batches().saturating_sub(1)] {
+            for _ in 0..WARM_UP_ROUNDS {
+                self.valid_loader.start_at(1, step);
+                if let Some(batch) = self.valid_loader.iter().next() {
+                    metrics.push(vec![InferenceStep::step(&model, batch)]);
+                }
+            }
+        }
+        metrics.read()?;
+        let seconds = clock.elapsed().as_secs_f64();
+        self.history.warm_up_seconds += seconds;
+        self.observer.notify(Event::Log {
+            level: Level::Info,
+            message: format!("warm-up: kernels compiled and tuned in {seconds:.1} s"),
+        });
+        Ok(())
+    }
+
+    /// Training steps in an epoch.
+    fn steps(&self) -> usize {
+        self.train_loaders
+            .first()
+            .map_or(0, |loader| loader.num_batches())
+    }
+
     fn train_epoch(
         &mut self,
         mut model: Model<B>,
         interrupter: &Interrupter,
     ) -> Result<(Model<B>, Ended)> {
         let epoch = self.progress.epoch;
-        let steps = self.train_loader.num_batches();
-        self.train_loader.start_at(epoch as u64, self.progress.step);
-        let loader = Arc::clone(&self.train_loader);
-        let mut batches = loader.iter();
-        let mut clock = Instant::now();
+        let steps = self.steps();
+        let devices = Devices::new(&self.burn_devices);
+        let loaders = self.train_loaders.clone();
+        let mut batches = batches(&loaders, epoch, self.progress.step);
+        let mut unread = self.unread();
+        let mut ended = Ended::Complete;
         while self.progress.step < steps {
             // Also before the first batch: a run that is told to stop at once does no step.
             if interrupter.should_stop() {
-                return Ok((model, Ended::Stopped));
+                ended = Ended::Stopped;
+                break;
             }
-            let batch = batches.next().ok_or_else(missing_batch)?;
-            let progress = batches.progress();
-            let [images] = batch.targets.dims();
+            let (parts, gradients) = devices.step(&mut batches, &model)?;
             let learning_rate = self.schedule.step();
-            let output = TrainStep::step(&model, batch);
-            // Read first: the output's tape holds the parameters, and shared ones would be copied by the update.
-            let (loss, hits) = read_metrics(output.item)?;
-            model = model.optimize(&mut self.optimizer, learning_rate, output.grads);
+            // The output's tape holds the parameters, and shared ones would be copied by the update.
+            let parts = parts.into_iter().map(without_tape).collect();
             self.progress.step += 1;
-            let seconds = lap(&mut clock);
-            let (loss, accuracy) = (f64::from(loss), hits as f64 / images as f64);
-            if !loss.is_finite() {
-                return Err(self.diverged("training", self.progress.step, loss));
+            let images = unread.push(parts, self.progress.step, learning_rate);
+            if images != self.train_loaders[0].batch_len(self.progress.step - 1) {
+                return Err(missing_batch());
             }
-            let step = self.progress.step;
+            let read = unread.read_if_due()?;
+            model = model.optimize(&mut self.optimizer, learning_rate, gradients);
+            self.take_train_steps(read, &mut unread.clock)?;
+        }
+        let read = unread.read()?;
+        self.take_train_steps(read, &mut unread.clock)?;
+        Ok((model, ended))
+    }
+
+    fn take_train_steps(&mut self, read: Vec<Read>, clock: &mut Instant) -> Result<()> {
+        let epoch = self.progress.epoch;
+        let seconds = lap(clock, read.len());
+        for Read {
+            step,
+            images,
+            learning_rate,
+            loss,
+            accuracy,
+        } in read
+        {
+            if !loss.is_finite() {
+                return Err(self.diverged("training", step, loss));
+            }
             let rate = images as f64 / seconds;
             self.history.train_steps.push(
                 epoch,
@@ -239,17 +311,18 @@ impl<B: AutodiffBackend> Run<B> {
                 seconds,
                 rate,
             );
+            let images = self.train_loaders[0].images_in(step);
             self.observer.notify(Event::TrainStep {
                 epoch,
                 step,
-                images: progress.items_processed,
+                images,
                 loss,
                 accuracy,
                 learning_rate,
                 seconds,
             });
         }
-        Ok((model, Ended::Complete))
+        Ok(())
     }
 
     fn valid_epoch(&mut self, model: &Model<B>, interrupter: &Interrupter) -> Result<Ended> {
@@ -259,7 +332,7 @@ impl<B: AutodiffBackend> Run<B> {
         self.valid_loader.start_at(epoch as u64, 0);
         let loader = Arc::clone(&self.valid_loader);
         let mut batches = loader.iter();
-        let mut clock = Instant::now();
+        let mut unread = self.unread();
         for step in 1..=steps {
             if interrupter.should_stop() {
                 // A resumed run validates this epoch from the start.
@@ -267,17 +340,33 @@ impl<B: AutodiffBackend> Run<B> {
                 return Ok(Ended::Stopped);
             }
             let batch = batches.next().ok_or_else(missing_batch)?;
-            let progress = batches.progress();
-            let [images] = batch.targets.dims();
-            let (loss, hits) = read_metrics(InferenceStep::step(&model, batch))?;
-            let (loss, accuracy) = (f64::from(loss), hits as f64 / images as f64);
+            unread.push(vec![InferenceStep::step(&model, batch)], step, 0.0);
+            let read = unread.read_if_due()?;
+            self.take_valid_steps(read, &mut unread.clock)?;
+        }
+        let read = unread.read()?;
+        self.take_valid_steps(read, &mut unread.clock)?;
+        Ok(Ended::Complete)
+    }
+
+    fn take_valid_steps(&mut self, read: Vec<Read>, clock: &mut Instant) -> Result<()> {
+        let epoch = self.progress.epoch;
+        let seconds = lap(clock, read.len());
+        for Read {
+            step,
+            images,
+            loss,
+            accuracy,
+            ..
+        } in read
+        {
             if !loss.is_finite() {
                 return Err(self.diverged("validation", step, loss));
             }
             self.history
                 .valid_steps
-                .push(epoch, step, images, loss, accuracy, lap(&mut clock));
-            let images = progress.items_processed;
+                .push(epoch, step, images, loss, accuracy, seconds);
+            let images = self.valid_loader.images_in(step);
             self.observer.notify(Event::ValidStep {
                 epoch,
                 step,
@@ -286,7 +375,17 @@ impl<B: AutodiffBackend> Run<B> {
                 accuracy,
             });
         }
-        Ok(Ended::Complete)
+        Ok(())
+    }
+
+    fn unread(&self) -> Unread<B::InnerBackend> {
+        let at_once = B::ON_HOST || self.observer.wants_each_step();
+        Unread {
+            metrics: Metrics::new(),
+            steps: Vec::new(),
+            most: if at_once { 1 } else { STEPS_PER_READING },
+            clock: Instant::now(),
+        }
     }
 
     fn diverged(&self, phase: &str, step: usize, loss: f64) -> Error {
@@ -335,7 +434,7 @@ impl<B: AutodiffBackend> Run<B> {
         Progress {
             epoch: self.config.num_epochs,
             ended: true,
-            step: self.train_loader.num_batches(),
+            step: self.steps(),
         }
     }
 
@@ -364,12 +463,90 @@ impl<B: AutodiffBackend> Run<B> {
     }
 }
 
-fn lap(clock: &mut Instant) -> f64 {
+/// Steps whose metrics are still on their device.
+struct Unread<B: Backend> {
+    metrics: Metrics<B>,
+    /// Step, images and learning rate.
+    steps: Vec<(usize, usize, f64)>,
+    most: usize,
+    /// When the last reading was.
+    clock: Instant,
+}
+
+/// The metrics of one step.
+struct Read {
+    step: usize,
+    images: usize,
+    learning_rate: f64,
+    loss: f64,
+    accuracy: f64,
+}
+
+impl<B: Backend> Unread<B> {
+    /// Takes a step; the answer is the number of its images.
+    fn push(
+        &mut self,
+        parts: Vec<ClassificationOutput<B>>,
+        step: usize,
+        learning_rate: f64,
+    ) -> usize {
+        let images = parts.iter().map(|part| part.targets.dims()[0]).sum();
+        self.metrics.push(parts);
+        self.steps.push((step, images, learning_rate));
+        images
+    }
+
+    fn read_if_due(&mut self) -> Result<Vec<Read>> {
+        if self.steps.len() >= self.most || self.clock.elapsed() >= TIME_PER_READING {
+            self.read()
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
+    fn read(&mut self) -> Result<Vec<Read>> {
+        let metrics = self.metrics.read()?;
+        let steps = self.steps.drain(..).zip(metrics);
+        Ok(steps
+            .map(|((step, images, learning_rate), (loss, hits))| Read {
+                step,
+                images,
+                learning_rate,
+                loss: loss.into(),
+                accuracy: hits as f64 / images as f64,
+            })
+            .collect())
+    }
+}
+
+/// The seconds of each of `steps` since the clock was last looked at; it is looked at only when there were any.
+fn lap(clock: &mut Instant, steps: usize) -> f64 {
+    if steps == 0 {
+        return 0.0;
+    }
     let now = Instant::now();
     // Never 0, so that a rate can be taken.
-    let seconds = now.duration_since(*clock).as_secs_f64().max(1e-9);
+    let seconds = now.duration_since(*clock).as_secs_f64().max(1e-9) / steps as f64;
     *clock = now;
     seconds
+}
+
+/// The batches of an epoch from `step` on, for each device.
+fn batches<B: AutodiffBackend>(
+    loaders: &[Arc<DataLoader<B>>],
+    epoch: usize,
+    step: usize,
+) -> Vec<Batches<'_, B>> {
+    let handed_over = loaders.len() > 1;
+    let batches = |loader| -> Batches<'_, B> {
+        DataLoader::start_at(loader, epoch as u64, step);
+        if handed_over {
+            Box::new(HandedOver(loader.iter()))
+        } else {
+            loader.iter()
+        }
+    };
+    loaders.iter().map(Arc::as_ref).map(batches).collect()
 }
 
 fn missing_batch() -> Error {
@@ -377,6 +554,11 @@ fn missing_batch() -> Error {
         "a worker of the data loader died, and with it a part of the epoch; please report it"
             .into(),
     )
+}
+
+fn device_names(devices: &[Device]) -> String {
+    let names: Vec<String> = devices.iter().map(Device::to_string).collect();
+    names.join(", ")
 }
 
 fn relative(path: &Path, root: &Path) -> String {

@@ -4,23 +4,29 @@
 //! Python, a [`Classifier`] stands for the model on any of them.
 
 use super::cnn::classification;
+use super::metrics::Metrics;
 use super::parameters::{host_values, initial};
 use super::stepper::{AdamStepper, Stepper};
 use super::tape::TrainingForward;
 use super::{Model, Parameter};
 use crate::config::{AdamConfig, ModelConfig};
-use crate::data::{Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise};
-use crate::device::{Device, OnBackend, on_backend};
+use crate::data::{
+    Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise, normalised_images, targets_tensor,
+};
+use crate::device::{Backend, Device, OnBackend, check_process, finish, on_backend};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
-use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
-use burn::train::ClassificationOutput;
+use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::{Tensor, TensorData};
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Images in a forward pass of [`Classifier::forward`]: enough to use the cores, few enough to stay in cache.
-const FORWARD_BATCH: usize = 64;
+/// Images in a forward pass of [`Classifier::forward`] on a processor: enough to use the cores, few enough to stay in cache.
+const HOST_BATCH: usize = 64;
+/// The same on a GPU: enough to fill it, and that it is seldom waited for.
+const DEVICE_BATCH: usize = 1024;
+/// Batches of [`Classifier::evaluate`] between two readings on a GPU.
+const BATCHES_PER_READING: usize = 64;
 
 /// Images on their way in, one after the other, row by row.
 #[derive(Clone, Copy, Debug)]
@@ -110,76 +116,36 @@ impl Pixels<'_> {
     /// Images `first..last` as the network sees them, `[batch_size, height, width]`.
     fn tensor<B: Backend>(&self, first: usize, last: usize, device: &B::Device) -> Tensor<B, 3> {
         let range = first * IMAGE_PIXELS..last * IMAGE_PIXELS;
-        let values: Vec<f32> = match self {
-            Self::Raw(pixels) => pixels[range]
-                .iter()
-                .map(|pixel| normalise(f32::from(*pixel) / 255.0))
-                .collect(),
-            Self::Unit(pixels) => pixels[range]
-                .iter()
-                .map(|pixel| normalise(*pixel))
-                .collect(),
-        };
-        Tensor::from_data(
-            TensorData::new(values, [last - first, IMAGE_SIZE, IMAGE_SIZE]),
-            device,
-        )
-    }
-}
-
-/// Loss (a mean) and number of hits of a batch, read from the device at once.
-pub(crate) fn read_metrics<B: Backend>(output: ClassificationOutput<B>) -> Result<(f32, usize)> {
-    let [batch_size, num_classes] = output.output.dims();
-    let targets: Vec<i64> = output
-        .targets
-        .into_data()
-        .convert::<i64>()
-        .into_vec()
-        .map_err(|error| Error::Internal(format!("targets could not be read back: {error:?}")))?;
-    let loss = host_values(output.loss.into_data())?;
-    let logits = host_values(output.output.into_data())?;
-    let hits = logits
-        .chunks_exact(num_classes)
-        .zip(&targets)
-        .filter(|(row, target)| largest(row) as i64 == **target)
-        .count();
-    if targets.len() != batch_size {
-        return Err(Error::Internal(format!(
-            "{batch_size} rows of logits met {} targets",
-            targets.len()
-        )));
-    }
-    Ok((loss.first().copied().unwrap_or(f32::NAN), hits))
-}
-
-/// Position of the largest value; the first of equals.
-fn largest(row: &[f32]) -> usize {
-    row.iter()
-        .enumerate()
-        .fold((0, f32::NEG_INFINITY), |best, (position, value)| {
-            if *value > best.1 {
-                (position, *value)
-            } else {
-                best
+        match self {
+            Self::Raw(pixels) => normalised_images(&pixels[range], device),
+            Self::Unit(pixels) => {
+                let values = pixels[range]
+                    .iter()
+                    .map(|pixel| normalise(*pixel))
+                    .collect();
+                let shape = [last - first, IMAGE_SIZE, IMAGE_SIZE];
+                Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
             }
-        })
-        .0
+        }
+    }
 }
 
 /// A model of one back end, and where it is.
-pub(crate) struct Engine<B: Backend> {
+pub(crate) struct Engine<B: BurnBackend> {
     pub(super) model: Model<B>,
     pub(super) device: Device,
     pub(super) burn_device: B::Device,
 }
 
 impl<B: Backend> Engine<B> {
-    pub(crate) fn new(model: Model<B>, device: Device, burn_device: B::Device) -> Self {
-        Self {
+    /// A model that any thread may use.
+    pub(super) fn new(model: Model<B>, device: Device, burn_device: B::Device) -> Result<Self> {
+        finish::<B>(&burn_device)?;
+        Ok(Self {
             model,
             device,
             burn_device,
-        }
+        })
     }
 }
 
@@ -188,8 +154,8 @@ pub(crate) fn boxed<B: Backend>(
     model: Model<B>,
     device: Device,
     burn_device: &B::Device,
-) -> Box<dyn Classifier> {
-    Box::new(Engine::new(model, device, burn_device.clone()))
+) -> Result<Box<dyn Classifier>> {
+    Ok(Box::new(Engine::new(model, device, burn_device.clone())?))
 }
 
 /// A model with random parameters from `seed`.
@@ -210,7 +176,7 @@ pub fn from_parameters(
 
         fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
             let model = Model::<B>::from_parameters(self.0, self.1, burn_device)?;
-            Ok(boxed(model, device, burn_device))
+            boxed(model, device, burn_device)
         }
     }
 
@@ -235,18 +201,21 @@ impl<B: Backend> Classifier for Engine<B> {
     }
 
     fn parameters(&self) -> Result<Vec<Parameter>> {
+        check_process(self.device)?;
         self.model.parameters()
     }
 
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
+        check_process(self.device)?;
         pixels.check()?;
         let num_classes = self.config().num_classes;
+        let batch = if B::ON_HOST { HOST_BATCH } else { DEVICE_BATCH };
         let mut logits = Vec::with_capacity(pixels.len() * num_classes);
-        for first in (0..pixels.len()).step_by(FORWARD_BATCH) {
+        for first in (0..pixels.len()).step_by(batch) {
             check(stop)?;
-            let last = (first + FORWARD_BATCH).min(pixels.len());
+            let last = (first + batch).min(pixels.len());
             let mut images = pixels.tensor(first, last, &self.burn_device);
-            if last - first == 1 {
+            if B::ON_HOST && last - first == 1 {
                 // A product with a single row is summed in another order. Computed beside a copy,
                 // an image has the same bits in every batch.
                 images = images.repeat_dim(0, 2);
@@ -263,6 +232,7 @@ impl<B: Backend> Classifier for Engine<B> {
         batch_size: usize,
         stop: &AtomicBool,
     ) -> Result<Evaluation> {
+        check_process(self.device)?;
         dataset.check_classes(self.config().num_classes)?;
         if dataset.is_empty() {
             return Err(Error::Data(
@@ -271,21 +241,30 @@ impl<B: Backend> Classifier for Engine<B> {
         }
         let batch_size = batch_size.max(1);
         let pixels = Pixels::Raw(dataset.pixels());
-        let mut loss = 0.0;
-        let mut hits = 0;
+        let batches_per_reading = if B::ON_HOST { 1 } else { BATCHES_PER_READING };
+        let mut metrics = Metrics::new();
+        let mut sizes = Vec::new();
+        let (mut loss, mut hits) = (0.0, 0);
+        let mut read = |metrics: &mut Metrics<B>, sizes: &mut Vec<usize>| -> Result<()> {
+            for ((mean, right), size) in metrics.read()?.into_iter().zip(sizes.drain(..)) {
+                loss += f64::from(mean) * size as f64;
+                hits += right;
+            }
+            Ok(())
+        };
         for first in (0..dataset.len()).step_by(batch_size) {
             check(stop)?;
             let last = first.saturating_add(batch_size).min(dataset.len());
             let images = pixels.tensor(first, last, &self.burn_device);
-            let targets: Vec<i32> = dataset.targets()[first..last]
-                .iter()
-                .map(|target| *target as i32)
-                .collect();
-            let targets = targets_tensor(targets, &self.burn_device);
-            let (mean, right) = read_metrics(classification(self.model.forward(images), targets))?;
-            loss += f64::from(mean) * (last - first) as f64;
-            hits += right;
+            let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
+            let output = classification(self.model.forward(images), targets);
+            metrics.push(vec![output]);
+            sizes.push(last - first);
+            if sizes.len() == batches_per_reading {
+                read(&mut metrics, &mut sizes)?;
+            }
         }
+        read(&mut metrics, &mut sizes)?;
         let images = dataset.len() as f64;
         Ok(Evaluation {
             loss: loss / images,
@@ -299,11 +278,12 @@ impl<B: Backend> Classifier for Engine<B> {
         targets: &[i64],
         key: &DropoutKey,
     ) -> Result<TrainingForward> {
+        check_process(self.device)?;
         pixels.check()?;
         check_targets(targets, pixels.len(), key, self.config().num_classes)?;
         let images = pixels.tensor(0, pixels.len(), &self.burn_device);
-        let targets = targets.iter().map(|target| *target as i32).collect();
-        let targets = targets_tensor(targets, &self.burn_device);
+        let targets: Vec<u32> = targets.iter().map(|target| *target as u32).collect();
+        let targets = targets_tensor(&targets, &self.burn_device);
         super::tape::forward(&self.model, images, targets, key)
     }
 
@@ -314,11 +294,6 @@ impl<B: Backend> Classifier for Engine<B> {
     fn as_any(&self) -> &dyn Any {
         self
     }
-}
-
-fn targets_tensor<B: Backend>(targets: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
-    let length = targets.len();
-    Tensor::from_data(TensorData::new(targets, [length]), device)
 }
 
 fn check_targets(

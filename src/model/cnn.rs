@@ -1,6 +1,7 @@
 use super::parameters::{NUM_FEATURES, initial};
 use crate::config::ModelConfig;
 use crate::data::DropoutKey;
+use crate::device::Backend;
 use crate::error::Result;
 use crate::kernels::dropout::{Layer, dropout};
 use burn::module::Module;
@@ -8,7 +9,7 @@ use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, Relu};
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
 use burn::train::ClassificationOutput;
 
@@ -17,7 +18,7 @@ use burn::train::ClassificationOutput;
 ///
 /// The fields and their order are the book's: records in positional formats depend on them.
 #[derive(Module, Debug)]
-pub struct Model<B: Backend> {
+pub struct Model<B: BurnBackend> {
     pub(super) conv1: Conv2d<B>,
     pub(super) conv2: Conv2d<B>,
     pool: AdaptiveAvgPool2d,
@@ -29,7 +30,7 @@ pub struct Model<B: Backend> {
 
 impl ModelConfig {
     /// The network with random parameters from the back end's own generator, as in the Burn book.
-    pub fn init<B: Backend>(&self, device: &B::Device) -> Model<B> {
+    pub fn init<B: BurnBackend>(&self, device: &B::Device) -> Model<B> {
         Model {
             conv1: Conv2dConfig::new([1, 8], [3, 3]).init(device),
             conv2: Conv2dConfig::new([8, 16], [3, 3]).init(device),
@@ -42,12 +43,12 @@ impl ModelConfig {
     }
 
     /// The network with random parameters that follow from `seed` alone, the same on every back end.
-    pub fn init_seeded<B: Backend>(&self, seed: u64, device: &B::Device) -> Result<Model<B>> {
+    pub fn init_seeded<B: BurnBackend>(&self, seed: u64, device: &B::Device) -> Result<Model<B>> {
         Model::from_parameters(self, initial(self, seed), device)
     }
 }
 
-impl<B: Backend> Model<B> {
+impl<B: BurnBackend> Model<B> {
     /// The configuration that makes a network of this shape.
     pub fn config(&self) -> ModelConfig {
         let [hidden_size, num_classes] = self.linear2.weight.dims();
@@ -57,7 +58,9 @@ impl<B: Backend> Model<B> {
             dropout: self.dropout.prob,
         }
     }
+}
 
+impl<B: Backend> Model<B> {
     /// The logits, without dropout.
     ///
     /// # Shapes
@@ -115,7 +118,7 @@ impl<B: Backend> Model<B> {
 ///
 /// - logits: `[batch_size, num_classes]`
 /// - targets: `[batch_size]`
-pub(super) fn classification<B: Backend>(
+pub(super) fn classification<B: BurnBackend>(
     logits: Tensor<B, 2>,
     targets: Tensor<B, 1, Int>,
 ) -> ClassificationOutput<B> {

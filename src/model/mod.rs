@@ -2,6 +2,7 @@
 
 mod classifier;
 mod cnn;
+mod metrics;
 mod parameters;
 mod step;
 mod stepper;
@@ -16,4 +17,5 @@ pub use stepper::Stepper;
 pub use summary::summary;
 pub use tape::{Gradients, TrainingForward};
 
-pub(crate) use classifier::{boxed, read_metrics};
+pub(crate) use classifier::boxed;
+pub(crate) use metrics::{Metrics, without_tape};

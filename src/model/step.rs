@@ -3,7 +3,7 @@
 use super::Model;
 use super::cnn::classification;
 use crate::data::MnistBatch;
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use crate::device::{AutodiffBackend, Backend};
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 
 impl<B: AutodiffBackend> TrainStep for Model<B> {
@@ -13,7 +13,13 @@ impl<B: AutodiffBackend> TrainStep for Model<B> {
     fn step(&self, batch: MnistBatch<B>) -> TrainOutput<ClassificationOutput<B>> {
         let logits = self.forward_training(batch.images, &batch.dropout);
         let item = classification(logits, batch.targets);
-        TrainOutput::new(self, item.loss.backward(), item)
+        // The gradients of the parts of a step add up to that of the whole.
+        let loss = if batch.share < 1.0 {
+            item.loss.clone() * batch.share
+        } else {
+            item.loss.clone()
+        };
+        TrainOutput::new(self, loss.backward(), item)
     }
 }
 

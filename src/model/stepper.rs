@@ -5,12 +5,13 @@ use super::parameters::{parameter_id, parameter_shapes};
 use super::tape::{Gradients, to_training};
 use super::{Classifier, Model, Parameter};
 use crate::config::{AdamConfig, ModelConfig};
+use crate::device::{Backend, check_process};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{Adam, GradientsParams, Optimizer};
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{Tensor, TensorData};
 
 /// An optimizer with its state.
@@ -69,6 +70,7 @@ impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
                 model.device()
             )));
         };
+        check_process(engine.device)?;
         check_gradients(&engine.model.config(), gradients)?;
         self.check_sizes(&engine.model.config())?;
         let mut tensors = GradientsParams::new();
@@ -82,7 +84,7 @@ impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
             model.valid(),
             engine.device,
             engine.burn_device.clone(),
-        )))
+        )?))
     }
 }
 

@@ -4,11 +4,12 @@ use super::cnn::classification;
 use super::parameters::{host_values, parameter_id, parameter_shapes};
 use super::{Model, PARAMETER_NAMES, Parameter};
 use crate::data::DropoutKey;
+use crate::device::Backend;
 use crate::error::{Error, Result, contain_panics};
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor, TensorData};
 
 /// The gradient of a loss for each parameter, in the order of [`PARAMETER_NAMES`].
@@ -52,12 +53,12 @@ pub(super) fn forward<B: Backend>(
 }
 
 /// A loss and the model it came from.
-struct Tape<B: Backend> {
+struct Tape<B: BurnBackend> {
     loss: Option<Tensor<Autodiff<B>, 1>>,
     model: Model<Autodiff<B>>,
 }
 
-impl<B: Backend> Tape<B> {
+impl<B: BurnBackend> Tape<B> {
     fn backward(&mut self) -> Result<Gradients> {
         let Some(loss) = self.loss.take() else {
             return Err(Error::Internal("a tape was used twice".into()));
@@ -87,7 +88,7 @@ impl<B: Backend> Tape<B> {
 
 /// Burn frees a recorded graph in the backward pass alone. A loss that was only looked at would keep its activations for
 /// ever; a backward pass of one parameter, once the loss is gone, frees them too.
-impl<B: Backend> Drop for Tape<B> {
+impl<B: BurnBackend> Drop for Tape<B> {
     fn drop(&mut self) {
         if self.loss.take().is_some() {
             // A panic in a destructor would end the process.
@@ -99,7 +100,7 @@ impl<B: Backend> Drop for Tape<B> {
     }
 }
 
-fn gradient<B: Backend, const D: usize>(
+fn gradient<B: BurnBackend, const D: usize>(
     gradients: &GradientsParams,
     name: &str,
 ) -> Option<TensorData> {
@@ -109,10 +110,10 @@ fn gradient<B: Backend, const D: usize>(
 }
 
 /// The model on the autodiff back end, every parameter tracked.
-pub(super) fn to_training<B: Backend>(model: &Model<B>) -> Model<Autodiff<B>> {
+pub(super) fn to_training<B: BurnBackend>(model: &Model<B>) -> Model<Autodiff<B>> {
     struct Track;
 
-    impl<B: Backend> ModuleMapper<B> for Track {
+    impl<B: BurnBackend> ModuleMapper<B> for Track {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
             let (id, tensor, mapper) = param.consume();
             Param::from_mapped_value(id, tensor.require_grad(), mapper)

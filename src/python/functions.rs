@@ -2,7 +2,7 @@ use super::arguments::index_bytes;
 use super::model::Model;
 use super::run::detached;
 use crate::config::{AdamConfig, ModelConfig, Settings, TrainingConfig};
-use crate::device::Device;
+use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::{data, learner};
 use pyo3::buffer::PyBuffer;
@@ -112,6 +112,42 @@ pub fn devices(py: Python<'_>) -> PyResult<Vec<(String, String, String, Option<S
 #[pyfunction]
 pub fn resolve_device(py: Python<'_>, device: &str) -> PyResult<String> {
     detached(py, || Ok(device.parse::<Device>()?.to_string()))
+}
+
+/// The fastest device that works here, and why faster ones were passed over.
+///
+/// Raises:
+///     DeviceError: No device can be used here.
+#[pyfunction]
+pub fn choose_device(py: Python<'_>) -> PyResult<(String, Vec<String>)> {
+    detached(py, || {
+        let choice = Device::choose()?;
+        Ok((choice.device.to_string(), choice.reasons))
+    })
+}
+
+/// Whether NVIDIA's driver can be loaded.
+#[pyfunction]
+pub fn cuda_driver(py: Python<'_>) -> PyResult<bool> {
+    detached(py, || Ok(device::cuda_driver()))
+}
+
+/// The CUDA toolkit whose headers kernels are compiled with: CUDA_PATH, or a usual place of one; None where there is none.
+#[pyfunction]
+pub fn cuda_toolkit() -> Option<PathBuf> {
+    device::cuda_toolkit()
+}
+
+/// Compiles a kernel as CUDA's are, which takes neither a GPU nor a driver.
+///
+/// Args:
+///     architecture: That of the GPU, as in "sm_90".
+///
+/// Raises:
+///     DeviceError: The compiler or its headers are missing or broken.
+#[pyfunction]
+pub fn check_cuda_compiler(py: Python<'_>, architecture: &str) -> PyResult<()> {
+    detached(py, || device::check_cuda_compiler(architecture))
 }
 
 /// Reads an IDX file of unsigned bytes, plain or gzip-compressed.

@@ -42,6 +42,10 @@ impl Observer for EventSender {
             let _ = answered.recv();
         }
     }
+
+    fn wants_each_step(&self) -> bool {
+        self.synchronous
+    }
 }
 
 /// Trains a model, and keeps the run in a directory.
@@ -49,7 +53,7 @@ impl Observer for EventSender {
 /// Args:
 ///     artifact_dir: Where the run is kept.
 ///     config: Training configuration, JSON.
-///     device: Where it computes.
+///     devices: Where it computes; several of one kind share each step.
 ///     train_images: n x 784 raw pixels, uint8.
 ///     train_targets: n int64 classes.
 ///     valid_images: As train_images.
@@ -70,7 +74,7 @@ pub fn train(
     py: Python<'_>,
     artifact_dir: PathBuf,
     config: &str,
-    device: &str,
+    devices: Vec<String>,
     train_images: PyBuffer<u8>,
     train_targets: PyBuffer<i64>,
     valid_images: PyBuffer<u8>,
@@ -81,7 +85,10 @@ pub fn train(
     synchronous: bool,
 ) -> PyResult<(Model, bool)> {
     let config = TrainingConfig::from_json(config)?;
-    let device: Device = device.parse()?;
+    let devices = devices
+        .iter()
+        .map(|device| device.parse())
+        .collect::<crate::error::Result<Vec<Device>>>()?;
     let data = Data {
         train: dataset(py, &train_images, &train_targets)?,
         valid: dataset(py, &valid_images, &valid_targets)?,
@@ -106,7 +113,7 @@ pub fn train(
         error: None,
     };
     let trained = std::thread::scope(|scope| {
-        let work = || in_pool(|| learner::train(&artifact_dir, given, device, &data, options));
+        let work = || in_pool(|| learner::train(&artifact_dir, given, &devices, &data, options));
         let worker = std::thread::Builder::new()
             .name("mnistburn-train".into())
             .spawn_scoped(scope, work);

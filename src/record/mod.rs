@@ -15,10 +15,9 @@ pub(crate) use encode::{encode, encode_scheduler};
 pub(crate) use optimizer::{decode_optimizer, encode_optimizer};
 
 use crate::config::{Precision, Recorder};
-use crate::device::{Device, OnBackend, on_backend};
+use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Model};
-use burn::tensor::backend::Backend;
 use std::path::{Path, PathBuf};
 
 /// Saves a model; the answer is the path with the format's extension.

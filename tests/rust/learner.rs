@@ -42,7 +42,7 @@ fn run(directory: &Path, config: &TrainingConfig) -> Trained {
     train(
         directory,
         Some(config),
-        Device::Cpu,
+        &[Device::Cpu],
         &data(),
         TrainOptions::default(),
     )
@@ -52,6 +52,7 @@ fn run(directory: &Path, config: &TrainingConfig) -> Trained {
 /// A history without what depends on the clock.
 fn untimed(mut history: History) -> History {
     history.seconds = 0.0;
+    history.warm_up_seconds = 0.0;
     history.epochs.seconds.clear();
     history.epochs.images_per_second.clear();
     history.train_steps.seconds.clear();
@@ -154,7 +155,7 @@ fn a_run_stopped_anywhere_and_resumed_equals_one_never_stopped() {
     train(
         &directory.path().join("count"),
         Some(&config()),
-        Device::Cpu,
+        &[Device::Cpu],
         &data(),
         options,
     )
@@ -164,13 +165,13 @@ fn a_run_stopped_anywhere_and_resumed_equals_one_never_stopped() {
     for count in 1..=events {
         let path = directory.path().join("stopped");
         let (options, _) = stopping_at(count, false);
-        let stopped = train(&path, Some(&config()), Device::Cpu, &data(), options).unwrap();
+        let stopped = train(&path, Some(&config()), &[Device::Cpu], &data(), options).unwrap();
         stopped_runs += usize::from(stopped.interrupted);
         let options = TrainOptions {
             resume: true,
             ..TrainOptions::default()
         };
-        let resumed = train(&path, None, Device::Cpu, &data(), options).unwrap();
+        let resumed = train(&path, None, &[Device::Cpu], &data(), options).unwrap();
         assert!(!resumed.interrupted);
         assert_eq!(result(resumed), expected, "stopped at event {count}");
         for name in ["model.mpk", "optim.mpk", "scheduler.mpk"] {
@@ -198,13 +199,13 @@ fn a_run_stopped_again_and_again_equals_one_never_stopped() {
     let path = directory.path().join("stopped");
     let mut trained = {
         let (options, _) = stopping_at(3, false);
-        train(&path, Some(&config()), Device::Cpu, &data(), options).unwrap()
+        train(&path, Some(&config()), &[Device::Cpu], &data(), options).unwrap()
     };
     let mut parts = 1;
     while trained.interrupted {
         // Log, Start, EpochStart, and then two steps; a validation of two steps starts over if it is stopped.
         let (options, _) = stopping_at(5, true);
-        trained = train(&path, None, Device::Cpu, &data(), options).unwrap();
+        trained = train(&path, None, &[Device::Cpu], &data(), options).unwrap();
         parts += 1;
         assert!(parts < 40);
     }
@@ -219,7 +220,7 @@ fn events_come_in_their_order() {
     train(
         directory.path(),
         Some(&config()),
-        Device::Cpu,
+        &[Device::Cpu],
         &data(),
         options,
     )
@@ -256,10 +257,10 @@ fn more_epochs_go_on_where_the_run_ended() {
         resume: true,
         ..TrainOptions::default()
     };
-    let resumed = train(&path, Some(&longer), Device::Cpu, &data(), options()).unwrap();
+    let resumed = train(&path, Some(&longer), &[Device::Cpu], &data(), options()).unwrap();
     assert_eq!(result(resumed), expected);
     // A complete run has nothing left to do, and gives its model and history again.
-    let again = train(&path, None, Device::Cpu, &data(), options()).unwrap();
+    let again = train(&path, None, &[Device::Cpu], &data(), options()).unwrap();
     assert_eq!(result(again), expected);
     let loaded = load_run(&path, Device::Cpu).unwrap().0;
     assert_eq!(loaded.parameters().unwrap(), expected.0);
@@ -270,7 +271,7 @@ fn refused(directory: &Path, config: Option<&TrainingConfig>, data: &Data) -> St
         resume: true,
         ..TrainOptions::default()
     };
-    let result: Result<Trained> = train(directory, config, Device::Cpu, data, options);
+    let result: Result<Trained> = train(directory, config, &[Device::Cpu], data, options);
     result.err().expect("it must be refused").to_string()
 }
 
@@ -314,7 +315,7 @@ fn a_damaged_checkpoint_is_left_out_with_a_warning() {
     bytes[last] ^= 1;
     fs::write(&model, bytes).unwrap();
     let (options, seen) = stopping_at(usize::MAX, true);
-    let resumed = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    let resumed = train(directory.path(), None, &[Device::Cpu], &data(), options).unwrap();
     assert_eq!(result(resumed), expected);
     let warned = logged(&seen, "is not as it was written");
     assert!(warned);
@@ -332,7 +333,7 @@ fn every_format_of_checkpoint_resumes() {
         let path = directory.path().join("stopped");
         let (options, _) = stopping_at(8, false);
         assert!(
-            train(&path, Some(&config), Device::Cpu, &data(), options)
+            train(&path, Some(&config), &[Device::Cpu], &data(), options)
                 .unwrap()
                 .interrupted
         );
@@ -340,7 +341,7 @@ fn every_format_of_checkpoint_resumes() {
             resume: true,
             ..TrainOptions::default()
         };
-        let resumed = result(train(&path, None, Device::Cpu, &data(), options).unwrap());
+        let resumed = result(train(&path, None, &[Device::Cpu], &data(), options).unwrap());
         // Half precision gives the bits up, and only that.
         assert_eq!(
             resumed == expected,
@@ -366,7 +367,7 @@ fn data_that_do_not_fit_are_refused_before_the_directory_is_touched() {
     let error = train(
         &path,
         Some(&two_classes),
-        Device::Cpu,
+        &[Device::Cpu],
         &data(),
         TrainOptions::default(),
     )
@@ -383,7 +384,7 @@ fn data_that_do_not_fit_are_refused_before_the_directory_is_touched() {
     let error = train(
         &path,
         Some(&config()),
-        Device::Cpu,
+        &[Device::Cpu],
         &empty,
         TrainOptions::default(),
     )
@@ -405,7 +406,7 @@ fn a_loss_that_is_not_finite_ends_the_run() {
     let error = train(
         directory.path(),
         Some(&config),
-        Device::Cpu,
+        &[Device::Cpu],
         &data(),
         TrainOptions::default(),
     )
@@ -442,7 +443,7 @@ fn an_edited_state_is_found_out() {
     assert!(text.contains("\"step\":4"));
     fs::write(&path, text.replacen("\"step\":4", "\"step\":3", 1)).unwrap();
     let (options, seen) = stopping_at(usize::MAX, true);
-    train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    train(directory.path(), None, &[Device::Cpu], &data(), options).unwrap();
     let warned = logged(&seen, "state.json is not as it was written");
     assert!(warned);
 }
@@ -473,11 +474,112 @@ fn a_run_that_fell_back_keeps_what_it_saves() {
         fs::write(path, "damaged").unwrap();
     }
     let (options, _) = stopping_at(6, true);
-    let stopped = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    let stopped = train(directory.path(), None, &[Device::Cpu], &data(), options).unwrap();
     assert!(stopped.interrupted);
     let (options, seen) = stopping_at(usize::MAX, true);
-    let resumed = train(directory.path(), None, Device::Cpu, &data(), options).unwrap();
+    let resumed = train(directory.path(), None, &[Device::Cpu], &data(), options).unwrap();
     assert_eq!(result(resumed), expected);
     let started_over = logged(&seen, "starts over");
     assert!(!started_over, "what the stopped run saved is gone");
+}
+
+fn run_on(directory: &Path, devices: &[Device], config: &TrainingConfig) -> Trained {
+    train(
+        directory,
+        Some(config),
+        devices,
+        &data(),
+        TrainOptions::default(),
+    )
+    .unwrap()
+}
+
+/// The largest difference of two lists that should be equal but for rounding.
+fn distance<'a>(
+    left: impl IntoIterator<Item = &'a f64>,
+    right: impl IntoIterator<Item = &'a f64>,
+) -> f64 {
+    let pairs = left.into_iter().zip(right);
+    pairs
+        .map(|(one, other)| (one - other).abs())
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn devices_that_share_the_steps_train_as_one_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = run(&directory.path().join("one"), &config());
+    let (expected, steps) = (one.model.parameters().unwrap(), &one.history.train_steps);
+    // Of the last batch, of six images, seven devices leave one without work.
+    for count in [2, 3, 7] {
+        let path = directory.path().join(format!("{count}"));
+        let several = run_on(&path, &vec![Device::Cpu; count], &config());
+        let other = &several.history.train_steps;
+        assert_eq!(other.images, steps.images);
+        assert!(distance(&other.loss, &steps.loss) < 1e-5, "{count} devices");
+        assert_eq!(other.accuracy, steps.accuracy);
+        for (parameter, expected) in several.model.parameters().unwrap().iter().zip(&expected) {
+            let pairs = parameter.values.iter().zip(&expected.values);
+            let furthest = pairs.map(|(one, other)| (one - other).abs());
+            // Adam's first steps are as long for the smallest gradient as for the largest.
+            assert!(
+                furthest.fold(0.0, f32::max) < 1e-4,
+                "{} on {count} devices",
+                parameter.name
+            );
+        }
+        let log = fs::read_to_string(path.join("train.log")).unwrap();
+        assert!(log.contains(&vec!["cpu"; count].join(", ")), "{log}");
+    }
+}
+
+#[test]
+fn several_devices_stop_and_resume() {
+    let directory = tempfile::tempdir().unwrap();
+    let devices = [Device::Cpu, Device::Cpu];
+    let expected = run_on(&directory.path().join("whole"), &devices, &config());
+    let path = directory.path().join("stopped");
+    let (options, _) = stopping_at(5, false);
+    let stopped = train(&path, Some(&config()), &devices, &data(), options).unwrap();
+    assert!(stopped.interrupted);
+    let options = TrainOptions {
+        resume: true,
+        ..TrainOptions::default()
+    };
+    let resumed = train(&path, None, &devices, &data(), options).unwrap();
+    assert!(
+        distance(
+            &resumed.history.train_steps.loss,
+            &expected.history.train_steps.loss
+        ) < 1e-5
+    );
+}
+
+#[test]
+fn a_list_of_devices_that_cannot_share_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("run");
+    let refuse = |devices: &[Device], config: &TrainingConfig| {
+        let result = train(
+            &path,
+            Some(config),
+            devices,
+            &data(),
+            TrainOptions::default(),
+        );
+        result.err().expect("it must be refused").to_string()
+    };
+    assert!(refuse(&[], &config()).contains("at least one device"));
+    let small = TrainingConfig {
+        batch_size: 2,
+        ..config()
+    };
+    let error = refuse(&[Device::Cpu; 3], &small);
+    assert!(
+        error.contains("batch_size must be at least the number of devices, 3, got 2"),
+        "{error}"
+    );
+    let error = refuse(&[Device::Cpu, Device::Cuda(0)], &config());
+    assert!(error.contains("of one back end"), "{error}");
+    assert!(!path.exists());
 }

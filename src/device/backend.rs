@@ -1,0 +1,77 @@
+use super::Device;
+use crate::error::{Error, Result};
+use burn::backend::Autodiff;
+use burn::tensor::backend::{self, Backend as BurnBackend};
+
+/// A Burn back end that this crate is built with, and what it has to know of it.
+pub trait Backend: BurnBackend {
+    /// Whether tensors are computed where the data are: then a value costs nothing to read, and a byte nothing to send.
+    const ON_HOST: bool;
+
+    /// Burn's name for a device; an error for a device of another back end.
+    fn device(device: Device) -> Result<Self::Device>;
+}
+
+/// A [`Backend`] that records what it computes, for gradients.
+pub trait AutodiffBackend: Backend + backend::AutodiffBackend<InnerBackend: Backend> {}
+
+impl<B: Backend> Backend for Autodiff<B> {
+    const ON_HOST: bool = B::ON_HOST;
+
+    fn device(device: Device) -> Result<B::Device> {
+        B::device(device)
+    }
+}
+
+impl<B: Backend> AutodiffBackend for Autodiff<B> {}
+
+#[cfg(feature = "cpu")]
+impl Backend for burn::backend::Flex {
+    const ON_HOST: bool = true;
+
+    fn device(device: Device) -> Result<Self::Device> {
+        match device {
+            Device::Cpu => Ok(burn::backend::flex::FlexDevice),
+            other => Err(stranger(other, "cpu")),
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+impl Backend for burn::backend::Wgpu {
+    const ON_HOST: bool = false;
+
+    fn device(device: Device) -> Result<Self::Device> {
+        match device {
+            Device::Wgpu(index) => Ok(super::wgpu::adapter(index)?.device.clone()),
+            other => Err(stranger(other, "wgpu")),
+        }
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl Backend for burn::backend::Cuda {
+    const ON_HOST: bool = false;
+
+    fn device(device: Device) -> Result<Self::Device> {
+        match device {
+            Device::Cuda(index) => Ok(burn::backend::cuda::CudaDevice::new(index)),
+            other => Err(stranger(other, "cuda")),
+        }
+    }
+}
+
+/// Waits for what this thread has asked of a device.
+///
+/// Every thread has a queue of its own there. A tensor that goes from one thread to another is else read before it is
+/// written, as was seen with Burn 0.21 on wgpu.
+pub(crate) fn finish<B: BurnBackend>(device: &B::Device) -> Result<()> {
+    B::sync(device)
+        .map_err(|error| Error::Device(format!("the device {device:?} failed: {error:?}")))
+}
+
+fn stranger(device: Device, backend: &str) -> Error {
+    Error::Device(format!(
+        "devices that train together must be of one back end, got {device} beside one of {backend}; choose devices of one kind"
+    ))
+}
