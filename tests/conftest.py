@@ -1,12 +1,16 @@
 """What several tests share: a small part of MNIST, and a configuration that trains in a second."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig
+
+# Where it is not set, Mesa's driver itself complains on stderr, which tests expect to be empty.
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
 
 
 @pytest.fixture(scope="session")

@@ -306,7 +306,6 @@ def test_what_tuning_finds_out_is_kept_in_the_users_cache_directory(
     mesa = os.environ.get("MESA_SHADER_CACHE_DIR", str(Path("~/.cache").expanduser()))
     environment = {
         "XDG_CACHE_HOME": str(cache),
-        "XDG_RUNTIME_DIR": str(tmp_path),
         "TMPDIR": str(temporary),
         "MESA_SHADER_CACHE_DIR": mesa,
     }
