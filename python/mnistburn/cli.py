@@ -46,8 +46,9 @@ def _text(error: Exception) -> str:
     return str(error)
 
 
+# As in Python: to compile kernels for a GPU takes longer than a few images on the CPU.
 _device_option = click.option(
-    "--device", default="auto", show_default=True, help="Where to compute; see `devices`."
+    "--device", default="cpu", show_default=True, help="Where to compute; see `devices`."
 )
 
 

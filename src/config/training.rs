@@ -15,7 +15,8 @@ pub struct TrainingConfig {
     pub num_epochs: usize,
     /// Images per step.
     pub batch_size: usize,
-    /// Threads that prepare batches ahead of the training step; 0 prepares them in line. No effect on results.
+    /// Threads that prepare batches ahead of the training step; 0 prepares them in line. No effect on results, and none
+    /// on a GPU, where batches are gathered.
     pub num_workers: usize,
     /// What weights, order and dropout masks follow from.
     pub seed: u64,

@@ -8,7 +8,7 @@ use burn::data::dataset::Dataset as _;
 use burn::tensor::backend::Backend as BurnBackend;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 /// Batches that a worker prepares ahead of the training step.
@@ -37,7 +37,8 @@ pub enum Order {
 /// no workers: the data set is there, and a batch is gathered by its indices.
 pub struct DataLoader<B: BurnBackend> {
     dataset: Dataset,
-    resident: Option<ResidentImages<B>>,
+    /// Sent when the first epoch starts.
+    resident: OnceLock<Option<ResidentImages<B>>>,
     batch_size: usize,
     num_workers: usize,
     seed: u64,
@@ -84,7 +85,7 @@ impl<B: Backend> DataLoader<B> {
         device: B::Device,
     ) -> Self {
         Self {
-            resident: ResidentImages::send(&dataset, &device),
+            resident: OnceLock::new(),
             dataset,
             batch_size: batch_size.max(1),
             num_workers: if B::ON_HOST { num_workers } else { 0 },
@@ -171,7 +172,10 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
         };
         let plan = Arc::new(EpochPlan {
             dataset: self.dataset.clone(),
-            resident: self.resident.clone(),
+            resident: self
+                .resident
+                .get_or_init(|| ResidentImages::send(&self.dataset, &self.device))
+                .clone(),
             batcher: MnistBatcher {
                 seed: self.seed,
                 epoch: start.epoch,

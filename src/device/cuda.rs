@@ -1,7 +1,7 @@
 //! NVIDIA GPUs, found without CubeCL, which panics where there is none or where its compiler is missing.
 #![expect(unsafe_code, reason = "the interfaces of driver and compiler are C")]
 
-use super::{Device, DeviceInfo};
+use super::{Device, DeviceInfo, process};
 use crate::error::{Error, Result};
 use cubecl_cuda::install;
 use cudarc::driver::sys::CUdevice_attribute::{
@@ -36,9 +36,14 @@ pub fn driver() -> bool {
     unsafe { driver::sys::is_culib_present() }
 }
 
-/// The CUDA toolkit that `CubeCL` takes headers from: `CUDA_PATH`, or a usual place of one.
+/// The CUDA toolkit that `CubeCL` takes headers from: what `CUDA_PATH` says, or a usual place of one that has them.
 pub fn toolkit() -> Option<PathBuf> {
-    install::cuda_path()
+    match std::env::var_os("CUDA_PATH") {
+        Some(path) if !path.is_empty() => Some(path.into()),
+        // CubeCL would take an empty one for the working directory.
+        Some(_) => None,
+        None => install::cuda_path().filter(|path| path.join("include/cuda_runtime.h").exists()),
+    }
 }
 
 /// The number of GPUs that the driver shows; at least one.
@@ -54,6 +59,8 @@ fn count() -> Result<usize> {
             "NVIDIA's driver can't be used: {error:?}; see nvidia-smi, or use \"cpu\""
         ))
     };
+    // What is initialised here is of no use to a child.
+    process::check(Device::Cuda(0))?;
     driver::result::init().map_err(unusable)?;
     let mut version = 0;
     // SAFETY: writes one number.
@@ -85,6 +92,15 @@ pub(super) fn check(index: usize) -> Result<()> {
              mnistburn devices lists them"
         ))),
         _ => check_compiler(&architecture(index)?),
+    }
+}
+
+/// The first GPU that works; the reason of the first one where none does.
+pub(super) fn first() -> Result<usize> {
+    let works = |index: &usize| check(*index).is_ok();
+    match (0..count()?).find(works) {
+        Some(index) => Ok(index),
+        None => check(0).map(|()| 0),
     }
 }
 

@@ -121,7 +121,7 @@ mod without_wgpu {
 use without_wgpu::{check_interface, check_wgpu, first_gpu};
 
 #[cfg(feature = "cuda")]
-use cuda::check as check_cuda;
+use cuda::{check as check_cuda, first as first_cuda};
 #[cfg(feature = "cuda")]
 pub use cuda::{
     check_compiler as check_cuda_compiler, driver as cuda_driver, toolkit as cuda_toolkit,
@@ -134,6 +134,10 @@ mod without_cuda {
 
     pub fn check_cuda(_index: usize) -> Result<()> {
         Err(not_built("cuda"))
+    }
+
+    pub fn first_cuda() -> Result<usize> {
+        check_cuda(0).map(|()| 0)
     }
 
     /// Checks that kernels can be compiled for CUDA; this build has no such back end.
@@ -152,7 +156,7 @@ mod without_cuda {
     }
 }
 #[cfg(not(feature = "cuda"))]
-use without_cuda::check_cuda;
+use without_cuda::{check_cuda, first_cuda};
 #[cfg(not(feature = "cuda"))]
 pub use without_cuda::{check_cuda_compiler, cuda_driver, cuda_toolkit};
 
@@ -188,7 +192,7 @@ impl Device {
     /// The fastest device that works here: an NVIDIA GPU through CUDA, else a real GPU through wgpu, else the CPU.
     pub fn choose() -> Result<Choice> {
         let candidates: [fn() -> Result<Self>; 3] = [
-            || check_cuda(0).map(|()| Self::Cuda(0)),
+            || first_cuda().map(Self::Cuda),
             || first_gpu().map(Self::Wgpu),
             || check_cpu().map(|()| Self::Cpu),
         ];
@@ -257,9 +261,15 @@ pub(crate) fn on_backend<W: OnBackend>(device: Device, work: W) -> Result<W::Out
         #[cfg(feature = "cpu")]
         Device::Cpu => run::<burn::backend::Flex, W>(device, work),
         #[cfg(feature = "wgpu")]
-        Device::Wgpu(_) => run::<burn::backend::Wgpu, W>(device, work),
+        Device::Wgpu(_) => {
+            configure_gpus();
+            run::<burn::backend::Wgpu, W>(device, work)
+        }
         #[cfg(feature = "cuda")]
-        Device::Cuda(_) => run::<burn::backend::Cuda, W>(device, work),
+        Device::Cuda(_) => {
+            configure_gpus();
+            run::<burn::backend::Cuda, W>(device, work)
+        }
         #[cfg(not(all(feature = "cpu", feature = "wgpu", feature = "cuda")))]
         other => Err(not_built(&other.to_string())),
     }
@@ -272,18 +282,23 @@ fn ignore_configuration_files() {
     BurnConfig::storage()
         .lock()
         .get_or_insert_with(|| Arc::new(BurnConfig::default()));
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    {
-        use cubecl_runtime::config::CubeClRuntimeConfig;
-        use cubecl_runtime::config::cache::CacheConfig;
-        CubeClRuntimeConfig::storage()
-            .lock()
-            .get_or_insert_with(|| {
-                let mut config = CubeClRuntimeConfig::default();
-                config.autotune.cache = CacheConfig::File(cache_directory());
-                Arc::new(config)
-            });
-    }
+}
+
+/// The same for CubeCL, which computes on GPUs alone.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn configure_gpus() {
+    use burn_std::config::RuntimeConfig;
+    use cubecl_runtime::config::CubeClRuntimeConfig;
+    use cubecl_runtime::config::cache::CacheConfig;
+    CubeClRuntimeConfig::storage()
+        .lock()
+        .get_or_insert_with(|| {
+            let mut config = CubeClRuntimeConfig::default();
+            config.autotune.cache = CacheConfig::File(cache_directory());
+            // Each would have its own pools of memory, up to 128 of them, one for each thread that ever computed.
+            config.streaming.max_streams = 1;
+            Arc::new(config)
+        });
 }
 
 /// Where what autotuning found out is kept: it belongs to the user, not to the directory that happens to be the current one.
@@ -345,6 +360,16 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    fn a_build_without_a_back_end_says_so() {
+        for (text, feature) in [("wgpu", "wgpu"), ("vulkan:1", "wgpu"), ("cuda", "cuda")] {
+            let error = text.parse::<Device>().unwrap_err().to_string();
+            assert!(error.contains(&format!("no {feature} back end")), "{error}");
+        }
+        assert_eq!("auto".parse::<Device>().unwrap(), Device::Cpu);
     }
 
     #[test]

@@ -114,9 +114,13 @@ fn none() -> String {
 
 /// The first adapter that is not a program on the processor.
 pub(super) fn first_gpu() -> Result<usize> {
-    let gpu = |adapter: &Adapter| adapter.kind != "software";
-    match adapters().iter().position(gpu) {
-        Some(index) => adapter(index).map(|_| index),
+    let gpus = || {
+        let gpu = |(_, adapter): &(usize, &Adapter)| adapter.kind != "software";
+        adapters().iter().enumerate().filter(gpu)
+    };
+    let works = gpus().find(|(_, adapter)| adapter.check().is_ok());
+    match works.or_else(|| gpus().next()) {
+        Some((index, adapter)) => adapter.check().map(|_| index),
         None => Err(Error::Device(match adapters().first() {
             None => none(),
             Some(adapter) => format!(

@@ -1,30 +1,39 @@
 //! A training step that several devices share.
+//!
+//! What goes from one device to another goes through the host: then any two devices can work together, without a library
+//! for it (CUDA would need NCCL), and no thread uses a tensor that another one has only asked for.
 
-use crate::config::LrSchedule;
+use crate::config::{LrSchedule, ModelConfig};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
-use crate::error::{Result, contain_panics};
-use crate::model::Model;
+use crate::error::{Error, Result, contain_panics};
+use crate::model::{Gradients, Model, Parameter, read_gradients, send_gradients, without_tape};
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, GradientsAccumulator, GradientsParams};
+use burn::optim::{Adam, GradientsParams};
 use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::{Tensor, TensorData};
 use burn::train::train::MultiDevicesTrainStep;
 use burn::train::{
     ClassificationOutput, InferenceStep, ItemLazy, LearningComponentsMarker, TrainOutput, TrainStep,
 };
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 /// The batches of one device.
 pub(super) type Batches<'a, B> = Box<dyn DataLoaderIterator<MnistBatch<B>> + 'a>;
 
 /// What a step leaves: the outputs of the parts of its batch, and the gradients of the whole.
-pub(super) type Step<B> = (Vec<ClassificationOutput<B>>, GradientsParams);
+pub(super) struct Step<B: AutodiffBackend> {
+    pub parts: Vec<ClassificationOutput<B::InnerBackend>>,
+    pub gradients: GradientsParams,
+}
 
 /// Does the steps of a run on its devices.
 pub(super) enum Devices<B: AutodiffBackend> {
     One,
-    /// Each device computes its part of every batch with a copy of the model, and the gradients meet on the first one.
+    /// Each device computes its part of every batch with a copy of the model; the model itself is on the first one.
     Several {
         workers: MultiDevicesTrainStep<Components<B>>,
         first: B::Device,
@@ -42,108 +51,190 @@ impl<B: AutodiffBackend> Devices<B> {
         }
     }
 
-    /// Forward and backward passes of the next batch; no part of it where a data loader ended early.
+    /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
     pub fn step(&self, batches: &mut [Batches<'_, B>], model: &Model<B>) -> Result<Step<B>> {
         match self {
             Self::One => Ok(match batches.first_mut().and_then(Iterator::next) {
-                None => (Vec::new(), GradientsParams::new()),
+                None => Step {
+                    parts: Vec::new(),
+                    gradients: GradientsParams::new(),
+                },
                 Some(batch) => {
                     let output = TrainStep::step(model, batch);
-                    (vec![output.item], output.grads)
+                    Step {
+                        // The tape holds the parameters, and shared ones would be copied by the update.
+                        parts: vec![without_tape(output.item)],
+                        gradients: output.grads,
+                    }
                 }
             }),
             Self::Several { workers, first } => {
-                finish::<B>(first)?;
-                let replica = Replica {
-                    model: model.clone(),
-                };
-                let (outputs, _) = workers.step(batches, &replica);
-                let mut sum = GradientsAccumulator::new();
-                let mut parts = Vec::with_capacity(outputs.len());
-                for output in outputs {
-                    let output = output.output;
-                    parts.push(output.item.into_result()?);
-                    sum.accumulate(model, output.grads.to_device(first, model));
-                }
-                Ok((parts, sum.grads()))
+                let mut work = share(batches, model)?;
+                let (outputs, _) = workers.step(&mut work, &Replica::new());
+                let mut parts = outputs
+                    .into_iter()
+                    .map(|output| output.output.item.0)
+                    .collect::<Result<Vec<Part>>>()?;
+                // They come as they are done; a sum of fixed order has the same bits each time.
+                parts.sort_by_key(|part| part.number);
+                let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
+                Ok(Step {
+                    gradients: send_gradients::<B::InnerBackend>(gradients, first),
+                    parts: parts.into_iter().map(|part| part.send(first)).collect(),
+                })
             }
         }
     }
 }
 
-/// Batches that are made on this thread and used on another.
-pub(super) struct HandedOver<'a, B: BurnBackend>(pub Batches<'a, B>);
+/// The work of each device: the next of its batches, and the parameters of the model.
+fn share<B: AutodiffBackend>(
+    batches: &mut [Batches<'_, B>],
+    model: &Model<B>,
+) -> Result<Vec<Batch<B>>> {
+    let (config, parameters) = (model.config(), Arc::from(model.parameters()?));
+    let work: Vec<Option<Work<B>>> = batches
+        .iter_mut()
+        .enumerate()
+        .map(|(number, batches)| {
+            Some(Work {
+                number,
+                batch: batches.next()?,
+                config,
+                parameters: Arc::clone(&parameters),
+            })
+        })
+        .collect();
+    for work in work.iter().flatten() {
+        finish::<B>(&work.batch.images.device())?;
+    }
+    Ok(work
+        .into_iter()
+        .map(|work| -> Batch<B> { Box::new(Once(work)) })
+        .collect())
+}
 
-impl<B: BurnBackend> Iterator for HandedOver<'_, B> {
-    type Item = MnistBatch<B>;
+fn sum<'a>(parts: impl Iterator<Item = &'a mut Gradients>) -> Gradients {
+    parts
+        .map(std::mem::take)
+        .reduce(|mut sum, part| {
+            for (sum, part) in sum.iter_mut().zip(part) {
+                for (sum, value) in sum.values.iter_mut().zip(part.values) {
+                    *sum += value;
+                }
+            }
+            sum
+        })
+        .unwrap_or_default()
+}
 
-    fn next(&mut self) -> Option<MnistBatch<B>> {
-        let batch = self.0.next()?;
-        // A device that failed here fails in the step.
-        let _ = finish::<B>(&batch.images.device());
-        Some(batch)
+/// One batch, as Burn takes it: from an iterator.
+type Batch<B> = Box<dyn DataLoaderIterator<Work<B>>>;
+
+struct Once<T>(Option<T>);
+
+impl<T> Iterator for Once<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.0.take()
     }
 }
 
-impl<B: BurnBackend> DataLoaderIterator<MnistBatch<B>> for HandedOver<'_, B> {
+impl<T> DataLoaderIterator<T> for Once<T> {
     fn progress(&self) -> Progress {
-        self.0.progress()
+        Progress::new(0, 1)
+    }
+}
+
+/// What a device does in a step.
+pub(super) struct Work<B: BurnBackend> {
+    number: usize,
+    batch: MnistBatch<B>,
+    config: ModelConfig,
+    parameters: Arc<[Parameter]>,
+}
+
+impl<B: AutodiffBackend> Work<B> {
+    fn run(self) -> Result<Part> {
+        let device = self.batch.images.device();
+        let model = Model::<B>::from_parameters(&self.config, self.parameters.to_vec(), &device)?;
+        let output = TrainStep::step(&model, self.batch);
+        let item = without_tape(output.item);
+        Ok(Part {
+            number: self.number,
+            loss: item.loss.into_data(),
+            output: item.output.into_data(),
+            targets: item.targets.into_data(),
+            gradients: read_gradients::<B::InnerBackend>(&output.grads, &self.config)?,
+        })
+    }
+}
+
+/// The part of a step that one device did.
+struct Part {
+    number: usize,
+    loss: TensorData,
+    output: TensorData,
+    targets: TensorData,
+    gradients: Gradients,
+}
+
+impl Part {
+    fn send<B: BurnBackend>(self, device: &B::Device) -> ClassificationOutput<B> {
+        ClassificationOutput::new(
+            Tensor::from_data(self.loss, device),
+            Tensor::from_data(self.output, device),
+            Tensor::from_data(self.targets, device),
+        )
     }
 }
 
 type Components<B> =
     LearningComponentsMarker<B, LrSchedule, Replica<B>, OptimizerAdaptor<Adam, Replica<B>, B>>;
 
-/// A model on one of several devices. Burn waits for ever for a device whose thread panicked: here a panic ends in the
-/// output of the step.
+/// The model as Burn's workers have it: without parameters, which come with the work. Burn would wait for ever for a worker
+/// that panicked, so all that may panic is done in its step, and ends there.
 #[derive(Module, Debug)]
 pub(super) struct Replica<B: BurnBackend> {
-    model: Model<B>,
+    backend: PhantomData<B>,
+}
+
+impl<B: BurnBackend> Replica<B> {
+    fn new() -> Self {
+        Self {
+            backend: PhantomData,
+        }
+    }
 }
 
 impl<B: AutodiffBackend> TrainStep for Replica<B> {
-    type Input = MnistBatch<B>;
-    type Output = Part<B>;
+    type Input = Work<B>;
+    type Output = Answer;
 
-    fn step(&self, batch: MnistBatch<B>) -> TrainOutput<Part<B>> {
-        let device = batch.images.device();
-        let work = || {
-            let output = TrainStep::step(&self.model, batch);
-            finish::<B>(&device).map(|()| output)
-        };
-        match contain_panics(work) {
-            Ok(TrainOutput { grads, item }) => TrainOutput {
-                grads,
-                item: Part(Ok(item)),
-            },
-            Err(error) => TrainOutput {
-                grads: GradientsParams::new(),
-                item: Part(Err(error)),
-            },
+    fn step(&self, work: Work<B>) -> TrainOutput<Answer> {
+        TrainOutput {
+            // They are in the answer: those of Burn stay on their device.
+            grads: GradientsParams::new(),
+            item: Answer(contain_panics(|| work.run())),
         }
     }
 }
 
 /// Burn's types ask for it; validation is the model's own.
 impl<B: Backend> InferenceStep for Replica<B> {
-    type Input = MnistBatch<B>;
-    type Output = ClassificationOutput<B>;
+    type Input = ();
+    type Output = Answer;
 
-    fn step(&self, batch: MnistBatch<B>) -> ClassificationOutput<B> {
-        InferenceStep::step(&self.model, batch)
+    fn step(&self, (): ()) -> Answer {
+        Answer(Err(Error::Internal("a replica does not validate".into())))
     }
 }
 
-/// The output of a device's part of a batch.
-pub(super) struct Part<B: BurnBackend>(Result<ClassificationOutput<B>>);
+/// The answer of a worker.
+pub(super) struct Answer(Result<Part>);
 
-impl<B: BurnBackend> Part<B> {
-    fn into_result(self) -> Result<ClassificationOutput<B>> {
-        self.0
-    }
-}
-
-impl<B: BurnBackend> ItemLazy for Part<B> {
+impl ItemLazy for Answer {
     type ItemSync = ();
 
     fn sync(self) {}

@@ -2,7 +2,7 @@
 
 use super::artifact::ArtifactDirectory;
 use super::checkpoint::{self, Progress, Records, State};
-use super::devices::{Batches, Devices, HandedOver};
+use super::devices::{Batches, Devices};
 use super::history::History;
 use super::observer::{Event, Level, Observer};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
@@ -10,7 +10,7 @@ use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
-use crate::model::{Metrics, Model, without_tape};
+use crate::model::{Metrics, Model};
 use crate::record::{encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
@@ -111,11 +111,12 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for Resumable
             // Burn calls this once; the caller finds no second outcome.
             return (model, components.event_processor);
         };
-        // Burn's signature wants a model also from a run that failed; nobody sees this one.
-        let start = model.clone();
+        let (config, device) = (run.config.model, run.burn_devices[0].clone());
         let (model, outcome) = run.train(model, &components.interrupter);
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-        (model.unwrap_or(start), components.event_processor)
+        // Burn's signature wants a model also from a run that failed; nobody sees this one.
+        let model = model.unwrap_or_else(|| config.init(&device));
+        (model, components.event_processor)
     }
 }
 
@@ -162,6 +163,7 @@ impl<B: AutodiffBackend> Run<B> {
         } else {
             self.progress.epoch
         };
+        let devices = Devices::new(&self.burn_devices);
         self.observer.notify(Event::Start {
             epoch: first,
             num_epochs: self.config.num_epochs,
@@ -171,7 +173,9 @@ impl<B: AutodiffBackend> Run<B> {
             valid_images: self.valid_loader.num_items(),
             device: device_names(&self.devices),
         });
-        self.warm_up(&model)?;
+        if first <= self.config.num_epochs {
+            self.warm_up(&devices, &model, interrupter)?;
+        }
         for epoch in first..=self.config.num_epochs {
             if self.progress.ended || self.progress.epoch != epoch {
                 self.progress = Progress {
@@ -185,7 +189,7 @@ impl<B: AutodiffBackend> Run<B> {
                 step: self.progress.step,
             });
             let mut ended;
-            (model, ended) = self.train_epoch(model, interrupter)?;
+            (model, ended) = self.train_epoch(&devices, model, interrupter)?;
             if ended == Ended::Complete {
                 ended = self.valid_epoch(&model, interrupter)?;
             }
@@ -205,28 +209,42 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     /// Does steps that leave no trace, so that the time of those that do says how fast training is.
-    fn warm_up(&mut self, model: &Model<B>) -> Result<()> {
+    fn warm_up(
+        &mut self,
+        devices: &Devices<B>,
+        model: &Model<B>,
+        interrupter: &Interrupter,
+    ) -> Result<()> {
         if B::ON_HOST || self.steps() == 0 {
             return Ok(());
         }
+        let message = "warm-up: kernels are compiled and tuned".into();
+        self.observer.notify(Event::Log {
+            level: Level::Info,
+            message,
+        });
         let clock = Instant::now();
-        let devices = Devices::new(&self.burn_devices);
         let mut optimizer = self.config.optimizer.to_burn().init();
         let mut model = model.clone();
         let mut metrics = Metrics::new();
         // A batch of another size takes kernels of its own.
         for step in [0, self.steps() - 1] {
             for _ in 0..WARM_UP_ROUNDS {
+                if interrupter.should_stop() {
+                    return Ok(());
+                }
                 let mut batches = batches(&self.train_loaders, 1, step);
-                let (parts, gradients) = devices.step(&mut batches, &model)?;
-                metrics.push(parts.into_iter().map(without_tape).collect());
-                let learning_rate = self.config.learning_rate;
-                model = model.optimize(&mut optimizer, learning_rate, gradients);
+                let done = devices.step(&mut batches, &model)?;
+                metrics.push(done.parts);
+                model = model.optimize(&mut optimizer, 0.0, done.gradients);
             }
         }
         let model = model.valid();
         for step in [0, self.valid_loader.num_batches().saturating_sub(1)] {
             for _ in 0..WARM_UP_ROUNDS {
+                if interrupter.should_stop() {
+                    return Ok(());
+                }
                 self.valid_loader.start_at(1, step);
                 if let Some(batch) = self.valid_loader.iter().next() {
                     metrics.push(vec![InferenceStep::step(&model, batch)]);
@@ -238,7 +256,7 @@ impl<B: AutodiffBackend> Run<B> {
         self.history.warm_up_seconds += seconds;
         self.observer.notify(Event::Log {
             level: Level::Info,
-            message: format!("warm-up: kernels compiled and tuned in {seconds:.1} s"),
+            message: format!("warm-up: done in {seconds:.1} s"),
         });
         Ok(())
     }
@@ -252,12 +270,12 @@ impl<B: AutodiffBackend> Run<B> {
 
     fn train_epoch(
         &mut self,
+        devices: &Devices<B>,
         mut model: Model<B>,
         interrupter: &Interrupter,
     ) -> Result<(Model<B>, Ended)> {
         let epoch = self.progress.epoch;
         let steps = self.steps();
-        let devices = Devices::new(&self.burn_devices);
         let loaders = self.train_loaders.clone();
         let mut batches = batches(&loaders, epoch, self.progress.step);
         let mut unread = self.unread();
@@ -268,17 +286,15 @@ impl<B: AutodiffBackend> Run<B> {
                 ended = Ended::Stopped;
                 break;
             }
-            let (parts, gradients) = devices.step(&mut batches, &model)?;
+            let done = devices.step(&mut batches, &model)?;
             let learning_rate = self.schedule.step();
-            // The output's tape holds the parameters, and shared ones would be copied by the update.
-            let parts = parts.into_iter().map(without_tape).collect();
             self.progress.step += 1;
-            let images = unread.push(parts, self.progress.step, learning_rate);
+            let images = unread.push(done.parts, self.progress.step, learning_rate);
             if images != self.train_loaders[0].batch_len(self.progress.step - 1) {
                 return Err(missing_batch());
             }
             let read = unread.read_if_due()?;
-            model = model.optimize(&mut self.optimizer, learning_rate, gradients);
+            model = model.optimize(&mut self.optimizer, learning_rate, done.gradients);
             self.take_train_steps(read, &mut unread.clock)?;
         }
         let read = unread.read()?;
@@ -537,21 +553,16 @@ fn batches<B: AutodiffBackend>(
     epoch: usize,
     step: usize,
 ) -> Vec<Batches<'_, B>> {
-    let handed_over = loaders.len() > 1;
-    let batches = |loader| -> Batches<'_, B> {
+    let batches = |loader| {
         DataLoader::start_at(loader, epoch as u64, step);
-        if handed_over {
-            Box::new(HandedOver(loader.iter()))
-        } else {
-            loader.iter()
-        }
+        loader.iter()
     };
     loaders.iter().map(Arc::as_ref).map(batches).collect()
 }
 
 fn missing_batch() -> Error {
     Error::Internal(
-        "a worker of the data loader died, and with it a part of the epoch; please report it"
+        "the data loader ended before its epoch, and a part of it is missing; please report it"
             .into(),
     )
 }

@@ -284,7 +284,7 @@ impl<B: Backend> Classifier for Engine<B> {
         let images = pixels.tensor(0, pixels.len(), &self.burn_device);
         let targets: Vec<u32> = targets.iter().map(|target| *target as u32).collect();
         let targets = targets_tensor(&targets, &self.burn_device);
-        super::tape::forward(&self.model, images, targets, key)
+        super::tape::forward(self, images, targets, key)
     }
 
     fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper> {

@@ -17,7 +17,7 @@ impl<B: Backend> Metrics<B> {
         }
     }
 
-    /// Takes a batch: one output, or one of each device that computed a part of it.
+    /// Takes a batch: one output, or the outputs of its parts; all of them on one device.
     pub fn push(&mut self, parts: Vec<ClassificationOutput<B>>) {
         let images = |part: &ClassificationOutput<B>| part.targets.dims()[0];
         let all: usize = parts.iter().map(images).sum();
@@ -31,10 +31,8 @@ impl<B: Backend> Metrics<B> {
             };
             Tensor::cat(vec![loss, right.int().sum().float()], 0)
         });
-        self.batches.extend(rows.reduce(|sum: Tensor<B, 1>, row| {
-            let device = sum.device();
-            sum + row.to_device(&device)
-        }));
+        self.batches
+            .extend(rows.reduce(|sum: Tensor<B, 1>, row| sum + row));
     }
 
     /// Loss (a mean) and number of hits of each batch since the last reading.

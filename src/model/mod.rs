@@ -2,6 +2,7 @@
 
 mod classifier;
 mod cnn;
+mod gradients;
 mod metrics;
 mod parameters;
 mod step;
@@ -11,11 +12,13 @@ mod tape;
 
 pub use classifier::{Classifier, Evaluation, Pixels, from_parameters, init};
 pub use cnn::Model;
+pub use gradients::Gradients;
 pub(crate) use parameters::parameter_id;
 pub use parameters::{PARAMETER_NAMES, Parameter, parameter_shapes};
 pub use stepper::Stepper;
 pub use summary::summary;
-pub use tape::{Gradients, TrainingForward};
+pub use tape::TrainingForward;
 
 pub(crate) use classifier::boxed;
+pub(crate) use gradients::{read_gradients, send_gradients};
 pub(crate) use metrics::{Metrics, without_tape};

@@ -1,18 +1,18 @@
 //! The optimizer's step, for loops of one's own.
 
 use super::classifier::Engine;
-use super::parameters::{parameter_id, parameter_shapes};
-use super::tape::{Gradients, to_training};
-use super::{Classifier, Model, Parameter};
+use super::gradients::{Gradients, send_gradients};
+use super::parameters::parameter_shapes;
+use super::tape::to_training;
+use super::{Classifier, Model};
 use crate::config::{AdamConfig, ModelConfig};
 use crate::device::{Backend, check_process};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, GradientsParams, Optimizer};
+use burn::optim::{Adam, Optimizer};
 use burn::tensor::backend::AutodiffBackend;
-use burn::tensor::{Tensor, TensorData};
 
 /// An optimizer with its state.
 pub trait Stepper: Send {
@@ -73,10 +73,7 @@ impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
         check_process(engine.device)?;
         check_gradients(&engine.model.config(), gradients)?;
         self.check_sizes(&engine.model.config())?;
-        let mut tensors = GradientsParams::new();
-        for parameter in gradients {
-            register::<B>(&mut tensors, parameter, &engine.burn_device);
-        }
+        let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device);
         let model = self
             .optimizer
             .step(learning_rate, to_training(&engine.model), tensors);
@@ -85,20 +82,6 @@ impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
             engine.device,
             engine.burn_device.clone(),
         )?))
-    }
-}
-
-fn register<B: Backend>(
-    gradients: &mut GradientsParams,
-    parameter: &Parameter,
-    device: &B::Device,
-) {
-    let data = TensorData::new(parameter.values.clone(), parameter.shape.clone());
-    let id = parameter_id(parameter.name);
-    match parameter.shape.len() {
-        1 => gradients.register::<B, 1>(id, Tensor::from_data(data, device)),
-        2 => gradients.register::<B, 2>(id, Tensor::from_data(data, device)),
-        _ => gradients.register::<B, 4>(id, Tensor::from_data(data, device)),
     }
 }
 

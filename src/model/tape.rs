@@ -1,19 +1,18 @@
 //! The way from a loss back to the gradients, for loops of one's own.
 
+use super::Model;
+use super::classifier::Engine;
 use super::cnn::classification;
-use super::parameters::{host_values, parameter_id, parameter_shapes};
-use super::{Model, PARAMETER_NAMES, Parameter};
+use super::gradients::{Gradients, read_gradients};
+use super::parameters::host_values;
 use crate::data::DropoutKey;
-use crate::device::Backend;
+use crate::device::{Backend, Device, check_process};
 use crate::error::{Error, Result, contain_panics};
 use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend as BurnBackend;
-use burn::tensor::{Int, Tensor, TensorData};
-
-/// The gradient of a loss for each parameter, in the order of [`PARAMETER_NAMES`].
-pub type Gradients = Vec<Parameter>;
+use burn::tensor::{Int, Tensor};
 
 /// A forward pass with dropout and its recorded tape.
 pub struct TrainingForward {
@@ -32,7 +31,7 @@ pub struct TrainingForward {
 /// - images: `[batch_size, height, width]`
 /// - targets: `[batch_size]`
 pub(super) fn forward<B: Backend>(
-    model: &Model<B>,
+    Engine { model, device, .. }: &Engine<B>,
     images: Tensor<B, 3>,
     targets: Tensor<B, 1, Int>,
     key: &DropoutKey,
@@ -44,6 +43,7 @@ pub(super) fn forward<B: Backend>(
     let mut tape = Tape {
         loss: Some(item.loss),
         model,
+        device: *device,
     };
     Ok(TrainingForward {
         loss: loss.first().copied().unwrap_or(f32::NAN),
@@ -56,6 +56,7 @@ pub(super) fn forward<B: Backend>(
 struct Tape<B: BurnBackend> {
     loss: Option<Tensor<Autodiff<B>, 1>>,
     model: Model<Autodiff<B>>,
+    device: Device,
 }
 
 impl<B: BurnBackend> Tape<B> {
@@ -63,26 +64,9 @@ impl<B: BurnBackend> Tape<B> {
         let Some(loss) = self.loss.take() else {
             return Err(Error::Internal("a tape was used twice".into()));
         };
+        check_process(self.device)?;
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        let shapes = parameter_shapes(&self.model.config());
-        PARAMETER_NAMES
-            .into_iter()
-            .zip(shapes)
-            .map(|(name, shape)| {
-                let data = match shape.len() {
-                    1 => gradient::<B, 1>(&gradients, name),
-                    2 => gradient::<B, 2>(&gradients, name),
-                    _ => gradient::<B, 4>(&gradients, name),
-                };
-                let data =
-                    data.ok_or_else(|| Error::Internal(format!("{name} has no gradient")))?;
-                Ok(Parameter {
-                    name,
-                    shape,
-                    values: host_values(data)?,
-                })
-            })
-            .collect()
+        read_gradients::<B>(&gradients, &self.model.config())
     }
 }
 
@@ -90,7 +74,7 @@ impl<B: BurnBackend> Tape<B> {
 /// ever; a backward pass of one parameter, once the loss is gone, frees them too.
 impl<B: BurnBackend> Drop for Tape<B> {
     fn drop(&mut self) {
-        if self.loss.take().is_some() {
+        if self.loss.take().is_some() && check_process(self.device).is_ok() {
             // A panic in a destructor would end the process.
             let _ = contain_panics(|| {
                 self.model.linear2.weight.val().sum().backward();
@@ -98,15 +82,6 @@ impl<B: BurnBackend> Drop for Tape<B> {
             });
         }
     }
-}
-
-fn gradient<B: BurnBackend, const D: usize>(
-    gradients: &GradientsParams,
-    name: &str,
-) -> Option<TensorData> {
-    gradients
-        .get::<B, D>(parameter_id(name))
-        .map(Tensor::into_data)
 }
 
 /// The model on the autodiff back end, every parameter tracked.
