@@ -17,8 +17,7 @@ use std::sync::PoisonError;
 /// The series of CUDA whose interface this crate is compiled for, as the driver counts: 1000 * major + 10 * minor.
 const CUDA_SERIES: i32 = 13_000;
 /// How to get what is missing beside the driver.
-const WAY_OUT: &str =
-    "pip install mnistburn[cuda], or install the CUDA 13 toolkit and set CUDA_PATH to it";
+const WAY_OUT: &str = "pip install mnistburn[cuda] and leave CUDA_PATH unset, or install the CUDA 13 toolkit and set CUDA_PATH to it";
 
 /// Includes a header of each of the four packages that `CubeCL`'s kernels need, but none that takes a second to compile.
 const TRIAL_KERNEL: &CStr = c"
