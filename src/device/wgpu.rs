@@ -61,9 +61,16 @@ fn find_adapters() -> Vec<Adapter> {
         DeviceType::VirtualGpu,
         DeviceType::Cpu,
     ] {
+        // Burn tells several of a kind apart by their number, but not of the last one.
+        let most = if kind == DeviceType::Cpu {
+            1
+        } else {
+            usize::MAX
+        };
         let same = found
             .iter()
-            .filter(|adapter| adapter.get_info().device_type == kind);
+            .filter(|adapter| adapter.get_info().device_type == kind)
+            .take(most);
         adapters.extend(same.enumerate().map(|(number, adapter)| {
             let (kind, device) = match kind {
                 DeviceType::DiscreteGpu => ("discrete", WgpuDevice::DiscreteGpu(number)),
@@ -80,9 +87,6 @@ fn find_adapters() -> Vec<Adapter> {
             }
         }));
     }
-    // Burn tells several of a kind apart by their number, but not of this kind.
-    let mut software = 0..1;
-    adapters.retain(|adapter| adapter.kind != "software" || software.next().is_some());
     adapters
 }
 

@@ -10,7 +10,7 @@ use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
-use crate::model::{Metrics, Model};
+use crate::model::{Measured, Metrics, Model};
 use crate::record::{encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
@@ -305,14 +305,8 @@ impl<B: AutodiffBackend> Run<B> {
     fn take_train_steps(&mut self, read: Vec<Read>, clock: &mut Instant) -> Result<()> {
         let epoch = self.progress.epoch;
         let seconds = lap(clock, read.len());
-        for Read {
-            step,
-            images,
-            learning_rate,
-            loss,
-            accuracy,
-        } in read
-        {
+        for (step, learning_rate, Measured { images, loss, hits }) in read {
+            let accuracy = hits as f64 / images as f64;
             if !loss.is_finite() {
                 return Err(self.diverged("training", step, loss));
             }
@@ -368,14 +362,8 @@ impl<B: AutodiffBackend> Run<B> {
     fn take_valid_steps(&mut self, read: Vec<Read>, clock: &mut Instant) -> Result<()> {
         let epoch = self.progress.epoch;
         let seconds = lap(clock, read.len());
-        for Read {
-            step,
-            images,
-            loss,
-            accuracy,
-            ..
-        } in read
-        {
+        for (step, _, Measured { images, loss, hits }) in read {
+            let accuracy = hits as f64 / images as f64;
             if !loss.is_finite() {
                 return Err(self.diverged("validation", step, loss));
             }
@@ -482,21 +470,15 @@ impl<B: AutodiffBackend> Run<B> {
 /// Steps whose metrics are still on their device.
 struct Unread<B: Backend> {
     metrics: Metrics<B>,
-    /// Step, images and learning rate.
-    steps: Vec<(usize, usize, f64)>,
+    /// Step and learning rate.
+    steps: Vec<(usize, f64)>,
     most: usize,
     /// When the last reading was.
     clock: Instant,
 }
 
-/// The metrics of one step.
-struct Read {
-    step: usize,
-    images: usize,
-    learning_rate: f64,
-    loss: f64,
-    accuracy: f64,
-}
+/// A step with its learning rate and what was measured.
+type Read = (usize, f64, Measured);
 
 impl<B: Backend> Unread<B> {
     /// Takes a step; the answer is the number of its images.
@@ -506,10 +488,8 @@ impl<B: Backend> Unread<B> {
         step: usize,
         learning_rate: f64,
     ) -> usize {
-        let images = parts.iter().map(|part| part.targets.dims()[0]).sum();
-        self.metrics.push(parts);
-        self.steps.push((step, images, learning_rate));
-        images
+        self.steps.push((step, learning_rate));
+        self.metrics.push(parts)
     }
 
     fn read_if_due(&mut self) -> Result<Vec<Read>> {
@@ -521,16 +501,10 @@ impl<B: Backend> Unread<B> {
     }
 
     fn read(&mut self) -> Result<Vec<Read>> {
-        let metrics = self.metrics.read()?;
-        let steps = self.steps.drain(..).zip(metrics);
+        let measured = self.metrics.read()?;
+        let steps = self.steps.drain(..).zip(measured);
         Ok(steps
-            .map(|((step, images, learning_rate), (loss, hits))| Read {
-                step,
-                images,
-                learning_rate,
-                loss: loss.into(),
-                accuracy: hits as f64 / images as f64,
-            })
+            .map(|((step, learning_rate), measured)| (step, learning_rate, measured))
             .collect())
     }
 }

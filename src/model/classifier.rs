@@ -4,7 +4,7 @@
 //! Python, a [`Classifier`] stands for the model on any of them.
 
 use super::cnn::classification;
-use super::metrics::Metrics;
+use super::metrics::{Measured, Metrics};
 use super::parameters::{host_values, initial};
 use super::stepper::{AdamStepper, Stepper};
 use super::tape::TrainingForward;
@@ -243,15 +243,7 @@ impl<B: Backend> Classifier for Engine<B> {
         let pixels = Pixels::Raw(dataset.pixels());
         let batches_per_reading = if B::ON_HOST { 1 } else { BATCHES_PER_READING };
         let mut metrics = Metrics::new();
-        let mut sizes = Vec::new();
-        let (mut loss, mut hits) = (0.0, 0);
-        let mut read = |metrics: &mut Metrics<B>, sizes: &mut Vec<usize>| -> Result<()> {
-            for ((mean, right), size) in metrics.read()?.into_iter().zip(sizes.drain(..)) {
-                loss += f64::from(mean) * size as f64;
-                hits += right;
-            }
-            Ok(())
-        };
+        let mut measured = Vec::new();
         for first in (0..dataset.len()).step_by(batch_size) {
             check(stop)?;
             let last = first.saturating_add(batch_size).min(dataset.len());
@@ -259,15 +251,16 @@ impl<B: Backend> Classifier for Engine<B> {
             let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
             let output = classification(self.model.forward(images), targets);
             metrics.push(vec![output]);
-            sizes.push(last - first);
-            if sizes.len() == batches_per_reading {
-                read(&mut metrics, &mut sizes)?;
+            if metrics.len() == batches_per_reading {
+                measured.append(&mut metrics.read()?);
             }
         }
-        read(&mut metrics, &mut sizes)?;
+        measured.append(&mut metrics.read()?);
         let images = dataset.len() as f64;
+        let loss = |batch: &Measured| batch.loss * batch.images as f64;
+        let hits: usize = measured.iter().map(|batch| batch.hits).sum();
         Ok(Evaluation {
-            loss: loss / images,
+            loss: measured.iter().map(loss).sum::<f64>() / images,
             accuracy: hits as f64 / images,
         })
     }

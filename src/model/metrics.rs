@@ -8,17 +8,35 @@ use burn::train::ClassificationOutput;
 pub(crate) struct Metrics<B: Backend> {
     /// Loss and hits of each batch, `[2]`.
     batches: Vec<Tensor<B, 1>>,
+    /// Images of each batch.
+    images: Vec<usize>,
+}
+
+/// What was measured on one batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Measured {
+    pub images: usize,
+    /// Mean cross-entropy over the images.
+    pub loss: f64,
+    /// Images whose largest logit is that of their class.
+    pub hits: usize,
 }
 
 impl<B: Backend> Metrics<B> {
     pub fn new() -> Self {
         Self {
             batches: Vec::new(),
+            images: Vec::new(),
         }
     }
 
-    /// Takes a batch: one output, or the outputs of its parts; all of them on one device.
-    pub fn push(&mut self, parts: Vec<ClassificationOutput<B>>) {
+    /// Batches since the last reading.
+    pub fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Takes a batch: one output, or the outputs of its parts; all of them on one device. The answer is its number of images.
+    pub fn push(&mut self, parts: Vec<ClassificationOutput<B>>) -> usize {
         let images = |part: &ClassificationOutput<B>| part.targets.dims()[0];
         let all: usize = parts.iter().map(images).sum();
         let rows = parts.into_iter().map(|part| {
@@ -33,24 +51,33 @@ impl<B: Backend> Metrics<B> {
         });
         self.batches
             .extend(rows.reduce(|sum: Tensor<B, 1>, row| sum + row));
+        self.images.push(all);
+        all
     }
 
-    /// Loss (a mean) and number of hits of each batch since the last reading.
-    pub fn read(&mut self) -> Result<Vec<(f32, usize)>> {
+    /// The batches since the last reading, in their order.
+    pub fn read(&mut self) -> Result<Vec<Measured>> {
+        let images = std::mem::take(&mut self.images);
         if self.batches.is_empty() {
             return Ok(Vec::new());
         }
-        let count = self.batches.len();
         let rows = Tensor::cat(std::mem::take(&mut self.batches), 0);
         let values = host_values(rows.into_data())?;
-        if values.len() != 2 * count {
+        if values.len() != 2 * images.len() {
             return Err(Error::Internal(format!(
-                "{count} batches left {} numbers on their device",
+                "{} batches left {} numbers on their device",
+                images.len(),
                 values.len()
             )));
         }
-        let pairs = values.chunks_exact(2);
-        Ok(pairs.map(|pair| (pair[0], pair[1] as usize)).collect())
+        let pairs = values.chunks_exact(2).zip(images);
+        Ok(pairs
+            .map(|(pair, images)| Measured {
+                images,
+                loss: pair[0].into(),
+                hits: pair[1] as usize,
+            })
+            .collect())
     }
 }
 
@@ -82,13 +109,18 @@ mod tests {
         )
     }
 
+    fn measured(images: usize, loss: f64, hits: usize) -> Measured {
+        Measured { images, loss, hits }
+    }
+
     #[test]
     fn batches_are_read_together_in_their_order() {
         let mut metrics = Metrics::new();
         let logits = [[0.0, 1.0, 0.5], [2.0, 1.0, 0.0]];
         metrics.push(vec![part(0.5, &logits, &[1, 2])]);
         metrics.push(vec![part(0.25, &logits[..1], &[1])]);
-        assert_eq!(metrics.read().unwrap(), [(0.5, 1), (0.25, 1)]);
+        let expected = [measured(2, 0.5, 1), measured(1, 0.25, 1)];
+        assert_eq!(metrics.read().unwrap(), expected);
         assert_eq!(metrics.read().unwrap(), []);
     }
 
@@ -96,10 +128,11 @@ mod tests {
     fn the_loss_of_parts_is_the_mean_over_their_images() {
         let mut metrics = Metrics::new();
         let logits = [[0.0, 1.0, 0.5]; 3];
-        metrics.push(vec![
+        let images = metrics.push(vec![
             part(1.0, &logits, &[1, 1, 0]),
             part(3.0, &logits[..1], &[1]),
         ]);
-        assert_eq!(metrics.read().unwrap(), [(1.5, 3)]);
+        assert_eq!(images, 4);
+        assert_eq!(metrics.read().unwrap(), [measured(4, 1.5, 3)]);
     }
 }

@@ -21,4 +21,4 @@ pub use tape::TrainingForward;
 
 pub(crate) use classifier::boxed;
 pub(crate) use gradients::{read_gradients, send_gradients};
-pub(crate) use metrics::{Metrics, without_tape};
+pub(crate) use metrics::{Measured, Metrics, without_tape};
