@@ -71,3 +71,19 @@ def test_a_child_of_a_process_in_training_says_how_to_start_it(
     )
     assert all(isinstance(answer, DeviceError) for answer in answers)
     assert "spawn" in str(answers[0])
+
+
+def test_a_child_cannot_train_on_several_devices_and_says_so(
+    tmp_path: Path, small_config: TrainingConfig, small_data: Pair
+) -> None:
+    def train(name: str, *devices: str) -> list[float]:
+        run = mnistburn.train(
+            tmp_path / name, small_config, devices, data=small_data, progress=False
+        )
+        return run.history.train_steps["loss"]
+
+    expected = train("parent", "cpu")
+    answer = in_child(lambda: train("child", "cpu", "cpu"))
+    assert isinstance(answer, DeviceError)
+    assert "spawn" in str(answer)
+    assert in_child(lambda: train("alone", "cpu")) == expected

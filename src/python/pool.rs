@@ -13,6 +13,12 @@ static OWNER: AtomicU32 = AtomicU32::new(0);
 /// Work that the owner is at. A child inherits the count of the moment of the fork.
 static ACTIVE: AtomicU32 = AtomicU32::new(0);
 
+/// Whether this is a child of a process that has computed: the global pool is not its own.
+pub fn is_child() -> bool {
+    let owner = OWNER.load(Ordering::Relaxed);
+    owner != 0 && owner != std::process::id()
+}
+
 /// Does `work` where its parallel parts find threads of this process.
 pub fn in_pool<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let process = std::process::id();

@@ -1,7 +1,7 @@
 use super::arguments::dataset;
 use super::model::Model;
 use super::panics;
-use super::pool::in_pool;
+use super::pool::{in_pool, is_child};
 use super::run::{TICK, join, receive};
 use crate::config::{Settings, TrainingConfig};
 use crate::device::Device;
@@ -89,6 +89,15 @@ pub fn train(
         .iter()
         .map(|device| device.parse())
         .collect::<crate::error::Result<Vec<Device>>>()?;
+    if devices.len() > 1 && is_child() {
+        // Burn's threads, one for each device, would look for the parent's pool.
+        return Err(Error::Device(
+            "several devices can share the steps of a run only in a process whose parent had not computed when it was forked, \
+             and this one's had; start it with multiprocessing's \"spawn\" method, or use one device"
+                .into(),
+        )
+        .into());
+    }
     let data = Data {
         train: dataset(py, &train_images, &train_targets)?,
         valid: dataset(py, &valid_images, &valid_targets)?,
