@@ -1,33 +1,22 @@
-use super::images::{normalised_images, targets_tensor};
-use super::{IMAGE_PIXELS, Sample};
+use super::images::targets_tensor;
+use super::{DropoutKey, IMAGE_PIXELS, Images, Sample};
 use crate::device::Backend;
+use crate::kernels::normalised;
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
-use std::sync::Arc;
 
-/// A batch of normalised images.
+/// A batch of images.
 #[derive(Clone, Debug)]
 pub struct MnistBatch<B: BurnBackend> {
     /// `[batch_size, height, width]`
-    pub images: Tensor<B, 3>,
+    pub images: Images<B>,
     /// `[batch_size]`
     pub targets: Tensor<B, 1, Int>,
     /// What the dropout masks of a training step follow from.
     pub dropout: DropoutKey,
     /// The share of the step's images that are in this batch: 1, or less where several devices share a step.
     pub share: f64,
-}
-
-/// What dropout masks follow from, beside the layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DropoutKey {
-    /// The seed of the run.
-    pub seed: u64,
-    /// The epoch, from 1.
-    pub epoch: u64,
-    /// The position in the data set of each image of the batch.
-    pub indices: Arc<[u64]>,
 }
 
 /// Makes batches: pixels to floats in 0..1, less [`PIXEL_MEAN`](super::PIXEL_MEAN), over
@@ -59,7 +48,7 @@ impl<B: Backend> Batcher<B, Sample, MnistBatch<B>> for MnistBatcher {
         }
         let targets: Vec<u32> = samples.iter().map(|sample| sample.target).collect();
         MnistBatch {
-            images: normalised_images(&pixels, device),
+            images: normalised(&pixels, device).into(),
             targets: targets_tensor(&targets, device),
             dropout: self.key(samples.iter().map(|sample| sample.index)),
             share: 1.0,

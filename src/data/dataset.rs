@@ -83,6 +83,11 @@ impl Dataset {
         &self.pixels
     }
 
+    /// The same, shared.
+    pub(super) fn shared_pixels(&self) -> Arc<[u8]> {
+        Arc::clone(&self.pixels)
+    }
+
     /// The class of each image.
     pub fn targets(&self) -> &[u32] {
         &self.targets

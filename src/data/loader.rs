@@ -1,5 +1,5 @@
-use super::images::ResidentImages;
-use super::{Dataset, MnistBatch, MnistBatcher};
+use super::images::{ResidentImages, targets_tensor};
+use super::{Dataset, Images, MnistBatch, MnistBatcher};
 use crate::device::Backend;
 use crate::random::{Purpose, Stream};
 use burn::data::dataloader::batcher::Batcher;
@@ -228,19 +228,30 @@ impl<B: Backend> EpochPlan<B> {
         let part = self.part.of(whole.clone());
         let share = part.len() as f64 / whole.len() as f64;
         let indices = &self.order[part];
-        if let Some(resident) = &self.resident {
+        let dropout = self.batcher.key(indices.iter().copied());
+        let (images, targets) = if let Some(resident) = &self.resident {
             let (images, targets) = resident.gather(indices);
-            let dropout = self.batcher.key(indices.iter().copied());
-            return MnistBatch {
-                images,
-                targets,
-                dropout,
-                share,
+            (images.into(), targets)
+        } else if B::ON_HOST {
+            let images = Images::Raw {
+                pixels: self.dataset.shared_pixels(),
+                indices: Arc::clone(&dropout.indices),
+                device: self.device.clone(),
             };
+            let all = self.dataset.targets();
+            let targets: Vec<u32> = indices.iter().map(|index| all[*index]).collect();
+            (images, targets_tensor(&targets, &self.device))
+        } else {
+            let samples = indices.iter().filter_map(|index| self.dataset.get(*index));
+            let batch = self.batcher.batch(samples.collect(), &self.device);
+            (batch.images, batch.targets)
+        };
+        MnistBatch {
+            images,
+            targets,
+            dropout,
+            share,
         }
-        let samples = indices.iter().filter_map(|index| self.dataset.get(*index));
-        let batch = self.batcher.batch(samples.collect(), &self.device);
-        MnistBatch { share, ..batch }
     }
 
     /// Batches with an image for this loader: in an epoch's last, there may be fewer images than devices.

@@ -1,13 +1,11 @@
 use super::Device;
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
+use crate::kernels::Operations;
 use burn::tensor::backend::{self, Backend as BurnBackend};
 
 /// A Burn back end that this crate is built with, and what it has to know of it.
-pub trait Backend: BurnBackend {
-    /// Whether tensors are computed where the data are: then a value costs nothing to read, and a byte nothing to send.
-    const ON_HOST: bool;
-
+pub trait Backend: Operations {
     /// Burn's name for a device; an error for a device of another back end.
     fn device(device: Device) -> Result<Self::Device>;
 }
@@ -16,8 +14,6 @@ pub trait Backend: BurnBackend {
 pub trait AutodiffBackend: Backend + backend::AutodiffBackend<InnerBackend: Backend> {}
 
 impl<B: Backend> Backend for Autodiff<B> {
-    const ON_HOST: bool = B::ON_HOST;
-
     fn device(device: Device) -> Result<B::Device> {
         B::device(device)
     }
@@ -27,8 +23,6 @@ impl<B: Backend> AutodiffBackend for Autodiff<B> {}
 
 #[cfg(feature = "cpu")]
 impl Backend for burn::backend::Flex {
-    const ON_HOST: bool = true;
-
     fn device(device: Device) -> Result<Self::Device> {
         match device {
             Device::Cpu => Ok(burn::backend::flex::FlexDevice),
@@ -39,8 +33,6 @@ impl Backend for burn::backend::Flex {
 
 #[cfg(feature = "wgpu")]
 impl Backend for burn::backend::Wgpu {
-    const ON_HOST: bool = false;
-
     fn device(device: Device) -> Result<Self::Device> {
         match device {
             Device::Wgpu(index) => Ok(super::wgpu::adapter(index)?.device.clone()),
@@ -51,8 +43,6 @@ impl Backend for burn::backend::Wgpu {
 
 #[cfg(feature = "cuda")]
 impl Backend for burn::backend::Cuda {
-    const ON_HOST: bool = false;
-
     fn device(device: Device) -> Result<Self::Device> {
         match device {
             Device::Cuda(index) => Ok(burn::backend::cuda::CudaDevice::new(index)),

@@ -6,12 +6,10 @@ mod cuda;
 mod process;
 #[cfg(feature = "wgpu")]
 mod wgpu;
-mod words;
 
 pub(crate) use backend::finish;
 pub use backend::{AutodiffBackend, Backend};
 pub(crate) use process::check as check_process;
-pub(crate) use words::{pack_bytes, unpack, words};
 
 use crate::error::{Error, Result};
 use std::fmt;

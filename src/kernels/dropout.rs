@@ -1,12 +1,31 @@
 //! Dropout whose masks are a function of (seed, epoch, index in the data set, layer).
 //!
 //! Burn's own `Dropout` draws from a generator of the whole process, so a mask there depends on what else ran before.
-//! Here any batch split, number of threads or resume gives an image the same mask.
+//! Here any batch split, number of threads or resume gives an image the same mask, and any back end.
 
-use crate::data::DropoutKey;
-use crate::device::{Backend, unpack, words};
+use super::Operations;
+use super::words::{unpack, words};
 use crate::random::{Purpose, Stream};
 use burn::tensor::{Tensor, TensorData};
+use std::sync::Arc;
+
+/// What dropout masks follow from, beside the layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropoutKey {
+    /// The seed of the run.
+    pub seed: u64,
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// The position in the data set of each image of the batch.
+    pub indices: Arc<[u64]>,
+}
+
+/// The dropout of a training step.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    threshold: u16,
+    key: DropoutKey,
+}
 
 /// Which of the network's dropouts a mask is for.
 #[derive(Clone, Copy, Debug)]
@@ -19,165 +38,195 @@ pub enum Layer {
     Linear1 = 3,
 }
 
-/// The probability of a dropped activation, in 65,536ths: the nearest that 16 random bits can draw.
-pub fn threshold(probability: f64) -> u16 {
-    // The cast saturates, also for a probability that is not a number.
-    (probability * 65_536.0).round() as u16
-}
+/// Channels whose bits lie beside each other.
+const CHANNELS: usize = 8;
 
-/// What keeps the expected activation the same: one over the share that is kept.
-pub fn keep_scale(threshold: u16) -> f32 {
-    65_536.0 / (65_536.0 - f32::from(threshold))
-}
-
-/// Sets activations to zero with `probability`, and scales the others so that their expected value stays.
-///
-/// # Shapes
-///
-/// - input: `[batch_size, ...]`, the batch in the order of the key's indices
-/// - output: as the input
-pub fn dropout<B: Backend, const D: usize>(
-    input: Tensor<B, D>,
-    probability: f64,
-    key: &DropoutKey,
-    layer: Layer,
-) -> Tensor<B, D> {
-    let threshold = threshold(probability);
-    if threshold == 0 {
-        return input;
-    }
-    let (shape, device) = (input.shape(), input.device());
-    let rows = key.indices.len();
-    let size = shape.num_elements() / rows.max(1);
-    let mask = if B::ON_HOST {
-        let mask = mask(size, threshold, key, layer);
-        Tensor::from_data(TensorData::new(mask, shape), &device)
-    } else {
-        // A bit for each activation goes there instead of four bytes.
-        let bits = dropped(size, threshold, key, layer);
-        let dropped = unpack(words::<B>(bits, rows, &device), 1).narrow(1, 0, size);
-        let scale = keep_scale(threshold);
-        (dropped.float() * -scale + scale).reshape(shape)
-    };
-    input * mask
-}
-
-/// Calls `each` with 64 bits and the number of activations they are for, set for a dropped one; `size` activations for
-/// each image of the key.
-fn draw(
-    size: usize,
-    threshold: u16,
-    key: &DropoutKey,
-    layer: Layer,
-    mut each: impl FnMut(u64, usize),
-) {
-    for index in key.indices.iter() {
-        let mut stream = Stream::new(
-            Purpose::Dropout,
-            &[key.seed, key.epoch, *index, layer as u64],
-        );
-        for done in (0..size).step_by(64) {
-            each(stream.bernoulli_bits(threshold), (size - done).min(64));
+impl Dropout {
+    /// Drops activations with `probability`, rounded to the nearest that 16 random bits can draw.
+    pub fn new(probability: f64, key: &DropoutKey) -> Self {
+        Self {
+            // The cast saturates, also for a probability that is not a number.
+            threshold: (probability * 65_536.0).round() as u16,
+            key: key.clone(),
         }
     }
-}
 
-/// 0 for a dropped activation and the scale for a kept one.
-fn mask(size: usize, threshold: u16, key: &DropoutKey, layer: Layer) -> Vec<f32> {
-    let scale = keep_scale(threshold);
-    let mut mask = Vec::with_capacity(size * key.indices.len());
-    draw(size, threshold, key, layer, |dropped, count| {
-        mask.extend((0..count).map(|bit| if dropped >> bit & 1 == 1 { 0.0 } else { scale }));
-    });
-    mask
-}
+    /// Whether nothing is dropped.
+    pub fn is_none(&self) -> bool {
+        self.threshold == 0
+    }
 
-/// The same as bits, set for a dropped activation; each image begins with a word of its own.
-fn dropped(size: usize, threshold: u16, key: &DropoutKey, layer: Layer) -> Vec<i32> {
-    let mut words = Vec::with_capacity(size.div_ceil(32) * key.indices.len());
-    draw(size, threshold, key, layer, |dropped, count| {
-        words.push(dropped as i32);
-        if count > 32 {
-            words.push((dropped >> 32) as i32);
+    /// What keeps the expected activation the same: one over the share that is kept.
+    pub fn scale(&self) -> f32 {
+        65_536.0 / (65_536.0 - f32::from(self.threshold))
+    }
+
+    /// Images of the batch.
+    pub fn images(&self) -> usize {
+        self.key.indices.len()
+    }
+
+    /// Draws the bits of one image in a layer, set for an activation that is kept, eight to a byte and lowest bit first.
+    ///
+    /// The activations of a convolution are in blocks of eight channels, which lie beside each other: bit `c` of byte
+    /// `height * width * block + pixel` is that of channel `8 * block + c`.
+    pub fn draw(&self, image: usize, layer: Layer, bits: &mut [u8]) {
+        let Self { threshold, key } = self;
+        let index = key.indices[image];
+        let words = [key.seed, key.epoch, index, layer as u64];
+        let mut stream = Stream::new(Purpose::Dropout, &words);
+        for bytes in bits.chunks_mut(8) {
+            let kept = !stream.bernoulli_bits(*threshold);
+            bytes.copy_from_slice(&kept.to_le_bytes()[..bytes.len()]);
         }
-    });
-    words
+    }
+
+    /// Sets activations to zero, and scales the others so that their expected value stays.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch_size, features]` or `[batch_size, channels, height, width]`, `channels` a multiple of eight; the
+    ///   batch in the order of the key's indices
+    /// - output: as the input
+    pub(super) fn apply<B: Operations, const D: usize>(
+        &self,
+        input: Tensor<B, D>,
+        layer: Layer,
+    ) -> Tensor<B, D> {
+        if self.is_none() {
+            return input;
+        }
+        let shape: [usize; D] = input.dims();
+        let device = input.device();
+        let size: usize = shape[1..].iter().product();
+        let kept = if B::ON_HOST {
+            self.mask::<B>(size, layer, &device)
+        } else {
+            // A bit for each activation goes there instead of four bytes.
+            let bytes = size.div_ceil(32) * 4;
+            let mut bits = vec![0; bytes * self.images()];
+            for (image, bits) in bits.chunks_exact_mut(bytes).enumerate() {
+                self.draw(image, layer, bits);
+            }
+            let words = words::<B>(super::pack_bytes(&bits).collect(), self.images(), &device);
+            unpack(words, 1).narrow(1, 0, size).float() * self.scale()
+        };
+        let kept = match shape[1..] {
+            [channels, height, width] => kept
+                .reshape([shape[0], channels / CHANNELS, height, width, CHANNELS])
+                .permute([0, 1, 4, 2, 3])
+                .reshape(shape),
+            _ => kept.reshape(shape),
+        };
+        input * kept
+    }
+
+    /// 0 for a dropped activation and the scale for a kept one, `[batch_size, size]`.
+    fn mask<B: Operations>(&self, size: usize, layer: Layer, device: &B::Device) -> Tensor<B, 2> {
+        let values = [0.0, self.scale()];
+        let mut bits = vec![0; size.div_ceil(8)];
+        let mut mask = Vec::with_capacity(size * self.images());
+        for image in 0..self.images() {
+            self.draw(image, layer, &mut bits);
+            let value = |activation: usize| {
+                values[usize::from(bits[activation / 8] >> (activation % 8) & 1)]
+            };
+            mask.extend((0..size).map(value));
+        }
+        Tensor::from_data(TensorData::new(mask, [self.images(), size]), device)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(indices: &[u64]) -> DropoutKey {
-        DropoutKey {
-            seed: 42,
-            epoch: 3,
-            indices: indices.into(),
-        }
+    fn dropout(probability: f64, seed: u64, epoch: u64, indices: &[u64]) -> Dropout {
+        let indices = indices.into();
+        Dropout::new(
+            probability,
+            &DropoutKey {
+                seed,
+                epoch,
+                indices,
+            },
+        )
+    }
+
+    fn bits(dropout: &Dropout, image: usize, layer: Layer) -> [u8; 512] {
+        let mut bits = [0; 512];
+        dropout.draw(image, layer, &mut bits);
+        bits
     }
 
     #[test]
     fn an_image_has_the_same_mask_in_any_batch() {
-        let together = mask(100, threshold(0.3), &key(&[5, 9, 7]), Layer::Conv1);
-        let alone = mask(100, threshold(0.3), &key(&[9]), Layer::Conv1);
-        assert_eq!(together[100..200], alone);
-    }
-
-    #[test]
-    fn the_bits_for_a_gpu_are_the_mask_of_a_processor() {
-        let key = key(&[5, 9]);
-        for size in [1, 16, 32, 33, 64, 100, 9216] {
-            let mask = mask(size, threshold(0.5), &key, Layer::Conv2);
-            let bits = dropped(size, threshold(0.5), &key, Layer::Conv2);
-            assert_eq!(bits.len(), 2 * size.div_ceil(32));
-            for (image, row) in bits.chunks(size.div_ceil(32)).enumerate() {
-                for activation in 0..size {
-                    let bit = row[activation / 32] >> (activation % 32) & 1;
-                    assert_eq!(bit == 1, mask[image * size + activation] == 0.0);
-                }
-            }
-        }
+        let together = bits(&dropout(0.3, 42, 3, &[5, 9, 7]), 1, Layer::Conv1);
+        let alone = bits(&dropout(0.3, 42, 3, &[9]), 0, Layer::Conv1);
+        assert_eq!(together, alone);
     }
 
     #[test]
     fn seed_epoch_image_and_layer_each_change_the_mask() {
-        let reference = mask(512, threshold(0.5), &key(&[1]), Layer::Conv1);
+        let reference = bits(&dropout(0.5, 42, 3, &[1]), 0, Layer::Conv1);
         let others = [
-            mask(512, threshold(0.5), &key(&[2]), Layer::Conv1),
-            mask(512, threshold(0.5), &key(&[1]), Layer::Linear1),
-            mask(
-                512,
-                threshold(0.5),
-                &DropoutKey {
-                    seed: 43,
-                    ..key(&[1])
-                },
-                Layer::Conv1,
-            ),
-            mask(
-                512,
-                threshold(0.5),
-                &DropoutKey {
-                    epoch: 4,
-                    ..key(&[1])
-                },
-                Layer::Conv1,
-            ),
+            bits(&dropout(0.5, 42, 3, &[2]), 0, Layer::Conv1),
+            bits(&dropout(0.5, 42, 3, &[1]), 0, Layer::Linear1),
+            bits(&dropout(0.5, 43, 3, &[1]), 0, Layer::Conv1),
+            bits(&dropout(0.5, 42, 4, &[1]), 0, Layer::Conv1),
         ];
         assert!(others.iter().all(|other| *other != reference));
     }
 
     #[test]
+    fn a_beginning_of_the_bits_is_the_same_whatever_their_number() {
+        let dropout = dropout(0.5, 42, 3, &[1]);
+        let whole = bits(&dropout, 0, Layer::Linear1);
+        for length in [1, 7, 8, 9, 64, 511] {
+            let mut bits = vec![0; length];
+            dropout.draw(0, Layer::Linear1, &mut bits);
+            assert_eq!(bits, whole[..length]);
+        }
+    }
+
+    #[test]
     fn the_expected_activation_stays() {
-        for probability in [0.1, 0.25, 0.5, 0.9] {
+        for probability in [0.0, 0.1, 0.25, 0.5, 0.9] {
             let indices: Vec<u64> = (0..200).collect();
-            let mask = mask(1000, threshold(probability), &key(&indices), Layer::Conv2);
-            let mean = mask.iter().map(|value| f64::from(*value)).sum::<f64>() / mask.len() as f64;
-            let deviation = (probability / (1.0 - probability) / mask.len() as f64).sqrt();
+            let dropout = dropout(probability, 42, 3, &indices);
+            let kept: u32 = (0..200)
+                .flat_map(|image| bits(&dropout, image, Layer::Conv2))
+                .map(u8::count_ones)
+                .sum();
+            let all = 200.0 * 512.0 * 8.0;
+            let mean = f64::from(dropout.scale()) * f64::from(kept) / all;
+            let deviation = (probability / (1.0 - probability) / all).sqrt();
             assert!(
-                (mean - 1.0).abs() < 5.0 * deviation,
+                (mean - 1.0).abs() <= 5.0 * deviation,
                 "p {probability}: mean {mean}"
             );
+        }
+    }
+
+    #[cfg(feature = "cpu")]
+    #[test]
+    fn a_mask_has_the_bits_of_its_channels_and_pixels() {
+        use burn::backend::Flex;
+        use burn::backend::flex::FlexDevice;
+        let dropout = dropout(0.5, 42, 3, &[5, 9]);
+        let ones = Tensor::<Flex, 4>::ones([2, 16, 3, 5], &FlexDevice);
+        let mask = dropout.apply(ones, Layer::Conv2).into_data();
+        let mask = mask.into_vec::<f32>().unwrap();
+        for image in 0..2 {
+            let mut bits = [0; 2 * 15];
+            dropout.draw(image, Layer::Conv2, &mut bits);
+            for channel in 0..16 {
+                for pixel in 0..15 {
+                    let kept = bits[15 * (channel / 8) + pixel] >> (channel % 8) & 1;
+                    let value = mask[(16 * image + channel) * 15 + pixel];
+                    assert_eq!(value, 2.0 * f32::from(kept));
+                }
+            }
         }
     }
 }

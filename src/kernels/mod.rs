@@ -1,3 +1,19 @@
 //! The operations of the network that this crate computes itself.
+//!
+//! [`Operations`] is what a back end can do for the network. Its bodies are Burn's own operations, unless the back end has
+//! [`Kernels`]: then these compute the operation, and its backward pass within Burn's autodiff. So far [`cpu`] has them.
 
+#[cfg(feature = "cpu")]
+pub mod cpu;
 pub mod dropout;
+mod images;
+mod operations;
+mod standard;
+mod tape;
+mod words;
+
+pub use dropout::{Dropout, DropoutKey};
+pub use images::{IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, normalise};
+pub(crate) use images::{normalised, normalised_words};
+pub use operations::{Convolutions, Kernels, Linear, Operations};
+pub(crate) use words::{pack_bytes, words};

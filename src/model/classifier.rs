@@ -11,10 +11,11 @@ use super::tape::TrainingForward;
 use super::{Model, Parameter};
 use crate::config::{AdamConfig, ModelConfig};
 use crate::data::{
-    Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise, normalised_images, targets_tensor,
+    Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise, targets_tensor,
 };
 use crate::device::{Backend, Device, OnBackend, check_process, finish, on_backend};
 use crate::error::{Error, Result};
+use crate::kernels::normalised;
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
@@ -117,7 +118,7 @@ impl Pixels<'_> {
     fn tensor<B: Backend>(&self, first: usize, last: usize, device: &B::Device) -> Tensor<B, 3> {
         let range = first * IMAGE_PIXELS..last * IMAGE_PIXELS;
         match self {
-            Self::Raw(pixels) => normalised_images(&pixels[range], device),
+            Self::Raw(pixels) => normalised(&pixels[range], device),
             Self::Unit(pixels) => {
                 let values = pixels[range]
                     .iter()

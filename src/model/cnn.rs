@@ -1,14 +1,12 @@
 use super::parameters::{NUM_FEATURES, initial};
 use crate::config::ModelConfig;
-use crate::data::DropoutKey;
 use crate::device::Backend;
 use crate::error::Result;
-use crate::kernels::dropout::{Layer, dropout};
-use burn::module::Module;
+use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Linear};
+use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
-use burn::nn::loss::CrossEntropyLossConfig;
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
-use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, Relu};
+use burn::nn::{DropoutConfig, LinearConfig, Relu};
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
 use burn::train::ClassificationOutput;
@@ -22,9 +20,9 @@ pub struct Model<B: BurnBackend> {
     pub(super) conv1: Conv2d<B>,
     pub(super) conv2: Conv2d<B>,
     pool: AdaptiveAvgPool2d,
-    dropout: Dropout,
-    pub(super) linear1: Linear<B>,
-    pub(super) linear2: Linear<B>,
+    dropout: burn::nn::Dropout,
+    pub(super) linear1: burn::nn::Linear<B>,
+    pub(super) linear2: burn::nn::Linear<B>,
     activation: Relu,
 }
 
@@ -67,8 +65,8 @@ impl<B: Backend> Model<B> {
     ///
     /// - images: `[batch_size, height, width]`
     /// - output: `[batch_size, num_classes]`
-    pub fn forward(&self, images: Tensor<B, 3>) -> Tensor<B, 2> {
-        self.network(images, None)
+    pub fn forward(&self, images: impl Into<Images<B>>) -> Tensor<B, 2> {
+        self.network(images.into(), None)
     }
 
     /// The logits of a training step, with dropout by the masks of `key`.
@@ -76,40 +74,48 @@ impl<B: Backend> Model<B> {
     /// # Shapes
     ///
     /// As in [`forward`](Self::forward); `batch_size` is the number of the key's indices.
-    pub fn forward_training(&self, images: Tensor<B, 3>, key: &DropoutKey) -> Tensor<B, 2> {
-        self.network(images, Some(key))
-    }
-
-    fn network(&self, images: Tensor<B, 3>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
-        let [batch_size, height, width] = images.dims();
-
-        let x = images.reshape([batch_size, 1, height, width]);
-        let x = self.conv1.forward(x); // [batch_size, 8, height - 2, width - 2]
-        let x = self.drop(x, key, Layer::Conv1);
-        let x = self.conv2.forward(x); // [batch_size, 16, height - 4, width - 4]
-        let x = self.drop(x, key, Layer::Conv2);
-        let x = self.activation.forward(x);
-
-        let x = self.pool.forward(x); // [batch_size, 16, 8, 8]
-        let x = x.reshape([batch_size, NUM_FEATURES]);
-        let x = self.linear1.forward(x); // [batch_size, hidden_size]
-        let x = self.drop(x, key, Layer::Linear1);
-        let x = self.activation.forward(x);
-
-        self.linear2.forward(x) // [batch_size, num_classes]
-    }
-
-    fn drop<const D: usize>(
+    pub fn forward_training(
         &self,
-        x: Tensor<B, D>,
-        key: Option<&DropoutKey>,
-        layer: Layer,
-    ) -> Tensor<B, D> {
-        match key {
-            Some(key) => dropout(x, self.dropout.prob, key, layer),
-            None => x,
+        images: impl Into<Images<B>>,
+        key: &DropoutKey,
+    ) -> Tensor<B, 2> {
+        self.network(images.into(), Some(&Dropout::new(self.dropout.prob, key)))
+    }
+
+    fn network(&self, images: Images<B>, dropout: Option<&Dropout>) -> Tensor<B, 2> {
+        // Convolution, dropout, convolution, dropout, ReLU, pooling.
+        let x = B::convolutions(images, self.convolutions(), dropout); // [batch_size, 1024]
+        // Linear layer, dropout, ReLU.
+        let x = B::hidden_layer(x, linear(&self.linear1), dropout); // [batch_size, hidden_size]
+        B::output_layer(x, linear(&self.linear2)) // [batch_size, num_classes]
+    }
+}
+
+impl<B: BurnBackend> Model<B> {
+    pub(super) fn convolutions(&self) -> Convolutions<B> {
+        Convolutions {
+            weight1: self.conv1.weight.val(),
+            bias1: bias(self.conv1.bias.as_ref(), 8, &self.conv1.weight.device()),
+            weight2: self.conv2.weight.val(),
+            bias2: bias(self.conv2.bias.as_ref(), 16, &self.conv2.weight.device()),
         }
     }
+}
+
+fn linear<B: BurnBackend>(layer: &burn::nn::Linear<B>) -> Linear<B> {
+    let [_, outputs] = layer.weight.dims();
+    Linear {
+        weight: layer.weight.val(),
+        bias: bias(layer.bias.as_ref(), outputs, &layer.weight.device()),
+    }
+}
+
+fn bias<B: BurnBackend>(
+    bias: Option<&Param<Tensor<B, 1>>>,
+    outputs: usize,
+    device: &B::Device,
+) -> Tensor<B, 1> {
+    bias.map_or_else(|| Tensor::zeros([outputs], device), Param::val)
 }
 
 /// The mean cross-entropy of `logits` with the logits and targets it came from.
@@ -118,12 +124,10 @@ impl<B: Backend> Model<B> {
 ///
 /// - logits: `[batch_size, num_classes]`
 /// - targets: `[batch_size]`
-pub(super) fn classification<B: BurnBackend>(
+pub(super) fn classification<B: Backend>(
     logits: Tensor<B, 2>,
     targets: Tensor<B, 1, Int>,
 ) -> ClassificationOutput<B> {
-    let loss = CrossEntropyLossConfig::new()
-        .init(&logits.device())
-        .forward(logits.clone(), targets.clone());
+    let loss = B::cross_entropy(logits.clone(), targets.clone());
     ClassificationOutput::new(loss, logits, targets)
 }

@@ -1,0 +1,584 @@
+//! The convolutional part of the network, image by image: two convolutions, each with dropout, then ReLU and mean pooling.
+//!
+//! Between the raw image and its 1,024 features everything stays in the first-level cache. A pixel's channels lie beside
+//! each other, sixteen of them in one vector. Only bits are kept for the backward pass, which computes the first
+//! convolution again and skips what dropout and ReLU have set to zero.
+//!
+//! The scales of dropout and of the mean are part of the weights that are prepared for each pass: both are positive, and so
+//! change nothing of what ReLU passes.
+
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel that is not inlined into its level's function has no vector instructions"
+)]
+
+use super::simd::{Kernel, Level, Simd};
+
+/// Pixels of an image, 28 x 28.
+pub const PIXELS: usize = 28 * 28;
+/// Features of an image: 16 channels of 8 x 8.
+pub const FEATURES: usize = 16 * CELLS;
+/// Pixels that the first convolution leaves, 26 x 26.
+pub const PIXELS_1: usize = 26 * 26;
+/// Pixels that the second convolution leaves, 24 x 24.
+pub const PIXELS_2: usize = 24 * 24;
+/// Pixels after the pooling, 8 x 8.
+const CELLS: usize = 8 * 8;
+
+/// Bytes of channel bits: one for each pixel of the first convolution, and one for each pixel and eight channels of the second.
+#[derive(Clone, Copy, Debug)]
+pub struct Bits {
+    /// Channels of the first convolution that dropout kept.
+    pub conv1: [u8; PIXELS_1],
+    /// Channels of the second one that dropout kept; after the forward pass, those that ReLU passed as well. The first plane
+    /// is of the channels 0 to 7, the second one of 8 to 15.
+    pub conv2: [[u8; PIXELS_2]; 2],
+}
+
+impl Bits {
+    /// Everything is kept.
+    pub const ALL: Self = Self {
+        conv1: [u8::MAX; PIXELS_1],
+        conv2: [[u8::MAX; PIXELS_2]; 2],
+    };
+}
+
+/// The parameters, or their gradients, in Burn's layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameters<'a> {
+    /// `[8, 1, 3, 3]`
+    pub weight1: &'a [f32],
+    /// `[8]`
+    pub bias1: &'a [f32],
+    /// `[16, 8, 3, 3]`
+    pub weight2: &'a [f32],
+    /// `[16]`
+    pub bias2: &'a [f32],
+}
+
+/// Numbers of the eight channels of the first convolution at three pixels beside each other.
+type Three = [[f32; 8]; 3];
+
+/// The parameters as the passes read them.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// By tap; times the scale of dropout.
+    conv1: [[f32; 8]; 9],
+    bias1: [f32; 8],
+    /// By row and by column and input channel; times the scale of dropout and of the mean.
+    conv2: [[[f32; 16]; 24]; 3],
+    bias2: [f32; 16],
+    /// The same for the way back, without the scales: by output channel and row.
+    back: [[Three; 3]; 16],
+    /// The scale of dropout.
+    scale: f32,
+}
+
+impl Weights {
+    /// Prepares parameters for passes whose dropout multiplies what it keeps by `scale`.
+    pub fn new(parameters: Parameters<'_>, scale: f32) -> Self {
+        let Parameters {
+            weight1,
+            bias1,
+            weight2,
+            bias2,
+        } = parameters;
+        let pooled = scale / 9.0;
+        let mut back = [[[[0.0; 8]; 3]; 3]; 16];
+        let mut conv2 = [[[0.0; 16]; 24]; 3];
+        for (output, weight) in weight2.chunks_exact(72).enumerate() {
+            for (input, weight) in weight.chunks_exact(9).enumerate() {
+                for (tap, weight) in weight.iter().enumerate() {
+                    let (row, column) = (tap / 3, tap % 3);
+                    conv2[row][8 * column + input][output] = pooled * weight;
+                    back[output][row][column][input] = *weight;
+                }
+            }
+        }
+        Self {
+            conv1: std::array::from_fn(|tap| {
+                std::array::from_fn(|channel| scale * weight1[9 * channel + tap])
+            }),
+            bias1: std::array::from_fn(|channel| scale * bias1[channel]),
+            conv2,
+            bias2: std::array::from_fn(|channel| pooled * bias2[channel]),
+            back,
+            scale,
+        }
+    }
+}
+
+/// What the first convolution leaves of an image, dropped and scaled.
+type Activations1 = [[f32; 8]; PIXELS_1];
+
+/// The features of an image, `[16, 8, 8]`; of `bits`, those that ReLU stops are cleared.
+pub fn forward(
+    level: Level,
+    weights: &Weights,
+    image: &[f32; PIXELS],
+    bits: &mut Bits,
+    features: &mut [f32; FEATURES],
+) {
+    level.run(Forward {
+        weights,
+        image,
+        bits,
+        features,
+    });
+}
+
+struct Forward<'a> {
+    weights: &'a Weights,
+    image: &'a [f32; PIXELS],
+    bits: &'a mut Bits,
+    features: &'a mut [f32; FEATURES],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let mut activations = [[0.0; 8]; PIXELS_1];
+        first(
+            simd,
+            self.weights,
+            self.image,
+            &self.bits.conv1,
+            &mut activations,
+        );
+        match S::SUMS {
+            24 => second::<S, 24>(
+                simd,
+                self.weights,
+                &activations,
+                &mut self.bits.conv2,
+                self.features,
+            ),
+            6 => second::<S, 6>(
+                simd,
+                self.weights,
+                &activations,
+                &mut self.bits.conv2,
+                self.features,
+            ),
+            _ => second::<S, 2>(
+                simd,
+                self.weights,
+                &activations,
+                &mut self.bits.conv2,
+                self.features,
+            ),
+        }
+    }
+}
+
+#[inline(always)]
+fn first<S: Simd>(
+    simd: S,
+    weights: &Weights,
+    image: &[f32; PIXELS],
+    kept: &[u8; PIXELS_1],
+    activations: &mut Activations1,
+) {
+    let taps = load_halves(simd, &weights.conv1);
+    let bias = simd.load_half(&weights.bias1);
+    for row in 0..26 {
+        let pixels: &[f32; 84] = window(image, 28 * row);
+        let kept: &[u8; 26] = window(kept, 26 * row);
+        let activations: &mut [[f32; 8]; 26] = window_mut(activations, 26 * row);
+        for column in 0..26 {
+            let mut sum = bias;
+            for (tap, weight) in taps.iter().enumerate() {
+                let pixel = simd.splat_half(pixels[28 * (tap / 3) + column + tap % 3]);
+                sum = simd.mul_add_half(pixel, *weight, sum);
+            }
+            simd.store_half(simd.keep_half(sum, kept[column]), &mut activations[column]);
+        }
+    }
+}
+
+/// `P` pixels at a time, a divisor of 24.
+#[inline(always)]
+fn second<S: Simd, const P: usize>(
+    simd: S,
+    weights: &Weights,
+    activations: &Activations1,
+    bits: &mut [[u8; PIXELS_2]; 2],
+    features: &mut [f32; FEATURES],
+) {
+    let bias = simd.load(&weights.bias2);
+    let zero = simd.splat(0.0);
+    for cell_row in 0..8 {
+        let mut cells = [[0.0; 16]; 8];
+        for row in 3 * cell_row..3 * cell_row + 3 {
+            for column in (0..24).step_by(P) {
+                let mut sums = [bias; P];
+                for (tap_row, weights) in weights.conv2.iter().enumerate() {
+                    let first = 26 * (row + tap_row) + column;
+                    let inputs = activations[first..first + P + 2].as_flattened();
+                    for (tap, weight) in weights.iter().enumerate() {
+                        let weight = simd.load(weight);
+                        for (pixel, sum) in sums.iter_mut().enumerate() {
+                            let input = simd.splat(inputs[8 * pixel + tap]);
+                            *sum = simd.mul_add(input, weight, *sum);
+                        }
+                    }
+                }
+                let first = 24 * row + column;
+                for (pixel, sum) in sums.into_iter().enumerate() {
+                    let place = first + pixel;
+                    let kept = u16::from_le_bytes([bits[0][place], bits[1][place]]);
+                    let sum = simd.keep(sum, kept);
+                    let [low, high] = simd.positive(sum).to_le_bytes();
+                    bits[0][place] = low;
+                    bits[1][place] = high;
+                    let cell = &mut cells[(column + pixel) / 3];
+                    let pooled = simd.add(simd.load(cell), simd.max(sum, zero));
+                    simd.store(pooled, cell);
+                }
+            }
+        }
+        store_cells(simd, &cells, cell_row, features);
+    }
+}
+
+/// Puts a row of cells where Burn has it: `[16, 8, 8]`.
+#[inline(always)]
+fn store_cells<S: Simd>(
+    simd: S,
+    cells: &[[f32; 16]; 8],
+    cell_row: usize,
+    features: &mut [f32; FEATURES],
+) {
+    for half in 0..2 {
+        let mut rows = [simd.splat_half(0.0); 8];
+        for (row, cell) in rows.iter_mut().zip(cells) {
+            *row = simd.load_half(window(cell, 8 * half));
+        }
+        for (channel, row) in simd.transpose(rows).into_iter().enumerate() {
+            let place = CELLS * (8 * half + channel) + 8 * cell_row;
+            simd.store_half(row, window_mut(features, place));
+        }
+    }
+}
+
+/// Sums of gradients over images.
+#[derive(Clone, Copy, Debug)]
+pub struct Gradients {
+    /// By tap; without the scale of dropout.
+    conv1: [[f32; 8]; 9],
+    bias1: [f32; 8],
+    /// By output channel and row.
+    conv2: [[Three; 3]; 16],
+    bias2: [f32; 16],
+}
+
+impl Gradients {
+    /// No image yet.
+    pub const ZERO: Self = Self {
+        conv1: [[0.0; 8]; 9],
+        bias1: [0.0; 8],
+        conv2: [[[[0.0; 8]; 3]; 3]; 16],
+        bias2: [0.0; 16],
+    };
+
+    /// Adds the sums of other images.
+    pub fn add(&mut self, other: &Self) {
+        add(self.conv1.as_flattened_mut(), other.conv1.as_flattened());
+        add(&mut self.bias1, &other.bias1);
+        add(
+            self.conv2
+                .as_flattened_mut()
+                .as_flattened_mut()
+                .as_flattened_mut(),
+            other.conv2.as_flattened().as_flattened().as_flattened(),
+        );
+        add(&mut self.bias2, &other.bias2);
+    }
+
+    /// The gradients in Burn's layout: of weight and bias of the first convolution, then of the second.
+    pub fn finish(&self, scale: f32) -> [Vec<f32>; 4] {
+        let mut weight1 = Vec::with_capacity(72);
+        for channel in 0..8 {
+            weight1.extend(self.conv1.iter().map(|tap| scale * tap[channel]));
+        }
+        let mut weight2 = Vec::with_capacity(16 * 72);
+        for rows in &self.conv2 {
+            for channel in 0..8 {
+                weight2.extend(rows.as_flattened().iter().map(|tap| tap[channel]));
+            }
+        }
+        [
+            weight1,
+            self.bias1.iter().map(|bias| scale * bias).collect(),
+            weight2,
+            self.bias2.to_vec(),
+        ]
+    }
+}
+
+fn add(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+/// Adds the gradients that an image leaves, from those of its features, `[16, 8, 8]`, and the bits of its forward pass.
+pub fn backward(
+    level: Level,
+    weights: &Weights,
+    image: &[f32; PIXELS],
+    bits: &Bits,
+    features: &[f32; FEATURES],
+    gradients: &mut Gradients,
+) {
+    level.run(Backward {
+        weights,
+        image,
+        bits,
+        features,
+        gradients,
+    });
+}
+
+struct Backward<'a> {
+    weights: &'a Weights,
+    image: &'a [f32; PIXELS],
+    bits: &'a Bits,
+    features: &'a [f32; FEATURES],
+    gradients: &'a mut Gradients,
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self {
+            weights,
+            image,
+            bits,
+            features,
+            gradients,
+        } = self;
+        let mut activations = [[0.0; 8]; PIXELS_1];
+        first(simd, weights, image, &bits.conv1, &mut activations);
+
+        // The gradient of each pixel of a cell that passed: by channel and cell, and the other way round.
+        let scale = weights.scale / 9.0;
+        let mut by_channel = *features;
+        for gradient in &mut by_channel {
+            *gradient *= scale;
+        }
+        let mut by_cell = [[0.0; 16]; CELLS];
+        for (channel, cells) in by_channel.chunks_exact(CELLS).enumerate() {
+            for (cell, gradient) in by_cell.iter_mut().zip(cells) {
+                cell[channel] = *gradient;
+            }
+        }
+
+        second_weights(simd, &activations, &bits.conv2, &by_channel, gradients);
+        // The activations are no longer needed: their gradients take their place.
+        let mut back = [[0.0; 8]; PIXELS_1];
+        second_inputs(simd, weights, &bits.conv2, &by_cell, &mut back);
+        first_weights(simd, image, &bits.conv1, &back, gradients);
+    }
+}
+
+/// For each pixel of the second convolution, where its window begins in the first.
+const ORIGIN: [u16; PIXELS_2] = {
+    let mut origin = [0; PIXELS_2];
+    let mut pixel = 0;
+    while pixel < PIXELS_2 {
+        origin[pixel] = (26 * (pixel / 24) + pixel % 24) as u16;
+        pixel += 1;
+    }
+    origin
+};
+
+/// For each pixel of the second convolution, its cell.
+const CELL: [u8; PIXELS_2] = {
+    let mut cell = [0; PIXELS_2];
+    let mut pixel = 0;
+    while pixel < PIXELS_2 {
+        cell[pixel] = (8 * (pixel / 72) + pixel % 24 / 3) as u8;
+        pixel += 1;
+    }
+    cell
+};
+
+/// The gradient of the second convolution's parameters: for each channel, the windows of the pixels that passed.
+#[inline(always)]
+fn second_weights<S: Simd>(
+    simd: S,
+    activations: &Activations1,
+    bits: &[[u8; PIXELS_2]; 2],
+    by_channel: &[f32; FEATURES],
+    gradients: &mut Gradients,
+) {
+    let channels = pixels_by_channel(bits);
+    for (channel, words) in channels.iter().enumerate() {
+        let cells: &[f32; CELLS] = window(by_channel, CELLS * channel);
+        let mut sums = [[simd.splat_half(0.0); 3]; 3];
+        for (sums, row) in sums.iter_mut().zip(&gradients.conv2[channel]) {
+            *sums = load_halves(simd, row);
+        }
+        let mut bias = gradients.bias2[channel];
+        for (word, bits) in words.iter().enumerate() {
+            let mut bits = *bits;
+            while bits != 0 {
+                let pixel = 64 * word + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let gradient = cells[usize::from(CELL[pixel]) % CELLS];
+                bias += gradient;
+                let gradient = simd.splat_half(gradient);
+                let inputs: &[[f32; 8]; 55] = window(activations, usize::from(ORIGIN[pixel]));
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    for (tap, sum) in sums.iter_mut().enumerate() {
+                        let input = simd.load_half(&inputs[26 * row + tap]);
+                        *sum = simd.mul_add_half(input, gradient, *sum);
+                    }
+                }
+            }
+        }
+        for (to, sums) in gradients.conv2[channel].iter_mut().zip(sums) {
+            for (to, sum) in to.iter_mut().zip(sums) {
+                simd.store_half(sum, to);
+            }
+        }
+        gradients.bias2[channel] = bias;
+    }
+}
+
+/// A bit for each pixel of a channel, from a bit for each channel of a pixel.
+fn pixels_by_channel(bits: &[[u8; PIXELS_2]; 2]) -> [[u64; 9]; 16] {
+    let mut channels = [[0; 9]; 16];
+    for (plane, bits) in bits.iter().enumerate() {
+        let (words, _) = bits.as_chunks::<64>();
+        for (place, word) in words.iter().enumerate() {
+            let (eights, _) = word.as_chunks();
+            for (byte, eight) in eights.iter().enumerate() {
+                let columns = transpose_bits(u64::from_le_bytes(*eight)).to_le_bytes();
+                for (channel, column) in columns.into_iter().enumerate() {
+                    channels[8 * plane + channel][place] |= u64::from(column) << (8 * byte);
+                }
+            }
+        }
+    }
+    channels
+}
+
+/// Rows for columns of 8 x 8 bits (Warren, "Hacker's Delight", 2nd edition, section 7-3).
+fn transpose_bits(mut rows: u64) -> u64 {
+    for (shift, mask) in [
+        (7, 0x00aa_00aa_00aa_00aa),
+        (14, 0x0000_cccc_0000_cccc),
+        (28, 0x0000_0000_f0f0_f0f0),
+    ] {
+        let other = (rows ^ (rows >> shift)) & mask;
+        rows ^= other ^ (other << shift);
+    }
+    rows
+}
+
+/// The gradient of the second convolution's inputs: for each pixel, the weights of its channels that passed, summed in a
+/// window that moves along a row.
+#[inline(always)]
+fn second_inputs<S: Simd>(
+    simd: S,
+    weights: &Weights,
+    bits: &[[u8; PIXELS_2]; 2],
+    by_cell: &[[f32; 16]; CELLS],
+    back: &mut Activations1,
+) {
+    let zero = simd.splat_half(0.0);
+    for row in 0..24 {
+        let low: &[u8; 24] = window(&bits[0], 24 * row);
+        let high: &[u8; 24] = window(&bits[1], 24 * row);
+        let cells: &[[f32; 16]; 8] = window(by_cell, 8 * (row / 3));
+        let back: &mut [[f32; 8]; 78] = window_mut(back, 26 * row);
+        let mut sums = [[zero; 3]; 3];
+        for column in 0..24 {
+            let mut passed = u32::from(low[column]) | u32::from(high[column]) << 8;
+            let cell = &cells[column / 3];
+            while passed != 0 {
+                let channel = passed.trailing_zeros() as usize % 16;
+                passed &= passed - 1;
+                let gradient = simd.splat_half(cell[channel]);
+                for (sums, weights) in sums.iter_mut().zip(&weights.back[channel]) {
+                    for (sum, weight) in sums.iter_mut().zip(weights) {
+                        *sum = simd.mul_add_half(simd.load_half(weight), gradient, *sum);
+                    }
+                }
+            }
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let to = &mut back[26 * row + column];
+                simd.store_half(simd.add_half(simd.load_half(to), sums[0]), to);
+                *sums = [sums[1], sums[2], zero];
+            }
+        }
+        for (row, sums) in sums.iter().enumerate() {
+            for (tap, sum) in sums.iter().take(2).enumerate() {
+                let to = &mut back[26 * row + 24 + tap];
+                simd.store_half(simd.add_half(simd.load_half(to), *sum), to);
+            }
+        }
+    }
+}
+
+/// The gradient of the first convolution's parameters.
+#[inline(always)]
+fn first_weights<S: Simd>(
+    simd: S,
+    image: &[f32; PIXELS],
+    kept: &[u8; PIXELS_1],
+    back: &Activations1,
+    gradients: &mut Gradients,
+) {
+    let mut taps = load_halves(simd, &gradients.conv1);
+    let mut bias = simd.load_half(&gradients.bias1);
+    for row in 0..26 {
+        let pixels: &[f32; 84] = window(image, 28 * row);
+        let kept: &[u8; 26] = window(kept, 26 * row);
+        let back: &[[f32; 8]; 26] = window(back, 26 * row);
+        for column in 0..26 {
+            let gradient = simd.keep_half(simd.load_half(&back[column]), kept[column]);
+            bias = simd.add_half(bias, gradient);
+            for (tap, sum) in taps.iter_mut().enumerate() {
+                let pixel = pixels[28 * (tap / 3) + column + tap % 3];
+                *sum = simd.mul_add_half(simd.splat_half(pixel), gradient, *sum);
+            }
+        }
+    }
+    for (to, sum) in gradients.conv1.iter_mut().zip(taps) {
+        simd.store_half(sum, to);
+    }
+    simd.store_half(bias, &mut gradients.bias1);
+}
+
+#[inline(always)]
+fn load_halves<S: Simd, const N: usize>(simd: S, from: &[[f32; 8]; N]) -> [S::Half; N] {
+    let mut halves = [simd.splat_half(0.0); N];
+    for (half, from) in halves.iter_mut().zip(from) {
+        *half = simd.load_half(from);
+    }
+    halves
+}
+
+/// `N` elements from `first` on; the one check that they are there.
+#[inline(always)]
+fn window<T, const N: usize>(slice: &[T], first: usize) -> &[T; N] {
+    match slice[first..].first_chunk() {
+        Some(window) => window,
+        None => unreachable!("a window of {N} ends after its slice"),
+    }
+}
+
+#[inline(always)]
+fn window_mut<T, const N: usize>(slice: &mut [T], first: usize) -> &mut [T; N] {
+    match slice[first..].first_chunk_mut() {
+        Some(window) => window,
+        None => unreachable!("a window of {N} ends after its slice"),
+    }
+}

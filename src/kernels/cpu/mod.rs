@@ -1,0 +1,320 @@
+//! The kernels of burn-flex.
+
+mod convolutions;
+mod cross_entropy;
+mod linear;
+mod scratch;
+mod simd;
+
+use super::dropout::Layer;
+use super::{Dropout, IMAGE_PIXELS, IMAGE_SIZE, Images, Kernels, normalise};
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::backend::TensorMetadata;
+use burn::tensor::{Shape, TensorData};
+use convolutions::{Bits, FEATURES, Gradients, Parameters, Weights};
+use linear::{Activation, Sizes};
+use rayon::prelude::*;
+pub use simd::{Level, VARIABLE};
+use std::sync::{Arc, LazyLock};
+
+/// Images of a task. The gradients of each task are added up in the order of the images, so that the number of threads
+/// changes nothing.
+const TASK: usize = 4;
+
+/// The kernels at a level.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    level: Level,
+}
+
+impl Cpu {
+    /// The kernels of a level, or of the best one below it that this processor has.
+    pub fn new(level: Level) -> Self {
+        Self { level }
+    }
+
+    /// The kernels that the environment variable [`VARIABLE`] asks for when they are first used, else the best; `None` for
+    /// Burn's own operations.
+    pub fn chosen() -> Option<Self> {
+        static CHOSEN: LazyLock<Option<Level>> = LazyLock::new(|| choice().ok().flatten());
+        CHOSEN.map(Self::new)
+    }
+}
+
+/// What the environment variable [`VARIABLE`] asks for; an error says why it can't be had.
+pub fn choice() -> Result<Option<Level>, String> {
+    let available = || Level::ALL.into_iter().filter(|level| level.is_available());
+    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(available().next_back());
+    };
+    let value = value.to_string_lossy();
+    if value == "burn" {
+        return Ok(None);
+    }
+    match available().find(|level| level.name() == value) {
+        Some(level) => Ok(Some(level)),
+        None => {
+            let names: Vec<&str> = available().map(Level::name).collect();
+            Err(format!(
+                "the environment variable {VARIABLE} must be burn or one of the instruction sets of this processor, {}, got \
+                 {value:?}; without it the best is taken",
+                names.join(", ")
+            ))
+        }
+    }
+}
+
+/// The 256 values of a pixel as the network sees them.
+static NORMALISED: LazyLock<[f32; 256]> =
+    LazyLock::new(|| std::array::from_fn(|pixel| normalise(pixel as f32 / 255.0)));
+
+/// Gives `work` an image as the network sees it.
+fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAGE_PIXELS])) {
+    let missing = "kernels take whole images of 28 x 28";
+    match images {
+        Images::Raw {
+            pixels, indices, ..
+        } => {
+            let first = indices[place] as usize * IMAGE_PIXELS;
+            let raw = &pixels[first..first + IMAGE_PIXELS];
+            let table = &*NORMALISED;
+            let mut image = [0.0; IMAGE_PIXELS];
+            for (pixel, raw) in image.iter_mut().zip(raw) {
+                *pixel = table[usize::from(*raw)];
+            }
+            work(&image);
+        }
+        Images::Normalised(images) => {
+            let tensor = images.clone().into_primitive().tensor();
+            let (all, _) = tensor.storage::<f32>().as_chunks();
+            work(all.get(place).expect(missing));
+        }
+    }
+}
+
+/// The numbers of a tensor, row by row.
+struct Numbers(FlexTensor);
+
+impl Numbers {
+    fn of(tensor: &FlexTensor) -> Self {
+        Self(tensor.to_contiguous())
+    }
+}
+
+impl std::ops::Deref for Numbers {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        self.0.storage()
+    }
+}
+
+fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, Shape::from(shape)))
+}
+
+/// What the convolutions leave for their way back.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    images: Images<Flex>,
+    bits: Arc<Vec<Bits>>,
+    weights: Arc<Weights>,
+    scale: f32,
+}
+
+fn weights(parameters: &[FlexTensor; 4], scale: f32) -> Weights {
+    let [weight1, bias1, weight2, bias2] = parameters.each_ref().map(Numbers::of);
+    Weights::new(
+        Parameters {
+            weight1: &weight1,
+            bias1: &bias1,
+            weight2: &weight2,
+            bias2: &bias2,
+        },
+        scale,
+    )
+}
+
+/// Images whose pixels lie one behind the other.
+fn contiguous(images: &Images<Flex>) -> Images<Flex> {
+    match images {
+        Images::Normalised(images) => {
+            let tensor = images.clone().into_primitive().tensor().to_contiguous();
+            Images::Normalised(super::operations::float(tensor))
+        }
+        Images::Raw { .. } => images.clone(),
+    }
+}
+
+fn sizes(layer: &[FlexTensor; 3]) -> Sizes {
+    let weight = layer[1].shape();
+    Sizes {
+        inputs: weight[0],
+        outputs: weight[1],
+    }
+}
+
+impl Kernels<Flex> for Cpu {
+    type Saved = Saved;
+
+    fn take(&self, images: &Images<Flex>) -> bool {
+        match images {
+            Images::Normalised(images) => images.dims()[1..] == [IMAGE_SIZE; 2],
+            Images::Raw { .. } => true,
+        }
+    }
+
+    fn convolutions(&self, images: &Images<Flex>, parameters: &[FlexTensor; 4]) -> FlexTensor {
+        self.convolutions_training(images, parameters, None).0
+    }
+
+    fn convolutions_training(
+        &self,
+        images: &Images<Flex>,
+        parameters: &[FlexTensor; 4],
+        dropout: Option<&Dropout>,
+    ) -> (FlexTensor, Saved) {
+        let images = contiguous(images);
+        let scale = dropout.map_or(1.0, Dropout::scale);
+        let dropout = dropout.filter(|dropout| !dropout.is_none());
+        let weights = weights(parameters, scale);
+        let mut features = vec![0.0; images.len() * FEATURES];
+        let mut bits = vec![Bits::ALL; images.len()];
+        let (rows, _) = features.as_chunks_mut();
+        rows.par_chunks_mut(TASK)
+            .zip(bits.par_chunks_mut(TASK))
+            .enumerate()
+            .for_each(|(task, (rows, bits))| {
+                for (place, (features, bits)) in rows.iter_mut().zip(bits).enumerate() {
+                    let place = TASK * task + place;
+                    if let Some(dropout) = dropout {
+                        dropout.draw(place, Layer::Conv1, &mut bits.conv1);
+                        dropout.draw(place, Layer::Conv2, bits.conv2.as_flattened_mut());
+                    }
+                    with_image(&images, place, |image| {
+                        convolutions::forward(self.level, &weights, image, bits, features);
+                    });
+                }
+            });
+        let features = tensor(features, [images.len(), FEATURES]);
+        let saved = Saved {
+            images,
+            bits: Arc::new(bits),
+            weights: Arc::new(weights),
+            scale,
+        };
+        (features, saved)
+    }
+
+    fn convolutions_backward(&self, saved: Saved, features: FlexTensor) -> [FlexTensor; 4] {
+        let features = Numbers::of(&features);
+        let (rows, _) = features.as_chunks();
+        let tasks: Vec<Gradients> = rows
+            .par_chunks(TASK)
+            .enumerate()
+            .map(|(task, rows)| {
+                let mut gradients = Gradients::ZERO;
+                for (place, features) in rows.iter().enumerate() {
+                    let place = TASK * task + place;
+                    with_image(&saved.images, place, |image| {
+                        convolutions::backward(
+                            self.level,
+                            &saved.weights,
+                            image,
+                            &saved.bits[place],
+                            features,
+                            &mut gradients,
+                        );
+                    });
+                }
+                gradients
+            })
+            .collect();
+        let mut sum = Gradients::ZERO;
+        for gradients in &tasks {
+            sum.add(gradients);
+        }
+        let [weight1, bias1, weight2, bias2] = sum.finish(saved.scale);
+        [
+            tensor(weight1, [8, 1, 3, 3]),
+            tensor(bias1, [8]),
+            tensor(weight2, [16, 8, 3, 3]),
+            tensor(bias2, [16]),
+        ]
+    }
+
+    fn hidden(&self, layer: &[FlexTensor; 3], dropout: Option<&Dropout>) -> FlexTensor {
+        let Sizes { outputs, .. } = sizes(layer);
+        let Some(dropout) = dropout.filter(|dropout| !dropout.is_none()) else {
+            return self.forward(layer, Activation::Relu);
+        };
+        let bytes = outputs.div_ceil(8);
+        let mut kept = vec![0; bytes * dropout.images()];
+        for (place, bits) in kept.chunks_exact_mut(bytes).enumerate() {
+            dropout.draw(place, Layer::Linear1, bits);
+        }
+        let activation = Activation::DropoutRelu {
+            kept: &kept,
+            scale: dropout.scale(),
+        };
+        self.forward(layer, activation)
+    }
+
+    fn hidden_backward(
+        &self,
+        layer: &[FlexTensor; 3],
+        output: FlexTensor,
+        scale: f32,
+        gradient: FlexTensor,
+    ) -> [FlexTensor; 3] {
+        let (output, gradient) = (Numbers::of(&output), Numbers::of(&gradient));
+        // What dropout or ReLU stopped left as 0, and nothing else did.
+        let passed = |(gradient, output): (&f32, &f32)| {
+            if *output > 0.0 { scale * gradient } else { 0.0 }
+        };
+        let sums: Vec<f32> = gradient.iter().zip(output.iter()).map(passed).collect();
+        self.backward(layer, &sums)
+    }
+
+    fn linear(&self, layer: &[FlexTensor; 3]) -> FlexTensor {
+        self.forward(layer, Activation::None)
+    }
+
+    fn linear_backward(&self, layer: &[FlexTensor; 3], gradient: FlexTensor) -> [FlexTensor; 3] {
+        self.backward(layer, &Numbers::of(&gradient))
+    }
+
+    fn cross_entropy(&self, logits: &FlexTensor, targets: &FlexTensor) -> (FlexTensor, FlexTensor) {
+        let targets = targets.to_contiguous();
+        let (loss, gradient) =
+            cross_entropy::cross_entropy(&Numbers::of(logits), targets.storage());
+        let shape = logits.shape();
+        (
+            tensor(vec![loss], [1]),
+            tensor(gradient, [shape[0], shape[1]]),
+        )
+    }
+}
+
+impl Cpu {
+    fn forward(self, layer: &[FlexTensor; 3], activation: Activation<'_>) -> FlexTensor {
+        let sizes = sizes(layer);
+        let rows = layer[0].shape()[0];
+        let [x, weight, bias] = layer.each_ref().map(Numbers::of);
+        let y = linear::forward(self.level, sizes, &x, &weight, &bias, activation);
+        tensor(y, [rows, sizes.outputs])
+    }
+
+    fn backward(self, layer: &[FlexTensor; 3], sums: &[f32]) -> [FlexTensor; 3] {
+        let sizes = sizes(layer);
+        let rows = layer[0].shape()[0];
+        let [x, weight, _] = layer.each_ref().map(Numbers::of);
+        let gradients = linear::backward(self.level, sizes, &x, &weight, sums);
+        [
+            tensor(gradients.x, [rows, sizes.inputs]),
+            tensor(gradients.weight, [sizes.inputs, sizes.outputs]),
+            tensor(gradients.bias, [sizes.outputs]),
+        ]
+    }
+}

@@ -1,0 +1,538 @@
+//! Vectors of sixteen and of eight numbers at each instruction set, and the run-time choice between them.
+//!
+//! A kernel is written once, generic over [`Simd`], and compiled for every level. [`Level::run`] calls it inside a function
+//! that has the instructions of its level, into which everything is inlined; what is marked `#[inline(always)]` here
+//! relies on that.
+
+#![allow(
+    unsafe_code,
+    reason = "vector instructions are unsafe to call, and checked for here"
+)]
+#![allow(
+    clippy::inline_always,
+    reason = "a kernel that is not inlined into its level's function has no vector instructions"
+)]
+
+use std::sync::LazyLock;
+
+/// The environment variable that chooses what computes on the CPU: a [`Level`] by its name, or `burn` for Burn's own
+/// operations.
+pub const VARIABLE: &str = "MNISTBURN_KERNELS";
+
+/// An instruction set that the kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// What every processor of the architecture has: SSE2 on x86-64, NEON on AArch64.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, VL, BW and DQ.
+    Avx512,
+}
+
+impl Level {
+    /// Every level, the best last.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this processor has it.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                Self::Avx2.is_available()
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// Runs a kernel with the instructions of this level, or of the best one below it that this processor has.
+    #[inline]
+    pub fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if self == Self::Avx512 && *AVX512 {
+                // SAFETY: the processor has the instructions.
+                return unsafe { run_avx512(kernel) };
+            }
+            if self >= Self::Avx2 && *AVX2 {
+                // SAFETY: the processor has the instructions.
+                return unsafe { run_avx2(kernel) };
+            }
+        }
+        kernel.run(Portable)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+static AVX2: LazyLock<bool> = LazyLock::new(|| Level::Avx2.is_available());
+#[cfg(target_arch = "x86_64")]
+static AVX512: LazyLock<bool> = LazyLock::new(|| Level::Avx512.is_available());
+
+/// Work that is compiled for every level.
+pub trait Kernel {
+    /// What it gives.
+    type Output;
+
+    /// Does the work. Must be `#[inline(always)]`, as must be all that it calls with `simd`.
+    fn run<S: Simd>(self, simd: S) -> Self::Output;
+}
+
+/// The vector operations of a level. A value of the type shows that the processor has the instructions.
+pub trait Simd: Copy + Send + Sync {
+    /// Sixteen numbers.
+    type Wide: Copy;
+    /// Eight numbers.
+    type Half: Copy;
+
+    /// Vectors of sixteen that fit the registers as sums of products, with room for two factors.
+    const SUMS: usize;
+
+    fn load(self, from: &[f32; 16]) -> Self::Wide;
+    fn store(self, value: Self::Wide, to: &mut [f32; 16]);
+    fn splat(self, value: f32) -> Self::Wide;
+    /// `a * b + c`; with one rounding wherever the level has such an instruction.
+    fn mul_add(self, a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide;
+    fn add(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn sub(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn mul(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn div(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn max(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    fn sqrt(self, a: Self::Wide) -> Self::Wide;
+    /// A bit for each number above 0, the first in the lowest bit.
+    fn positive(self, a: Self::Wide) -> u16;
+    /// The numbers whose bit is set, and 0 for the others.
+    fn keep(self, a: Self::Wide, bits: u16) -> Self::Wide;
+    /// Two halves beside each other.
+    fn join(self, low: Self::Half, high: Self::Half) -> Self::Wide;
+    /// The two halves.
+    fn split(self, a: Self::Wide) -> [Self::Half; 2];
+
+    fn load_half(self, from: &[f32; 8]) -> Self::Half;
+    fn store_half(self, value: Self::Half, to: &mut [f32; 8]);
+    fn splat_half(self, value: f32) -> Self::Half;
+    fn mul_add_half(self, a: Self::Half, b: Self::Half, c: Self::Half) -> Self::Half;
+    fn add_half(self, a: Self::Half, b: Self::Half) -> Self::Half;
+    fn keep_half(self, a: Self::Half, bits: u8) -> Self::Half;
+    /// Rows for columns.
+    fn transpose(self, rows: [Self::Half; 8]) -> [Self::Half; 8];
+}
+
+/// Arrays, which the compiler turns into what vectors the architecture always has.
+#[derive(Clone, Copy, Debug)]
+pub struct Portable;
+
+/// Whether a fused multiply-add is an instruction of every processor of this architecture, and not a slow function.
+const FUSED: bool = cfg!(target_arch = "aarch64");
+
+#[inline(always)]
+fn mul_add(a: f32, b: f32, c: f32) -> f32 {
+    if FUSED { a.mul_add(b, c) } else { a * b + c }
+}
+
+impl Simd for Portable {
+    type Wide = [f32; 16];
+    type Half = [f32; 8];
+
+    const SUMS: usize = if FUSED { 6 } else { 2 };
+
+    #[inline(always)]
+    fn load(self, from: &[f32; 16]) -> [f32; 16] {
+        *from
+    }
+    #[inline(always)]
+    fn store(self, value: [f32; 16], to: &mut [f32; 16]) {
+        *to = value;
+    }
+    #[inline(always)]
+    fn splat(self, value: f32) -> [f32; 16] {
+        [value; 16]
+    }
+    #[inline(always)]
+    fn mul_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| mul_add(a[lane], b[lane], c[lane]))
+    }
+    #[inline(always)]
+    fn add(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+    #[inline(always)]
+    fn sub(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| a[lane] - b[lane])
+    }
+    #[inline(always)]
+    fn mul(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| a[lane] * b[lane])
+    }
+    #[inline(always)]
+    fn div(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| a[lane] / b[lane])
+    }
+    #[inline(always)]
+    fn max(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+    }
+    #[inline(always)]
+    fn sqrt(self, a: [f32; 16]) -> [f32; 16] {
+        a.map(f32::sqrt)
+    }
+    #[inline(always)]
+    fn positive(self, a: [f32; 16]) -> u16 {
+        (0..16).fold(0, |bits, lane| bits | u16::from(a[lane] > 0.0) << lane)
+    }
+    #[inline(always)]
+    fn keep(self, a: [f32; 16], bits: u16) -> [f32; 16] {
+        std::array::from_fn(|lane| if bits >> lane & 1 == 1 { a[lane] } else { 0.0 })
+    }
+    #[inline(always)]
+    fn join(self, low: [f32; 8], high: [f32; 8]) -> [f32; 16] {
+        std::array::from_fn(|lane| if lane < 8 { low[lane] } else { high[lane - 8] })
+    }
+    #[inline(always)]
+    fn split(self, a: [f32; 16]) -> [[f32; 8]; 2] {
+        std::array::from_fn(|half| std::array::from_fn(|lane| a[8 * half + lane]))
+    }
+    #[inline(always)]
+    fn load_half(self, from: &[f32; 8]) -> [f32; 8] {
+        *from
+    }
+    #[inline(always)]
+    fn store_half(self, value: [f32; 8], to: &mut [f32; 8]) {
+        *to = value;
+    }
+    #[inline(always)]
+    fn splat_half(self, value: f32) -> [f32; 8] {
+        [value; 8]
+    }
+    #[inline(always)]
+    fn mul_add_half(self, a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|lane| mul_add(a[lane], b[lane], c[lane]))
+    }
+    #[inline(always)]
+    fn add_half(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        std::array::from_fn(|lane| a[lane] + b[lane])
+    }
+    #[inline(always)]
+    fn keep_half(self, a: [f32; 8], bits: u8) -> [f32; 8] {
+        std::array::from_fn(|lane| if bits >> lane & 1 == 1 { a[lane] } else { 0.0 })
+    }
+    #[inline(always)]
+    fn transpose(self, rows: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
+        std::array::from_fn(|column| std::array::from_fn(|row| rows[row][column]))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use x86::{run_avx2, run_avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Kernel, Simd};
+    use std::arch::x86_64::*;
+
+    /// AVX2 and FMA. Made where they are known to be there, and nowhere else.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Avx2(());
+
+    /// AVX-512 F, VL, BW and DQ. Made where they are known to be there, and nowhere else.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Avx512(());
+
+    /// # Safety
+    ///
+    /// The processor has AVX2 and FMA.
+    #[target_feature(enable = "avx2,fma")]
+    pub unsafe fn run_avx2<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx2(()))
+    }
+
+    /// # Safety
+    ///
+    /// The processor has AVX2, FMA and AVX-512 F, VL, BW and DQ.
+    #[target_feature(enable = "avx2,fma,avx512f,avx512vl,avx512bw,avx512dq")]
+    pub unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
+        kernel.run(Avx512(()))
+    }
+
+    // The operations on eight numbers are those of AVX2 on both levels.
+    macro_rules! half_operations {
+        () => {
+            #[inline(always)]
+            fn load_half(self, from: &[f32; 8]) -> __m256 {
+                // SAFETY: `self` shows that the instructions are there; the array is eight numbers long.
+                unsafe { _mm256_loadu_ps(from.as_ptr()) }
+            }
+            #[inline(always)]
+            fn store_half(self, value: __m256, to: &mut [f32; 8]) {
+                // SAFETY: as in `load_half`.
+                unsafe { _mm256_storeu_ps(to.as_mut_ptr(), value) }
+            }
+            #[inline(always)]
+            fn splat_half(self, value: f32) -> __m256 {
+                // SAFETY: `self` shows that the instructions are there.
+                unsafe { _mm256_set1_ps(value) }
+            }
+            #[inline(always)]
+            fn mul_add_half(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+                // SAFETY: `self` shows that the instructions are there.
+                unsafe { _mm256_fmadd_ps(a, b, c) }
+            }
+            #[inline(always)]
+            fn add_half(self, a: __m256, b: __m256) -> __m256 {
+                // SAFETY: `self` shows that the instructions are there.
+                unsafe { _mm256_add_ps(a, b) }
+            }
+            #[inline(always)]
+            fn transpose(self, rows: [__m256; 8]) -> [__m256; 8] {
+                // SAFETY: `self` shows that the instructions are there.
+                unsafe { transpose(rows) }
+            }
+        };
+    }
+
+    impl Simd for Avx2 {
+        type Wide = [__m256; 2];
+        type Half = __m256;
+
+        const SUMS: usize = 6;
+
+        #[inline(always)]
+        fn load(self, from: &[f32; 16]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there; the array is sixteen numbers long.
+            unsafe {
+                [
+                    _mm256_loadu_ps(from.as_ptr()),
+                    _mm256_loadu_ps(from.as_ptr().add(8)),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn store(self, value: [__m256; 2], to: &mut [f32; 16]) {
+            // SAFETY: as in `load`.
+            unsafe {
+                _mm256_storeu_ps(to.as_mut_ptr(), value[0]);
+                _mm256_storeu_ps(to.as_mut_ptr().add(8), value[1]);
+            }
+        }
+        #[inline(always)]
+        fn splat(self, value: f32) -> [__m256; 2] {
+            [self.splat_half(value); 2]
+        }
+        #[inline(always)]
+        fn mul_add(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe {
+                [
+                    _mm256_fmadd_ps(a[0], b[0], c[0]),
+                    _mm256_fmadd_ps(a[1], b[1], c[1]),
+                ]
+            }
+        }
+        #[inline(always)]
+        fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn sub(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn mul(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn div(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm256_div_ps(a[0], b[0]), _mm256_div_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn max(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
+        }
+        #[inline(always)]
+        fn sqrt(self, a: [__m256; 2]) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm256_sqrt_ps(a[0]), _mm256_sqrt_ps(a[1])] }
+        }
+        #[inline(always)]
+        fn positive(self, a: [__m256; 2]) -> u16 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe {
+                let zero = _mm256_setzero_ps();
+                let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[0], zero));
+                let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(a[1], zero));
+                (low | high << 8) as u16
+            }
+        }
+        #[inline(always)]
+        fn keep(self, a: [__m256; 2], bits: u16) -> [__m256; 2] {
+            [
+                self.keep_half(a[0], bits as u8),
+                self.keep_half(a[1], (bits >> 8) as u8),
+            ]
+        }
+        #[inline(always)]
+        fn join(self, low: __m256, high: __m256) -> [__m256; 2] {
+            [low, high]
+        }
+        #[inline(always)]
+        fn split(self, a: [__m256; 2]) -> [__m256; 2] {
+            a
+        }
+        #[inline(always)]
+        fn keep_half(self, a: __m256, bits: u8) -> __m256 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe {
+                let lanes = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+                let set = _mm256_and_si256(_mm256_set1_epi32(i32::from(bits)), lanes);
+                _mm256_and_ps(a, _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, lanes)))
+            }
+        }
+        half_operations!();
+    }
+
+    impl Simd for Avx512 {
+        type Wide = __m512;
+        type Half = __m256;
+
+        const SUMS: usize = 24;
+
+        #[inline(always)]
+        fn load(self, from: &[f32; 16]) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there; the array is sixteen numbers long.
+            unsafe { _mm512_loadu_ps(from.as_ptr()) }
+        }
+        #[inline(always)]
+        fn store(self, value: __m512, to: &mut [f32; 16]) {
+            // SAFETY: as in `load`.
+            unsafe { _mm512_storeu_ps(to.as_mut_ptr(), value) }
+        }
+        #[inline(always)]
+        fn splat(self, value: f32) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_set1_ps(value) }
+        }
+        #[inline(always)]
+        fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_fmadd_ps(a, b, c) }
+        }
+        #[inline(always)]
+        fn add(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_add_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sub(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_sub_ps(a, b) }
+        }
+        #[inline(always)]
+        fn mul(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_mul_ps(a, b) }
+        }
+        #[inline(always)]
+        fn div(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_div_ps(a, b) }
+        }
+        #[inline(always)]
+        fn max(self, a: __m512, b: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_max_ps(a, b) }
+        }
+        #[inline(always)]
+        fn sqrt(self, a: __m512) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_sqrt_ps(a) }
+        }
+        #[inline(always)]
+        fn positive(self, a: __m512) -> u16 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, _mm512_setzero_ps()) }
+        }
+        #[inline(always)]
+        fn keep(self, a: __m512, bits: u16) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_maskz_mov_ps(bits, a) }
+        }
+        #[inline(always)]
+        fn join(self, low: __m256, high: __m256) -> __m512 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high) }
+        }
+        #[inline(always)]
+        fn split(self, a: __m512) -> [__m256; 2] {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { [_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)] }
+        }
+        #[inline(always)]
+        fn keep_half(self, a: __m256, bits: u8) -> __m256 {
+            // SAFETY: `self` shows that the instructions are there.
+            unsafe { _mm256_maskz_mov_ps(bits, a) }
+        }
+        half_operations!();
+    }
+
+    /// # Safety
+    ///
+    /// The processor has AVX.
+    #[inline(always)]
+    unsafe fn transpose(rows: [__m256; 8]) -> [__m256; 8] {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            let [a, b, c, d, e, f, g, h] = rows;
+            let pairs = [
+                _mm256_unpacklo_ps(a, b),
+                _mm256_unpackhi_ps(a, b),
+                _mm256_unpacklo_ps(c, d),
+                _mm256_unpackhi_ps(c, d),
+                _mm256_unpacklo_ps(e, f),
+                _mm256_unpackhi_ps(e, f),
+                _mm256_unpacklo_ps(g, h),
+                _mm256_unpackhi_ps(g, h),
+            ];
+            let fours = [
+                _mm256_shuffle_ps::<0x44>(pairs[0], pairs[2]),
+                _mm256_shuffle_ps::<0xee>(pairs[0], pairs[2]),
+                _mm256_shuffle_ps::<0x44>(pairs[1], pairs[3]),
+                _mm256_shuffle_ps::<0xee>(pairs[1], pairs[3]),
+                _mm256_shuffle_ps::<0x44>(pairs[4], pairs[6]),
+                _mm256_shuffle_ps::<0xee>(pairs[4], pairs[6]),
+                _mm256_shuffle_ps::<0x44>(pairs[5], pairs[7]),
+                _mm256_shuffle_ps::<0xee>(pairs[5], pairs[7]),
+            ];
+            [
+                _mm256_permute2f128_ps::<0x20>(fours[0], fours[4]),
+                _mm256_permute2f128_ps::<0x20>(fours[1], fours[5]),
+                _mm256_permute2f128_ps::<0x20>(fours[2], fours[6]),
+                _mm256_permute2f128_ps::<0x20>(fours[3], fours[7]),
+                _mm256_permute2f128_ps::<0x31>(fours[0], fours[4]),
+                _mm256_permute2f128_ps::<0x31>(fours[1], fours[5]),
+                _mm256_permute2f128_ps::<0x31>(fours[2], fours[6]),
+                _mm256_permute2f128_ps::<0x31>(fours[3], fours[7]),
+            ]
+        }
+    }
+}
