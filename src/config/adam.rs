@@ -1,6 +1,7 @@
 use super::fields::shown;
 use super::{Fields, Settings, impl_config};
 use crate::error::{Error, Result};
+use crate::kernels::optimizer::{Adam, AdamRule, Clipping, Decay};
 use burn::grad_clipping::GradientClippingConfig as BurnGradientClippingConfig;
 use burn::optim::decay::WeightDecayConfig;
 use serde_json::{Map, Value, json};
@@ -45,6 +46,24 @@ impl Default for AdamConfig {
 }
 
 impl AdamConfig {
+    /// The optimizer, its state empty.
+    pub fn build(&self) -> Adam {
+        Adam::new(
+            self.to_burn().build(),
+            AdamRule {
+                beta_1: self.beta_1,
+                beta_2: self.beta_2,
+                epsilon: self.epsilon,
+                amsgrad: self.amsgrad,
+                decay: self.weight_decay.map_or(Decay::None, Decay::Penalty),
+                clipping: self.grad_clipping.map(|clipping| match clipping {
+                    GradientClippingConfig::Value(most) => Clipping::Value(most),
+                    GradientClippingConfig::Norm(most) => Clipping::Norm(most),
+                }),
+            },
+        )
+    }
+
     /// Burn's configuration with the same values.
     pub fn to_burn(&self) -> burn::optim::AdamConfig {
         burn::optim::AdamConfig::new()

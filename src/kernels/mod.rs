@@ -8,6 +8,7 @@ pub mod cpu;
 pub mod dropout;
 mod images;
 mod operations;
+pub mod optimizer;
 mod standard;
 mod tape;
 mod words;

@@ -1,3 +1,4 @@
+use super::optimizer::{AdamStep, Moments};
 use super::{Dropout, Images, standard};
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::{FloatTensor, IntTensor};
@@ -153,6 +154,15 @@ pub trait Kernels<B: BurnBackend>: Clone + Debug + Send + Sized + 'static {
         gradient: FloatTensor<B>,
     ) -> [FloatTensor<B>; 3];
 
+    /// One step of Adam, in place where nobody else holds the tensors.
+    fn adam(
+        &self,
+        step: &AdamStep,
+        parameter: FloatTensor<B>,
+        gradient: &FloatTensor<B>,
+        moments: Moments<FloatTensor<B>>,
+    ) -> (FloatTensor<B>, Moments<FloatTensor<B>>);
+
     /// The mean loss, `[1]`, and its gradient for the logits.
     fn cross_entropy(
         &self,
@@ -181,6 +191,9 @@ impl<B: BurnBackend> Kernels<B> for NoKernels {
     ) -> [FloatTensor<B>; 3] { match *self {} }
     fn linear(&self, _: &[FloatTensor<B>; 3]) -> FloatTensor<B> { match *self {} }
     fn linear_backward(&self, _: &[FloatTensor<B>; 3], _: FloatTensor<B>) -> [FloatTensor<B>; 3] { match *self {} }
+    fn adam(
+        &self, _: &AdamStep, _: FloatTensor<B>, _: &FloatTensor<B>, _: Moments<FloatTensor<B>>,
+    ) -> (FloatTensor<B>, Moments<FloatTensor<B>>) { match *self {} }
     fn cross_entropy(&self, _: &FloatTensor<B>, _: &IntTensor<B>) -> (FloatTensor<B>, FloatTensor<B>) { match *self {} }
 }
 

@@ -11,7 +11,8 @@ use crate::model::{Gradients, Model, Parameter, read_gradients, send_gradients, 
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, GradientsParams};
+use burn::optim::GradientsParams;
+use crate::kernels::optimizer::Adam;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
 use burn::train::train::MultiDevicesTrainStep;

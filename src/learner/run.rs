@@ -3,7 +3,7 @@ use super::checkpoint::{self, Checkpoint, Progress, State};
 use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::{NoLogger, NoRenderer};
-use super::strategy::{Components, ResumableStrategy, Run};
+use super::strategy::{AdamOptimizer, Components, ResumableStrategy, Run};
 use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig};
 use crate::data::{DataLoader, Dataset, Order};
@@ -298,10 +298,7 @@ fn start<B: Backend>(
                     .into(),
         });
     }
-    let mut optimizer = config
-        .optimizer
-        .to_burn()
-        .init::<Autodiff<B>, Model<Autodiff<B>>>();
+    let mut optimizer = AdamOptimizer::<Autodiff<B>>::from(config.optimizer.build());
     let mut schedule = config.schedule()?;
     let mut progress = Progress {
         epoch: 1,

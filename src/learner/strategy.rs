@@ -15,7 +15,7 @@ use crate::record::{encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
-use burn::optim::Adam;
+use crate::kernels::optimizer::Adam;
 use burn::optim::Optimizer;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::train::{
@@ -224,7 +224,7 @@ impl<B: AutodiffBackend> Run<B> {
             message,
         });
         let clock = Instant::now();
-        let mut optimizer = self.config.optimizer.to_burn().init();
+        let mut optimizer = AdamOptimizer::from(self.config.optimizer.build());
         let mut model = model.clone();
         let mut metrics = Metrics::new();
         // A batch of another size takes kernels of its own.

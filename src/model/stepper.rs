@@ -6,13 +6,13 @@ use super::parameters::parameter_shapes;
 use super::tape::to_training;
 use super::{Classifier, Model};
 use crate::config::{AdamConfig, ModelConfig};
-use crate::device::{Backend, check_process};
+use crate::device::{AutodiffBackend, Backend, check_process};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, Optimizer};
-use burn::tensor::backend::AutodiffBackend;
+use burn::optim::Optimizer;
+use crate::kernels::optimizer::Adam;
 
 /// An optimizer with its state.
 pub trait Stepper: Send {
@@ -35,7 +35,7 @@ pub(super) struct AdamStepper<B: AutodiffBackend> {
 impl<B: AutodiffBackend> AdamStepper<B> {
     pub fn new(config: &AdamConfig) -> Self {
         Self {
-            optimizer: config.to_burn().init(),
+            optimizer: config.build().into(),
             sizes: None,
         }
     }

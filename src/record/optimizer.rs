@@ -1,16 +1,18 @@
 use super::decode::{TensorItem, decode, fault};
 use super::encode::encode_item;
 use crate::config::{ModelConfig, Precision, Recorder};
+use crate::device::AutodiffBackend;
 use crate::error::Result;
+use crate::kernels::optimizer::Adam;
 use crate::model::{Model, PARAMETER_NAMES, parameter_id, parameter_shapes};
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::record::AdaptorRecord;
-use burn::optim::{Adam, AdamState, AdaptiveMomentumState, Optimizer};
+use burn::optim::{AdamState, AdaptiveMomentumState, Optimizer};
 use burn::record::{
     DoublePrecisionSettings, FullPrecisionSettings, HalfPrecisionSettings, PrecisionSettings,
     Record,
 };
-use burn::tensor::backend::{AutodiffBackend, Backend};
+use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -9,7 +9,8 @@
 
 #![allow(
     clippy::inline_always,
-    reason = "a kernel that is not inlined into its level's function has no vector instructions"
+    clippy::needless_range_loop,
+    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
 use super::simd::{Kernel, Level, Simd};
@@ -189,9 +190,9 @@ fn first<S: Simd>(
         let activations: &mut [[f32; 8]; 26] = window_mut(activations, 26 * row);
         for column in 0..26 {
             let mut sum = bias;
-            for (tap, weight) in taps.iter().enumerate() {
+            for tap in 0..9 {
                 let pixel = simd.splat_half(pixels[28 * (tap / 3) + column + tap % 3]);
-                sum = simd.mul_add_half(pixel, *weight, sum);
+                sum = simd.mul_add_half(pixel, taps[tap], sum);
             }
             simd.store_half(simd.keep_half(sum, kept[column]), &mut activations[column]);
         }
@@ -214,22 +215,21 @@ fn second<S: Simd, const P: usize>(
         for row in 3 * cell_row..3 * cell_row + 3 {
             for column in (0..24).step_by(P) {
                 let mut sums = [bias; P];
-                for (tap_row, weights) in weights.conv2.iter().enumerate() {
+                for tap_row in 0..3 {
                     let first = 26 * (row + tap_row) + column;
                     let inputs = activations[first..first + P + 2].as_flattened();
-                    for (tap, weight) in weights.iter().enumerate() {
-                        let weight = simd.load(weight);
-                        for (pixel, sum) in sums.iter_mut().enumerate() {
+                    for tap in 0..24 {
+                        let weight = simd.load(&weights.conv2[tap_row][tap]);
+                        for pixel in 0..P {
                             let input = simd.splat(inputs[8 * pixel + tap]);
-                            *sum = simd.mul_add(input, weight, *sum);
+                            sums[pixel] = simd.mul_add(input, weight, sums[pixel]);
                         }
                     }
                 }
-                let first = 24 * row + column;
-                for (pixel, sum) in sums.into_iter().enumerate() {
-                    let place = first + pixel;
+                for pixel in 0..P {
+                    let place = 24 * row + column + pixel;
                     let kept = u16::from_le_bytes([bits[0][place], bits[1][place]]);
-                    let sum = simd.keep(sum, kept);
+                    let sum = simd.keep(sums[pixel], kept);
                     let [low, high] = simd.positive(sum).to_le_bytes();
                     bits[0][place] = low;
                     bits[1][place] = high;
@@ -253,12 +253,13 @@ fn store_cells<S: Simd>(
 ) {
     for half in 0..2 {
         let mut rows = [simd.splat_half(0.0); 8];
-        for (row, cell) in rows.iter_mut().zip(cells) {
-            *row = simd.load_half(window(cell, 8 * half));
+        for cell in 0..8 {
+            rows[cell] = simd.load_half(window(&cells[cell], 8 * half));
         }
-        for (channel, row) in simd.transpose(rows).into_iter().enumerate() {
+        let channels = simd.transpose(rows);
+        for channel in 0..8 {
             let place = CELLS * (8 * half + channel) + 8 * cell_row;
-            simd.store_half(row, window_mut(features, place));
+            simd.store_half(channels[channel], window_mut(features, place));
         }
     }
 }
@@ -372,9 +373,9 @@ impl Kernel for Backward<'_> {
             *gradient *= scale;
         }
         let mut by_cell = [[0.0; 16]; CELLS];
-        for (channel, cells) in by_channel.chunks_exact(CELLS).enumerate() {
-            for (cell, gradient) in by_cell.iter_mut().zip(cells) {
-                cell[channel] = *gradient;
+        for channel in 0..16 {
+            for cell in 0..CELLS {
+                by_cell[cell][channel] = by_channel[CELLS * channel + cell];
             }
         }
 
@@ -421,8 +422,8 @@ fn second_weights<S: Simd>(
     for (channel, words) in channels.iter().enumerate() {
         let cells: &[f32; CELLS] = window(by_channel, CELLS * channel);
         let mut sums = [[simd.splat_half(0.0); 3]; 3];
-        for (sums, row) in sums.iter_mut().zip(&gradients.conv2[channel]) {
-            *sums = load_halves(simd, row);
+        for row in 0..3 {
+            sums[row] = load_halves(simd, &gradients.conv2[channel][row]);
         }
         let mut bias = gradients.bias2[channel];
         for (word, bits) in words.iter().enumerate() {
@@ -434,17 +435,17 @@ fn second_weights<S: Simd>(
                 bias += gradient;
                 let gradient = simd.splat_half(gradient);
                 let inputs: &[[f32; 8]; 55] = window(activations, usize::from(ORIGIN[pixel]));
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    for (tap, sum) in sums.iter_mut().enumerate() {
+                for row in 0..3 {
+                    for tap in 0..3 {
                         let input = simd.load_half(&inputs[26 * row + tap]);
-                        *sum = simd.mul_add_half(input, gradient, *sum);
+                        sums[row][tap] = simd.mul_add_half(input, gradient, sums[row][tap]);
                     }
                 }
             }
         }
-        for (to, sums) in gradients.conv2[channel].iter_mut().zip(sums) {
-            for (to, sum) in to.iter_mut().zip(sums) {
-                simd.store_half(sum, to);
+        for row in 0..3 {
+            for tap in 0..3 {
+                simd.store_half(sums[row][tap], &mut gradients.conv2[channel][row][tap]);
             }
         }
         gradients.bias2[channel] = bias;
@@ -506,22 +507,24 @@ fn second_inputs<S: Simd>(
                 let channel = passed.trailing_zeros() as usize % 16;
                 passed &= passed - 1;
                 let gradient = simd.splat_half(cell[channel]);
-                for (sums, weights) in sums.iter_mut().zip(&weights.back[channel]) {
-                    for (sum, weight) in sums.iter_mut().zip(weights) {
-                        *sum = simd.mul_add_half(simd.load_half(weight), gradient, *sum);
+                let weights = &weights.back[channel];
+                for row in 0..3 {
+                    for tap in 0..3 {
+                        let weight = simd.load_half(&weights[row][tap]);
+                        sums[row][tap] = simd.mul_add_half(weight, gradient, sums[row][tap]);
                     }
                 }
             }
-            for (row, sums) in sums.iter_mut().enumerate() {
+            for row in 0..3 {
                 let to = &mut back[26 * row + column];
-                simd.store_half(simd.add_half(simd.load_half(to), sums[0]), to);
-                *sums = [sums[1], sums[2], zero];
+                simd.store_half(simd.add_half(simd.load_half(to), sums[row][0]), to);
+                sums[row] = [sums[row][1], sums[row][2], zero];
             }
         }
-        for (row, sums) in sums.iter().enumerate() {
-            for (tap, sum) in sums.iter().take(2).enumerate() {
+        for row in 0..3 {
+            for tap in 0..2 {
                 let to = &mut back[26 * row + 24 + tap];
-                simd.store_half(simd.add_half(simd.load_half(to), *sum), to);
+                simd.store_half(simd.add_half(simd.load_half(to), sums[row][tap]), to);
             }
         }
     }
@@ -545,14 +548,14 @@ fn first_weights<S: Simd>(
         for column in 0..26 {
             let gradient = simd.keep_half(simd.load_half(&back[column]), kept[column]);
             bias = simd.add_half(bias, gradient);
-            for (tap, sum) in taps.iter_mut().enumerate() {
-                let pixel = pixels[28 * (tap / 3) + column + tap % 3];
-                *sum = simd.mul_add_half(simd.splat_half(pixel), gradient, *sum);
+            for tap in 0..9 {
+                let pixel = simd.splat_half(pixels[28 * (tap / 3) + column + tap % 3]);
+                taps[tap] = simd.mul_add_half(pixel, gradient, taps[tap]);
             }
         }
     }
-    for (to, sum) in gradients.conv1.iter_mut().zip(taps) {
-        simd.store_half(sum, to);
+    for tap in 0..9 {
+        simd.store_half(taps[tap], &mut gradients.conv1[tap]);
     }
     simd.store_half(bias, &mut gradients.bias1);
 }
@@ -560,8 +563,8 @@ fn first_weights<S: Simd>(
 #[inline(always)]
 fn load_halves<S: Simd, const N: usize>(simd: S, from: &[[f32; 8]; N]) -> [S::Half; N] {
     let mut halves = [simd.splat_half(0.0); N];
-    for (half, from) in halves.iter_mut().zip(from) {
-        *half = simd.load_half(from);
+    for place in 0..N {
+        halves[place] = simd.load_half(&from[place]);
     }
     halves
 }

@@ -6,7 +6,8 @@
 
 #![allow(
     clippy::inline_always,
-    reason = "a kernel that is not inlined into its level's function has no vector instructions"
+    clippy::needless_range_loop,
+    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
 use super::scratch::{collect_chunks, with_scratch};
@@ -26,8 +27,6 @@ const ROWS: usize = 64;
 const GROUP: usize = 64;
 /// Inputs in a slab of the backward pass.
 const SLAB: usize = 64;
-/// Fewer rows than this are multiplied without a copy of the weights.
-const FEW_ROWS: usize = 4;
 
 /// What follows a linear layer.
 #[derive(Clone, Copy, Debug)]
@@ -159,8 +158,8 @@ impl ForwardPanel<'_, '_> {
         let width = PANEL.min(outputs - first);
         let bias = simd.load(&padded(&layer.bias[first..first + width]));
         let (panel, _) = scratch.as_chunks_mut::<PANEL>();
-        for (to, from) in panel.iter_mut().zip(layer.weight.chunks_exact(outputs)) {
-            *to = padded(&from[first..first + width]);
+        for input in 0..panel.len() {
+            panel[input] = padded(&layer.weight[input * outputs + first..][..width]);
         }
         let rows = y.len();
         for block in (0..rows).step_by(ROWS) {
@@ -181,8 +180,9 @@ impl ForwardPanel<'_, '_> {
                     }
                     for (input, weight) in panel.iter().enumerate() {
                         let weight = simd.load(weight);
-                        for (sum, x) in tile_sums.iter_mut().zip(&x) {
-                            *sum = simd.mul_add(simd.splat(x[input]), weight, *sum);
+                        for row in 0..R {
+                            let x = simd.splat(x[row][input]);
+                            tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
                         }
                     }
                     for (number, sum) in tile_sums.into_iter().enumerate() {
@@ -340,20 +340,19 @@ impl Lists {
         };
         let mut entries = vec![nothing; lists * length + 1];
         let mut count = 0;
-        let ends = (0..lists)
-            .map(|list| {
-                for place in 0..length {
-                    let gradient = value(list, place);
-                    // Without a branch: what is zero is written over.
-                    entries[count] = Entry {
-                        place: place as u32,
-                        gradient,
-                    };
-                    count += usize::from(gradient != 0.0);
-                }
-                count as u32
-            })
-            .collect();
+        let mut ends = Vec::with_capacity(lists);
+        for list in 0..lists {
+            for place in 0..length {
+                let gradient = value(list, place);
+                // Without a branch: what is zero is written over.
+                entries[count] = Entry {
+                    place: place as u32,
+                    gradient,
+                };
+                count += usize::from(gradient != 0.0);
+            }
+            ends.push(count as u32);
+        }
         entries.truncate(count);
         Self { entries, ends }
     }
@@ -396,8 +395,9 @@ impl Kernel for BackwardSlab<'_, '_> {
         let (lines, _) = lines.as_chunks_mut::<{ SLAB / 8 }>();
         let (by_output, by_row) = lines.split_at_mut(GROUP);
         let (x_lines, x_sums) = by_row.split_at_mut(x_gradient.len());
-        for (to, from) in x_lines.iter_mut().zip(x.chunks_exact(inputs)) {
-            to.as_flattened_mut()[..width].copy_from_slice(&from[first..first + width]);
+        for row in 0..x_lines.len() {
+            let from = &x[row * inputs + first..][..width];
+            x_lines[row].as_flattened_mut()[..width].copy_from_slice(from);
         }
         x_sums.fill(ZERO);
 
@@ -406,23 +406,24 @@ impl Kernel for BackwardSlab<'_, '_> {
             let count = GROUP.min(outputs - column);
             let rows = &weight[first * outputs..][..width * outputs];
             transpose_in(simd, rows, outputs, column..column + count, by_output);
-            for (tile, sums) in tiles.iter().zip(x_sums.chunks_mut(ROWS)) {
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    *sum = weighted_sum(simd, sum, tile.by_row.of(row), by_output);
-                }
+            for row in 0..x_sums.len() {
+                let list = tiles[row / ROWS].by_row.of(row % ROWS);
+                x_sums[row] = weighted_sum(simd, &x_sums[row], list, by_output);
             }
 
             // The weights of this group have been used: their gradients take their place.
             by_output.fill(ZERO);
-            for (tile, rows) in tiles.iter().zip(x_lines.chunks(ROWS)) {
-                for (output, sum) in by_output[..count].iter_mut().enumerate() {
-                    *sum = weighted_sum(simd, sum, tile.by_output.of(output), rows);
+            for block in 0..tiles.len() {
+                let rows = &x_lines[ROWS * block..];
+                for output in 0..count {
+                    let list = tiles[block].by_output.of(output);
+                    by_output[output] = weighted_sum(simd, &by_output[output], list, rows);
                 }
             }
             transpose_out(simd, by_output, weight_gradient, outputs, column..column + count);
         }
-        for (to, sum) in x_gradient.iter_mut().zip(x_sums) {
-            to.copy_from_slice(&sum.as_flattened()[..width]);
+        for row in 0..x_sums.len() {
+            x_gradient[row].copy_from_slice(&x_sums[row].as_flattened()[..width]);
         }
     }
 }
@@ -433,19 +434,20 @@ const ZERO: Line = [[0.0; 8]; SLAB / 8];
 #[inline(always)]
 fn weighted_sum<S: Simd>(simd: S, start: &Line, entries: &[Entry], lines: &[Line]) -> Line {
     let mut sums = [simd.splat_half(0.0); SLAB / 8];
-    for (sum, start) in sums.iter_mut().zip(start) {
-        *sum = simd.load_half(start);
+    for place in 0..SLAB / 8 {
+        sums[place] = simd.load_half(&start[place]);
     }
     for Entry { place, gradient } in entries {
         let line = &lines[*place as usize];
         let gradient = simd.splat_half(*gradient);
-        for (sum, eight) in sums.iter_mut().zip(line) {
-            *sum = simd.mul_add_half(simd.load_half(eight), gradient, *sum);
+        for place in 0..SLAB / 8 {
+            let eight = simd.load_half(&line[place]);
+            sums[place] = simd.mul_add_half(eight, gradient, sums[place]);
         }
     }
     let mut line = ZERO;
-    for (to, sum) in line.iter_mut().zip(sums) {
-        simd.store_half(sum, to);
+    for place in 0..SLAB / 8 {
+        simd.store_half(sums[place], &mut line[place]);
     }
     line
 }
@@ -459,24 +461,26 @@ fn transpose_in<S: Simd>(
     columns: Range<usize>,
     lines: &mut [Line],
 ) {
-    let (lines, _) = lines.as_chunks_mut::<8>();
-    for (place, rows) in rows.chunks(8 * row_length).enumerate() {
-        for (column, lines) in columns.clone().step_by(8).zip(lines.iter_mut()) {
-            let count = 8.min(columns.end - column);
+    let count = rows.len() / row_length;
+    for place in 0..count.div_ceil(8) {
+        for column in columns.clone().step_by(8) {
+            let width = 8.min(columns.end - column);
             let mut block = [simd.splat_half(0.0); 8];
-            for (eight, row) in block.iter_mut().zip(rows.chunks_exact(row_length)) {
-                let from = &row[column..column + count];
-                *eight = match from.first_chunk() {
+            for row in 8 * place..count.min(8 * place + 8) {
+                let from = &rows[row * row_length + column..][..width];
+                block[row % 8] = match from.first_chunk() {
                     Some(from) => simd.load_half(from),
                     None => {
                         let mut values = [0.0; 8];
-                        values[..count].copy_from_slice(from);
+                        values[..width].copy_from_slice(from);
                         simd.load_half(&values)
                     }
                 };
             }
-            for (line, eight) in lines.iter_mut().zip(simd.transpose(block)) {
-                simd.store_half(eight, &mut line[place]);
+            let block = simd.transpose(block);
+            for lane in 0..8 {
+                let line = &mut lines[column - columns.start + lane];
+                simd.store_half(block[lane], &mut line[place]);
             }
         }
     }
@@ -491,23 +495,23 @@ fn transpose_out<S: Simd>(
     row_length: usize,
     columns: Range<usize>,
 ) {
-    let (lines, _) = lines.as_chunks::<8>();
-    for (place, rows) in rows.chunks_mut(8 * row_length).enumerate() {
-        for (column, lines) in columns.clone().step_by(8).zip(lines) {
-            let count = 8.min(columns.end - column);
+    let count = rows.len() / row_length;
+    for place in 0..count.div_ceil(8) {
+        for column in columns.clone().step_by(8) {
+            let width = 8.min(columns.end - column);
             let mut block = [simd.splat_half(0.0); 8];
-            for (eight, line) in block.iter_mut().zip(lines) {
-                *eight = simd.load_half(&line[place]);
+            for lane in 0..8 {
+                block[lane] = simd.load_half(&lines[column - columns.start + lane][place]);
             }
             let block = simd.transpose(block);
-            for (eight, row) in block.into_iter().zip(rows.chunks_exact_mut(row_length)) {
-                let to = &mut row[column..column + count];
+            for row in 8 * place..count.min(8 * place + 8) {
+                let to = &mut rows[row * row_length + column..][..width];
                 match to.first_chunk_mut() {
-                    Some(to) => simd.store_half(eight, to),
+                    Some(to) => simd.store_half(block[row % 8], to),
                     None => {
                         let mut values = [0.0; 8];
-                        simd.store_half(eight, &mut values);
-                        to.copy_from_slice(&values[..count]);
+                        simd.store_half(block[row % 8], &mut values);
+                        to.copy_from_slice(&values[..width]);
                     }
                 }
             }

@@ -3,10 +3,12 @@
 mod convolutions;
 mod cross_entropy;
 mod linear;
+mod optimizer;
 mod scratch;
 mod simd;
 
 use super::dropout::Layer;
+use super::optimizer::{AdamStep, Moments};
 use super::{Dropout, IMAGE_PIXELS, IMAGE_SIZE, Images, Kernels, normalise};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -136,8 +138,16 @@ fn weights(parameters: &[FlexTensor; 4], scale: f32) -> Weights {
     )
 }
 
+/// A tensor whose numbers lie one behind the other; the same one where they do.
+fn contiguous(tensor: FlexTensor) -> FlexTensor {
+    let contiguous = tensor.to_contiguous();
+    // A second holder would have the numbers copied before they are written.
+    drop(tensor);
+    contiguous
+}
+
 /// Images whose pixels lie one behind the other.
-fn contiguous(images: &Images<Flex>) -> Images<Flex> {
+fn contiguous_images(images: &Images<Flex>) -> Images<Flex> {
     match images {
         Images::Normalised(images) => {
             let tensor = images.clone().into_primitive().tensor().to_contiguous();
@@ -175,7 +185,7 @@ impl Kernels<Flex> for Cpu {
         parameters: &[FlexTensor; 4],
         dropout: Option<&Dropout>,
     ) -> (FlexTensor, Saved) {
-        let images = contiguous(images);
+        let images = contiguous_images(images);
         let scale = dropout.map_or(1.0, Dropout::scale);
         let dropout = dropout.filter(|dropout| !dropout.is_none());
         let weights = weights(parameters, scale);
@@ -283,6 +293,36 @@ impl Kernels<Flex> for Cpu {
 
     fn linear_backward(&self, layer: &[FlexTensor; 3], gradient: FlexTensor) -> [FlexTensor; 3] {
         self.backward(layer, &Numbers::of(&gradient))
+    }
+
+    fn adam(
+        &self,
+        step: &AdamStep,
+        parameter: FlexTensor,
+        gradient: &FlexTensor,
+        moments: Moments<FlexTensor>,
+    ) -> (FlexTensor, Moments<FlexTensor>) {
+        let mut parameter = contiguous(parameter);
+        let mut mean = contiguous(moments.mean);
+        let mut square = contiguous(moments.square);
+        let mut largest = moments.largest.map(contiguous);
+        optimizer::adam(
+            self.level,
+            step,
+            parameter.storage_mut(),
+            &Numbers::of(gradient),
+            Moments {
+                mean: mean.storage_mut(),
+                square: square.storage_mut(),
+                largest: largest.as_mut().map(FlexTensor::storage_mut),
+            },
+        );
+        let moments = Moments {
+            mean,
+            square,
+            largest,
+        };
+        (parameter, moments)
     }
 
     fn cross_entropy(&self, logits: &FlexTensor, targets: &FlexTensor) -> (FlexTensor, FlexTensor) {
