@@ -13,6 +13,7 @@
     reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
+use super::scratch::Aligned;
 use super::simd::{Kernel, Level, Simd};
 
 /// Pixels of an image, 28 x 28.
@@ -64,13 +65,13 @@ type Three = [[f32; 8]; 3];
 #[derive(Clone, Debug)]
 pub struct Weights {
     /// By tap; times the scale of dropout.
-    conv1: [[f32; 8]; 9],
+    conv1: Aligned<[[f32; 8]; 9]>,
     bias1: [f32; 8],
     /// By row and by column and input channel; times the scale of dropout and of the mean.
-    conv2: [[[f32; 16]; 24]; 3],
+    conv2: Aligned<[[[f32; 16]; 24]; 3]>,
     bias2: [f32; 16],
     /// The same for the way back, without the scales: by output channel and row.
-    back: [[Three; 3]; 16],
+    back: Aligned<[[Three; 3]; 16]>,
     /// The scale of dropout.
     scale: f32,
 }
@@ -97,13 +98,13 @@ impl Weights {
             }
         }
         Self {
-            conv1: std::array::from_fn(|tap| {
+            conv1: Aligned(std::array::from_fn(|tap| {
                 std::array::from_fn(|channel| scale * weight1[9 * channel + tap])
-            }),
+            })),
             bias1: std::array::from_fn(|channel| scale * bias1[channel]),
-            conv2,
+            conv2: Aligned(conv2),
             bias2: std::array::from_fn(|channel| pooled * bias2[channel]),
-            back,
+            back: Aligned(back),
             scale,
         }
     }
@@ -140,33 +141,33 @@ impl Kernel for Forward<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let mut activations = [[0.0; 8]; PIXELS_1];
+        let mut activations = Aligned([[0.0; 8]; PIXELS_1]);
         first(
             simd,
             self.weights,
             self.image,
             &self.bits.conv1,
-            &mut activations,
+            &mut activations.0,
         );
         match S::SUMS {
             24 => second::<S, 24>(
                 simd,
                 self.weights,
-                &activations,
+                &activations.0,
                 &mut self.bits.conv2,
                 self.features,
             ),
             6 => second::<S, 6>(
                 simd,
                 self.weights,
-                &activations,
+                &activations.0,
                 &mut self.bits.conv2,
                 self.features,
             ),
             _ => second::<S, 2>(
                 simd,
                 self.weights,
-                &activations,
+                &activations.0,
                 &mut self.bits.conv2,
                 self.features,
             ),
@@ -182,7 +183,7 @@ fn first<S: Simd>(
     kept: &[u8; PIXELS_1],
     activations: &mut Activations1,
 ) {
-    let taps = load_halves(simd, &weights.conv1);
+    let taps = load_halves(simd, &weights.conv1.0);
     let bias = simd.load_half(&weights.bias1);
     for row in 0..26 {
         let pixels: &[f32; 84] = window(image, 28 * row);
@@ -211,7 +212,7 @@ fn second<S: Simd, const P: usize>(
     let bias = simd.load(&weights.bias2);
     let zero = simd.splat(0.0);
     for cell_row in 0..8 {
-        let mut cells = [[0.0; 16]; 8];
+        let mut cells = Aligned([[0.0; 16]; 8]);
         for row in 3 * cell_row..3 * cell_row + 3 {
             for column in (0..24).step_by(P) {
                 let mut sums = [bias; P];
@@ -219,7 +220,7 @@ fn second<S: Simd, const P: usize>(
                     let first = 26 * (row + tap_row) + column;
                     let inputs = activations[first..first + P + 2].as_flattened();
                     for tap in 0..24 {
-                        let weight = simd.load(&weights.conv2[tap_row][tap]);
+                        let weight = simd.load(&weights.conv2.0[tap_row][tap]);
                         for pixel in 0..P {
                             let input = simd.splat(inputs[8 * pixel + tap]);
                             sums[pixel] = simd.mul_add(input, weight, sums[pixel]);
@@ -233,13 +234,13 @@ fn second<S: Simd, const P: usize>(
                     let [low, high] = simd.positive(sum).to_le_bytes();
                     bits[0][place] = low;
                     bits[1][place] = high;
-                    let cell = &mut cells[(column + pixel) / 3];
+                    let cell = &mut cells.0[(column + pixel) / 3];
                     let pooled = simd.add(simd.load(cell), simd.max(sum, zero));
                     simd.store(pooled, cell);
                 }
             }
         }
-        store_cells(simd, &cells, cell_row, features);
+        store_cells(simd, &cells.0, cell_row, features);
     }
 }
 
@@ -363,8 +364,8 @@ impl Kernel for Backward<'_> {
             features,
             gradients,
         } = self;
-        let mut activations = [[0.0; 8]; PIXELS_1];
-        first(simd, weights, image, &bits.conv1, &mut activations);
+        let mut activations = Aligned([[0.0; 8]; PIXELS_1]);
+        first(simd, weights, image, &bits.conv1, &mut activations.0);
 
         // The gradient of each pixel of a cell that passed: by channel and cell, and the other way round.
         let scale = weights.scale / 9.0;
@@ -379,11 +380,11 @@ impl Kernel for Backward<'_> {
             }
         }
 
-        second_weights(simd, &activations, &bits.conv2, &by_channel, gradients);
+        second_weights(simd, &activations.0, &bits.conv2, &by_channel, gradients);
         // The activations are no longer needed: their gradients take their place.
-        let mut back = [[0.0; 8]; PIXELS_1];
-        second_inputs(simd, weights, &bits.conv2, &by_cell, &mut back);
-        first_weights(simd, image, &bits.conv1, &back, gradients);
+        let mut back = Aligned([[0.0; 8]; PIXELS_1]);
+        second_inputs(simd, weights, &bits.conv2, &by_cell, &mut back.0);
+        first_weights(simd, image, &bits.conv1, &back.0, gradients);
     }
 }
 
@@ -507,7 +508,7 @@ fn second_inputs<S: Simd>(
                 let channel = passed.trailing_zeros() as usize % 16;
                 passed &= passed - 1;
                 let gradient = simd.splat_half(cell[channel]);
-                let weights = &weights.back[channel];
+                let weights = &weights.back.0[channel];
                 for row in 0..3 {
                     for tap in 0..3 {
                         let weight = simd.load_half(&weights[row][tap]);

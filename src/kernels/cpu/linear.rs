@@ -13,12 +13,13 @@
 use super::scratch::{collect_chunks, with_scratch};
 use super::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Outputs in a panel: a vector.
 const PANEL: usize = 16;
 /// Panels of a task: two lines of cache beside each other.
-const PANELS: usize = 2;
+const PANELS: usize = 4;
 /// Inputs whose part of a panel stays in the first-level cache.
 const DEPTH: usize = 256;
 /// Rows that are done for one part of a panel before the next one.
@@ -74,20 +75,14 @@ pub fn forward(
         activation,
     };
     tasks.into_par_iter().enumerate().for_each(|(task, mut y)| {
-        for panel in 0..PANELS {
-            let first = width * task + PANEL * panel;
-            if first < sizes.outputs {
-                with_scratch(sizes.inputs * PANEL, |scratch| {
-                    level.run(ForwardPanel {
-                        layer: &layer,
-                        first,
-                        skip: PANEL * panel,
-                        y: &mut y,
-                        scratch,
-                    });
-                });
-            }
-        }
+        with_scratch(sizes.inputs * width, |scratch| {
+            level.run(ForwardColumns {
+                layer: &layer,
+                first: width * task,
+                y: &mut y,
+                scratch,
+            });
+        });
     });
     y
 }
@@ -120,47 +115,71 @@ impl Layer<'_> {
     }
 }
 
-/// The outputs from `first` on, for every row; they begin at `skip` of the parts in `y`.
-struct ForwardPanel<'a, 'b> {
+/// The outputs from `first` on, for every row.
+struct ForwardColumns<'a, 'b> {
     layer: &'a Layer<'a>,
     first: usize,
-    skip: usize,
     y: &'a mut [&'b mut [f32]],
-    /// `[inputs, 16]`
+    /// A panel of all inputs for each panel of outputs.
     scratch: &'a mut [f32],
 }
 
-impl Kernel for ForwardPanel<'_, '_> {
+impl Kernel for ForwardColumns<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        match S::SUMS {
-            24 => self.tiles::<S, 22>(simd),
-            6 => self.tiles::<S, 6>(simd),
-            _ => self.tiles::<S, 2>(simd),
+        let (panels, _) = self.scratch.as_chunks_mut::<PANEL>();
+        let Sizes { inputs, outputs } = self.layer.sizes;
+        let last = outputs.min(self.first + PANELS * PANEL);
+        for input in 0..inputs {
+            let row = &self.layer.weight[input * outputs..][..outputs];
+            for panel in 0..PANELS {
+                let first = self.first + PANEL * panel;
+                if first < last {
+                    panels[panel * inputs + input] = padded(&row[first..last.min(first + PANEL)]);
+                }
+            }
+        }
+        for panel in 0..PANELS {
+            let task = ForwardPanel {
+                layer: self.layer,
+                first: self.first + PANEL * panel,
+                skip: PANEL * panel,
+                panel: &panels[panel * inputs..][..inputs],
+            };
+            if task.first < last {
+                match S::SUMS {
+                    24 => task.tiles::<S, 22>(simd, self.y),
+                    6 => task.tiles::<S, 6>(simd, self.y),
+                    _ => task.tiles::<S, 2>(simd, self.y),
+                }
+            }
         }
     }
 }
 
-impl ForwardPanel<'_, '_> {
+/// The outputs of a panel, from `first` on; they begin at `skip` of the columns.
+struct ForwardPanel<'a> {
+    layer: &'a Layer<'a>,
+    first: usize,
+    skip: usize,
+    panel: &'a [[f32; PANEL]],
+}
+
+impl ForwardPanel<'_> {
     /// `R` rows at a time.
     #[inline(always)]
-    fn tiles<S: Simd, const R: usize>(self, simd: S) {
+    fn tiles<S: Simd, const R: usize>(self, simd: S, y: &mut [&mut [f32]]) {
         let Self {
             layer,
             first,
             skip,
-            y,
-            scratch,
+            panel,
         } = self;
         let outputs = layer.sizes.outputs;
         let width = PANEL.min(outputs - first);
         let bias = simd.load(&padded(&layer.bias[first..first + width]));
-        let (panel, _) = scratch.as_chunks_mut::<PANEL>();
-        for input in 0..panel.len() {
-            panel[input] = padded(&layer.weight[input * outputs + first..][..width]);
-        }
         let rows = y.len();
         for block in (0..rows).step_by(ROWS) {
             let last = (block + ROWS).min(rows);
@@ -244,21 +263,64 @@ pub struct Gradients {
     pub bias: Vec<f32>,
 }
 
-/// The gradients of a layer from those of its sums, `[rows, outputs]`, of which those that are zero cost nothing.
-pub fn backward(level: Level, sizes: Sizes, x: &[f32], weight: &[f32], sums: &[f32]) -> Gradients {
+/// The gradients of what leaves a layer, `[rows, outputs]`.
+#[derive(Clone, Copy, Debug)]
+pub struct OutputGradients<'a> {
+    /// The gradients.
+    pub gradients: &'a [f32],
+    /// What left a layer with ReLU: 0 where ReLU or dropout stopped it, and nowhere else.
+    pub outputs: Option<&'a [f32]>,
+    /// The scale of dropout.
+    pub scale: f32,
+}
+
+impl OutputGradients<'_> {
+    /// The gradient of the sum behind an output.
+    #[inline(always)]
+    fn sum(self, place: usize) -> f32 {
+        match self.outputs {
+            None => self.gradients[place],
+            Some(outputs) => {
+                let passed = u32::from(outputs[place] > 0.0).wrapping_neg();
+                f32::from_bits((self.scale * self.gradients[place]).to_bits() & passed)
+            }
+        }
+    }
+}
+
+/// The gradients of a layer. Those of its sums that are zero cost nothing.
+pub fn backward(
+    level: Level,
+    sizes: Sizes,
+    x: &[f32],
+    weight: &[f32],
+    sums: OutputGradients<'_>,
+) -> Gradients {
     let Sizes { inputs, outputs } = sizes;
     let rows = x.len() / inputs;
     let groups: Vec<Vec<Tile>> = (0..outputs.div_ceil(GROUP))
         .into_par_iter()
         .map(|group| {
-            let blocks = sums.par_chunks(ROWS * outputs);
-            blocks.map(|block| Tile::new(block, outputs, GROUP * group)).collect()
+            (0..rows.div_ceil(ROWS))
+                .into_par_iter()
+                .map(|block| {
+                    let rows = ROWS * block..rows.min(ROWS * block + ROWS);
+                    let columns = GROUP * group..outputs.min(GROUP * group + GROUP);
+                    level.run(MakeTile {
+                        sums,
+                        outputs,
+                        rows,
+                        columns,
+                    })
+                })
+                .collect()
         })
         .collect();
     let bias = (0..outputs)
         .map(|output| {
-            let lists = groups[output / GROUP].iter().map(|tile| tile.by_output.of(output % GROUP));
-            lists.flatten().map(|entry| entry.gradient).sum()
+            let tiles = groups[output / GROUP].iter();
+            let lists = tiles.map(|tile| tile.by_output.of(output % GROUP));
+            lists.map(|list| list.gradients.iter().sum::<f32>()).sum()
         })
         .collect();
 
@@ -267,6 +329,7 @@ pub fn backward(level: Level, sizes: Sizes, x: &[f32], weight: &[f32], sums: &[f
         inputs * outputs,
         SLAB * outputs,
         columns(&mut x_gradient, inputs, SLAB),
+        // Every row of the slab is written, group by group of its columns.
         |slab, mut x_gradient, weight_gradient| {
             with_scratch((GROUP + 2 * rows) * SLAB, |scratch| {
                 level.run(BackwardSlab {
@@ -298,63 +361,108 @@ struct Tile {
     by_output: Lists,
 }
 
-impl Tile {
-    fn new(block: &[f32], outputs: usize, first: usize) -> Self {
-        let rows = block.len() / outputs;
-        let count = GROUP.min(outputs - first);
-        Self {
-            by_row: Lists::new(rows, count, |row, output| block[row * outputs + first + output]),
-            by_output: Lists::new(count, rows, |output, row| block[row * outputs + first + output]),
+struct MakeTile<'a> {
+    sums: OutputGradients<'a>,
+    outputs: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+}
+
+impl Kernel for MakeTile<'_> {
+    type Output = Tile;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Tile {
+        let Self {
+            sums,
+            outputs,
+            rows,
+            columns,
+        } = self;
+        let mut by_row = [[0.0; GROUP]; ROWS];
+        let mut by_output = [[0.0; ROWS]; GROUP];
+        for row in 0..rows.len() {
+            let first = (rows.start + row) * outputs + columns.start;
+            for column in 0..columns.len() {
+                let sum = sums.sum(first + column);
+                by_row[row][column] = sum;
+                by_output[column][row] = sum;
+            }
+        }
+        Tile {
+            by_row: lists(simd, &by_row[..rows.len()]),
+            by_output: lists(simd, &by_output[..columns.len()]),
         }
     }
 }
 
-/// A gradient that is not zero.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    /// Its row, counted from that of its block, or its output.
-    place: u32,
-    gradient: f32,
+/// The lists of rows of sixty-four, which end in zeros where they are shorter.
+#[inline(always)]
+fn lists<S: Simd>(simd: S, rows: &[[f32; 64]]) -> Lists {
+    // A vector is written whole, and written over from where its numbers end.
+    let mut gradients = vec![0.0; 64 * rows.len() + 8];
+    let mut places = vec![0.0; 64 * rows.len() + 8];
+    let mut ends = Vec::with_capacity(rows.len());
+    let mut count = 0;
+    for row in rows {
+        for eight in 0..8 {
+            let values = simd.load_half(window(row, 8 * eight));
+            let bits = simd.different_half(values);
+            simd.compress_half(values, bits, window_mut(&mut gradients, count));
+            let numbers = simd.load_half(&NUMBERS[eight]);
+            simd.compress_half(numbers, bits, window_mut(&mut places, count));
+            count += bits.count_ones() as usize;
+        }
+        ends.push(count as u32);
+    }
+    Lists {
+        gradients,
+        places,
+        ends,
+    }
 }
 
-/// Lists of entries, one behind the other.
+/// 0 to 63, as bits of numbers that are only moved.
+const NUMBERS: [[f32; 8]; 8] = {
+    let mut numbers = [[0.0; 8]; 8];
+    let mut number = 0;
+    while number < 64 {
+        numbers[number / 8][number % 8] = f32::from_bits(number as u32);
+        number += 1;
+    }
+    numbers
+};
+
+/// Lists of gradients that are not zero, one behind the other.
 #[derive(Clone, Debug)]
 struct Lists {
-    entries: Vec<Entry>,
+    gradients: Vec<f32>,
+    /// The row of each, counted from that of its block, or its output, from that of its group; as the bits of a number.
+    places: Vec<f32>,
     /// Where each list ends.
     ends: Vec<u32>,
 }
 
+/// One of [`Lists`].
+#[derive(Clone, Copy, Debug)]
+struct List<'a> {
+    gradients: &'a [f32],
+    places: &'a [f32],
+}
+
 impl Lists {
     #[inline(always)]
-    fn of(&self, list: usize) -> &[Entry] {
-        let first = list.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.entries[first as usize..self.ends[list] as usize]
-    }
-
-    /// `lists` lists of `length` values each, without their zeros.
-    fn new(lists: usize, length: usize, value: impl Fn(usize, usize) -> f32) -> Self {
-        let nothing = Entry {
-            place: 0,
-            gradient: 0.0,
+    fn of(&self, list: usize) -> List<'_> {
+        let first = if list == 0 {
+            0
+        } else {
+            self.ends[list - 1] as usize
         };
-        let mut entries = vec![nothing; lists * length + 1];
-        let mut count = 0;
-        let mut ends = Vec::with_capacity(lists);
-        for list in 0..lists {
-            for place in 0..length {
-                let gradient = value(list, place);
-                // Without a branch: what is zero is written over.
-                entries[count] = Entry {
-                    place: place as u32,
-                    gradient,
-                };
-                count += usize::from(gradient != 0.0);
-            }
-            ends.push(count as u32);
+        let last = self.ends[list] as usize;
+        List {
+            gradients: &self.gradients[first..last],
+            places: &self.places[first..last],
         }
-        entries.truncate(count);
-        Self { entries, ends }
     }
 }
 
@@ -367,7 +475,7 @@ struct BackwardSlab<'a, 'b> {
     groups: &'a [Vec<Tile>],
     first: usize,
     x_gradient: &'a mut [&'b mut [f32]],
-    weight_gradient: &'a mut [f32],
+    weight_gradient: &'a mut [MaybeUninit<f32>],
     /// A line for each output of a group, and two for each row.
     scratch: &'a mut [f32],
 }
@@ -408,7 +516,7 @@ impl Kernel for BackwardSlab<'_, '_> {
             transpose_in(simd, rows, outputs, column..column + count, by_output);
             for row in 0..x_sums.len() {
                 let list = tiles[row / ROWS].by_row.of(row % ROWS);
-                x_sums[row] = weighted_sum(simd, &x_sums[row], list, by_output);
+                weighted_sum(simd, &mut x_sums[row], list, by_output);
             }
 
             // The weights of this group have been used: their gradients take their place.
@@ -417,10 +525,16 @@ impl Kernel for BackwardSlab<'_, '_> {
                 let rows = &x_lines[ROWS * block..];
                 for output in 0..count {
                     let list = tiles[block].by_output.of(output);
-                    by_output[output] = weighted_sum(simd, &by_output[output], list, rows);
+                    weighted_sum(simd, &mut by_output[output], list, rows);
                 }
             }
-            transpose_out(simd, by_output, weight_gradient, outputs, column..column + count);
+            transpose_out(
+                simd,
+                by_output,
+                weight_gradient,
+                outputs,
+                column..column + count,
+            );
         }
         for row in 0..x_sums.len() {
             x_gradient[row].copy_from_slice(&x_sums[row].as_flattened()[..width]);
@@ -430,26 +544,26 @@ impl Kernel for BackwardSlab<'_, '_> {
 
 const ZERO: Line = [[0.0; 8]; SLAB / 8];
 
-/// `start` and the lines of a list's places, each times its gradient.
+/// Adds the lines of a list's places, each times its gradient.
 #[inline(always)]
-fn weighted_sum<S: Simd>(simd: S, start: &Line, entries: &[Entry], lines: &[Line]) -> Line {
+fn weighted_sum<S: Simd>(simd: S, line: &mut Line, list: List<'_>, lines: &[Line]) {
     let mut sums = [simd.splat_half(0.0); SLAB / 8];
     for place in 0..SLAB / 8 {
-        sums[place] = simd.load_half(&start[place]);
+        sums[place] = simd.load_half(&line[place]);
     }
-    for Entry { place, gradient } in entries {
-        let line = &lines[*place as usize];
-        let gradient = simd.splat_half(*gradient);
+    let count = list.gradients.len();
+    let (gradients, places) = (&list.gradients[..count], &list.places[..count]);
+    for entry in 0..count {
+        let other = &lines[places[entry].to_bits() as usize];
+        let gradient = simd.splat_half(gradients[entry]);
         for place in 0..SLAB / 8 {
-            let eight = simd.load_half(&line[place]);
+            let eight = simd.load_half(&other[place]);
             sums[place] = simd.mul_add_half(eight, gradient, sums[place]);
         }
     }
-    let mut line = ZERO;
     for place in 0..SLAB / 8 {
         simd.store_half(sums[place], &mut line[place]);
     }
-    line
 }
 
 /// Some columns of rows, at most a slab of them, as lines; a multiple of eight lines is written.
@@ -466,16 +580,24 @@ fn transpose_in<S: Simd>(
         for column in columns.clone().step_by(8) {
             let width = 8.min(columns.end - column);
             let mut block = [simd.splat_half(0.0); 8];
-            for row in 8 * place..count.min(8 * place + 8) {
-                let from = &rows[row * row_length + column..][..width];
-                block[row % 8] = match from.first_chunk() {
-                    Some(from) => simd.load_half(from),
-                    None => {
-                        let mut values = [0.0; 8];
-                        values[..width].copy_from_slice(from);
-                        simd.load_half(&values)
-                    }
-                };
+            if width == 8 && 8 * place + 8 <= count {
+                for row in 0..8 {
+                    let first = (8 * place + row) * row_length + column;
+                    block[row] = simd.load_half(window(rows, first));
+                    simd.prefetch(rows, first + 8 * row_length);
+                }
+            } else {
+                for row in 8 * place..count.min(8 * place + 8) {
+                    let from = &rows[row * row_length + column..][..width];
+                    block[row % 8] = match from.first_chunk() {
+                        Some(from) => simd.load_half(from),
+                        None => {
+                            let mut values = [0.0; 8];
+                            values[..width].copy_from_slice(from);
+                            simd.load_half(&values)
+                        }
+                    };
+                }
             }
             let block = simd.transpose(block);
             for lane in 0..8 {
@@ -491,7 +613,7 @@ fn transpose_in<S: Simd>(
 fn transpose_out<S: Simd>(
     simd: S,
     lines: &[Line],
-    rows: &mut [f32],
+    rows: &mut [MaybeUninit<f32>],
     row_length: usize,
     columns: Range<usize>,
 ) {
@@ -504,17 +626,44 @@ fn transpose_out<S: Simd>(
                 block[lane] = simd.load_half(&lines[column - columns.start + lane][place]);
             }
             let block = simd.transpose(block);
+            if width == 8 && 8 * place + 8 <= count {
+                for row in 0..8 {
+                    let first = (8 * place + row) * row_length + column;
+                    let mut values = [0.0; 8];
+                    simd.store_half(block[row], &mut values);
+                    *window_mut(rows, first) = values.map(MaybeUninit::new);
+                }
+                continue;
+            }
             for row in 8 * place..count.min(8 * place + 8) {
+                let mut values = [0.0; 8];
+                simd.store_half(block[row % 8], &mut values);
                 let to = &mut rows[row * row_length + column..][..width];
-                match to.first_chunk_mut() {
-                    Some(to) => simd.store_half(block[row % 8], to),
-                    None => {
-                        let mut values = [0.0; 8];
-                        simd.store_half(block[row % 8], &mut values);
-                        to.copy_from_slice(&values[..width]);
+                if let Some(to) = to.first_chunk_mut::<8>() {
+                    *to = values.map(MaybeUninit::new);
+                } else {
+                    for lane in 0..width {
+                        to[lane].write(values[lane]);
                     }
                 }
             }
         }
+    }
+}
+
+/// `N` elements from `first` on; the one check that they are there.
+#[inline(always)]
+fn window<T, const N: usize>(slice: &[T], first: usize) -> &[T; N] {
+    match slice[first..].first_chunk() {
+        Some(window) => window,
+        None => unreachable!("a window of {N} ends after its slice"),
+    }
+}
+
+#[inline(always)]
+fn window_mut<T, const N: usize>(slice: &mut [T], first: usize) -> &mut [T; N] {
+    match slice[first..].first_chunk_mut() {
+        Some(window) => window,
+        None => unreachable!("a window of {N} ends after its slice"),
     }
 }

@@ -15,7 +15,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::backend::TensorMetadata;
 use burn::tensor::{Shape, TensorData};
 use convolutions::{Bits, FEATURES, Gradients, Parameters, Weights};
-use linear::{Activation, Sizes};
+use linear::{Activation, OutputGradients, Sizes};
 use rayon::prelude::*;
 pub use simd::{Level, VARIABLE};
 use std::sync::{Arc, LazyLock};
@@ -278,13 +278,12 @@ impl Kernels<Flex> for Cpu {
         scale: f32,
         gradient: FlexTensor,
     ) -> [FlexTensor; 3] {
-        let (output, gradient) = (Numbers::of(&output), Numbers::of(&gradient));
-        // What dropout or ReLU stopped left as 0, and nothing else did.
-        let passed = |(gradient, output): (&f32, &f32)| {
-            if *output > 0.0 { scale * gradient } else { 0.0 }
+        let sums = OutputGradients {
+            gradients: &Numbers::of(&gradient),
+            outputs: Some(&Numbers::of(&output)),
+            scale,
         };
-        let sums: Vec<f32> = gradient.iter().zip(output.iter()).map(passed).collect();
-        self.backward(layer, &sums)
+        self.backward(layer, sums)
     }
 
     fn linear(&self, layer: &[FlexTensor; 3]) -> FlexTensor {
@@ -292,7 +291,12 @@ impl Kernels<Flex> for Cpu {
     }
 
     fn linear_backward(&self, layer: &[FlexTensor; 3], gradient: FlexTensor) -> [FlexTensor; 3] {
-        self.backward(layer, &Numbers::of(&gradient))
+        let sums = OutputGradients {
+            gradients: &Numbers::of(&gradient),
+            outputs: None,
+            scale: 1.0,
+        };
+        self.backward(layer, sums)
     }
 
     fn adam(
@@ -346,7 +350,7 @@ impl Cpu {
         tensor(y, [rows, sizes.outputs])
     }
 
-    fn backward(self, layer: &[FlexTensor; 3], sums: &[f32]) -> [FlexTensor; 3] {
+    fn backward(self, layer: &[FlexTensor; 3], sums: OutputGradients<'_>) -> [FlexTensor; 3] {
         let sizes = sizes(layer);
         let rows = layer[0].shape()[0];
         let [x, weight, _] = layer.each_ref().map(Numbers::of);

@@ -125,11 +125,12 @@ impl Kernel for Adam<'_> {
             clip,
             parameter,
             gradient,
-            moments: Moments {
-                mean: moment_1,
-                square: moment_2,
-                mut largest,
-            },
+            moments:
+                Moments {
+                    mean: moment_1,
+                    square: moment_2,
+                    mut largest,
+                },
         } = self;
         let rule = &step.rule;
         let (penalty, cautious) = match rule.decay {
@@ -150,8 +151,11 @@ impl Kernel for Adam<'_> {
             let slope = simd.mul_add(value, penalty, slope);
             let mean = simd.mul_add(slope, rest_1, simd.mul(load(simd, moment_1, first), beta_1));
             let square = simd.mul(slope, slope);
-            let square =
-                simd.mul_add(square, rest_2, simd.mul(load(simd, moment_2, first), beta_2));
+            let square = simd.mul_add(
+                square,
+                rest_2,
+                simd.mul(load(simd, moment_2, first), beta_2),
+            );
             store(simd, mean, moment_1, first);
             store(simd, square, moment_2, first);
             let square = match largest.as_deref_mut() {

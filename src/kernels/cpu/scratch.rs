@@ -13,38 +13,45 @@ thread_local! {
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
+/// Bytes in a line of cache: a vector that begins at one is never in two.
+const LINE: usize = 64;
+
 /// Gives `work` that many numbers, which hold anything, in memory that a thread takes once and keeps.
 pub fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut memory = SCRATCH.take();
-    if memory.len() < length {
-        memory.resize(length, 0.0);
+    let room = length + LINE / size_of::<f32>();
+    if memory.len() < room {
+        memory.resize(room, 0.0);
     }
-    let result = work(&mut memory[..length]);
+    let first = memory.as_ptr().align_offset(LINE);
+    let result = work(&mut memory[first..first + length]);
     SCRATCH.set(memory);
     result
 }
 
-/// `length` numbers, of which `work` writes each `chunk` in parallel, with the item at its place. They are 0 before.
+/// `length` numbers, of which `work` writes each `chunk` in parallel, with the item at its place. It must write every one of
+/// them.
 pub fn collect_chunks<T: Send>(
     length: usize,
     chunk: usize,
     items: Vec<T>,
-    work: impl Fn(usize, T, &mut [f32]) + Sync,
+    work: impl Fn(usize, T, &mut [MaybeUninit<f32>]) + Sync,
 ) -> Vec<f32> {
     let mut numbers = Vec::with_capacity(length);
-    let spare: &mut [MaybeUninit<f32>] = &mut numbers.spare_capacity_mut()[..length];
-    assert_eq!(items.len(), length.div_ceil(chunk), "there is an item for each chunk");
-    spare
-        .par_chunks_mut(chunk)
-        .zip(items)
-        .enumerate()
-        .for_each(|(place, (chunk, item))| {
-            chunk.fill(MaybeUninit::new(0.0));
-            // SAFETY: all of the chunk has just been written.
-            let chunk = unsafe { &mut *(std::ptr::from_mut(chunk) as *mut [f32]) };
-            work(place, item, chunk);
-        });
-    // SAFETY: every chunk of the `length` numbers has been written above.
+    assert_eq!(
+        items.len(),
+        length.div_ceil(chunk),
+        "there is an item for each chunk"
+    );
+    let spare = &mut numbers.spare_capacity_mut()[..length];
+    let chunks = spare.par_chunks_mut(chunk).zip(items).enumerate();
+    chunks.for_each(|(place, (chunk, item))| work(place, item, chunk));
+    // SAFETY: `work`, which is called for each chunk of the `length` numbers, writes all of its chunk.
     unsafe { numbers.set_len(length) };
     numbers
 }
+
+/// A value that begins at a line of cache.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Aligned<T>(pub T);

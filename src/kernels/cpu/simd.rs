@@ -115,6 +115,11 @@ pub trait Simd: Copy + Send + Sync {
     fn div(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn max(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn sqrt(self, a: Self::Wide) -> Self::Wide;
+    /// Has the line of cache around a number brought nearer, if there is such a number.
+    #[inline(always)]
+    fn prefetch(self, numbers: &[f32], place: usize) {
+        let _ = (numbers, place);
+    }
     /// A bit for each number above 0, the first in the lowest bit.
     fn positive(self, a: Self::Wide) -> u16;
     /// The numbers whose bit is set, and 0 for the others.
@@ -130,6 +135,10 @@ pub trait Simd: Copy + Send + Sync {
     fn mul_add_half(self, a: Self::Half, b: Self::Half, c: Self::Half) -> Self::Half;
     fn add_half(self, a: Self::Half, b: Self::Half) -> Self::Half;
     fn keep_half(self, a: Self::Half, bits: u8) -> Self::Half;
+    /// A bit for each number that is not 0, the first in the lowest bit.
+    fn different_half(self, a: Self::Half) -> u8;
+    /// Writes the numbers whose bit is set, one behind the other; what is written behind them is anything.
+    fn compress_half(self, a: Self::Half, bits: u8, to: &mut [f32; 8]);
     /// Rows for columns.
     fn transpose(self, rows: [Self::Half; 8]) -> [Self::Half; 8];
 }
@@ -233,6 +242,18 @@ impl Simd for Portable {
         std::array::from_fn(|lane| if bits >> lane & 1 == 1 { a[lane] } else { 0.0 })
     }
     #[inline(always)]
+    fn different_half(self, a: [f32; 8]) -> u8 {
+        (0..8).fold(0, |bits, lane| bits | u8::from(a[lane] != 0.0) << lane)
+    }
+    #[inline(always)]
+    fn compress_half(self, a: [f32; 8], bits: u8, to: &mut [f32; 8]) {
+        let mut count = 0;
+        for lane in 0..8 {
+            to[count % 8] = a[lane];
+            count += usize::from(bits >> lane & 1);
+        }
+    }
+    #[inline(always)]
     fn transpose(self, rows: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
         std::array::from_fn(|column| std::array::from_fn(|row| rows[row][column]))
     }
@@ -270,9 +291,32 @@ mod x86 {
         kernel.run(Avx512(()))
     }
 
+    /// For each pattern of bits, the places of those that are set.
+    const COMPRESSED: [[u8; 8]; 256] = {
+        let mut table = [[0; 8]; 256];
+        let mut bits = 0;
+        while bits < 256 {
+            let (mut lane, mut count) = (0, 0);
+            while lane < 8 {
+                if bits >> lane & 1 == 1 {
+                    table[bits][count] = lane as u8;
+                    count += 1;
+                }
+                lane += 1;
+            }
+            bits += 1;
+        }
+        table
+    };
+
     // The operations on eight numbers are those of AVX2 on both levels.
     macro_rules! half_operations {
         () => {
+            #[inline(always)]
+            fn prefetch(self, numbers: &[f32], place: usize) {
+                // SAFETY: the instruction takes any address, and reads nothing that a program could see.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().wrapping_add(place).cast()) }
+            }
             #[inline(always)]
             fn load_half(self, from: &[f32; 8]) -> __m256 {
                 // SAFETY: `self` shows that the instructions are there; the array is eight numbers long.
@@ -297,6 +341,23 @@ mod x86 {
             fn add_half(self, a: __m256, b: __m256) -> __m256 {
                 // SAFETY: `self` shows that the instructions are there.
                 unsafe { _mm256_add_ps(a, b) }
+            }
+            #[inline(always)]
+            fn different_half(self, a: __m256) -> u8 {
+                // SAFETY: `self` shows that the instructions are there.
+                unsafe {
+                    let zero = _mm256_setzero_ps();
+                    _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NEQ_UQ>(a, zero)) as u8
+                }
+            }
+            #[inline(always)]
+            fn compress_half(self, a: __m256, bits: u8, to: &mut [f32; 8]) {
+                // SAFETY: `self` shows that the instructions are there; row and array are eight numbers long.
+                unsafe {
+                    let order = &COMPRESSED[usize::from(bits)];
+                    let order = _mm256_cvtepu8_epi32(_mm_loadl_epi64(order.as_ptr().cast()));
+                    _mm256_storeu_ps(to.as_mut_ptr(), _mm256_permutevar8x32_ps(a, order));
+                }
             }
             #[inline(always)]
             fn transpose(self, rows: [__m256; 8]) -> [__m256; 8] {
