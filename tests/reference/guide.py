@@ -128,7 +128,8 @@ def _mask(probability: float, shape: tuple[int, ...], state: Words) -> Floats:
     """Return one mask: a value is dropped when its 16-bit number is below the threshold.
 
     Of 64 values, a word holds the complement of one bit each, the lowest first. Bits below the
-    threshold's lowest set one cannot decide and are not drawn.
+    threshold's lowest set one cannot decide and are not drawn. The channels of a convolution are in
+    blocks of eight, which lie beside each other at each pixel.
     """
     threshold = int(probability * _PRECISION + 0.5)
     if threshold == 0:
@@ -139,7 +140,11 @@ def _mask(probability: float, shape: tuple[int, ...], state: Words) -> Floats:
     words = ~draws(state, count * len(places)).reshape(count, 1, len(places))
     bits = words >> numpy.arange(64, dtype=numpy.uint64)[:, None] & numpy.uint64(1)
     numbers = (bits << places).sum(axis=2).reshape(-1)[:size]
-    kept: Floats = (numbers >= numpy.uint64(threshold)).astype(numpy.float64).reshape(shape)
+    kept: Floats = (numbers >= numpy.uint64(threshold)).astype(numpy.float64)
+    if len(shape) > 1:
+        channels, height, width = shape
+        blocks = kept.reshape(channels // 8, height * width, 8)
+        kept = blocks.transpose(0, 2, 1).reshape(shape)
     return kept * (_PRECISION / (_PRECISION - threshold))
 
 

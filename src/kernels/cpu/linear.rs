@@ -631,7 +631,10 @@ fn transpose_out<S: Simd>(
                     let first = (8 * place + row) * row_length + column;
                     let mut values = [0.0; 8];
                     simd.store_half(block[row], &mut values);
-                    *window_mut(rows, first) = values.map(MaybeUninit::new);
+                    let to: &mut [MaybeUninit<f32>; 8] = window_mut(rows, first);
+                    for lane in 0..8 {
+                        to[lane] = MaybeUninit::new(values[lane]);
+                    }
                 }
                 continue;
             }
@@ -639,12 +642,8 @@ fn transpose_out<S: Simd>(
                 let mut values = [0.0; 8];
                 simd.store_half(block[row % 8], &mut values);
                 let to = &mut rows[row * row_length + column..][..width];
-                if let Some(to) = to.first_chunk_mut::<8>() {
-                    *to = values.map(MaybeUninit::new);
-                } else {
-                    for lane in 0..width {
-                        to[lane].write(values[lane]);
-                    }
+                for lane in 0..width {
+                    to[lane] = MaybeUninit::new(values[lane]);
                 }
             }
         }
