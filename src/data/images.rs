@@ -76,6 +76,9 @@ mod tests {
         let expected = normalised::<Flex>(&reordered, &FlexDevice).into_data();
         let tolerance = burn::tensor::Tolerance::<f32>::absolute(1e-6);
         images.into_data().assert_approx_eq(&expected, tolerance);
-        assert_eq!(targets.into_data().iter::<i64>().collect::<Vec<_>>(), [6, 4]);
+        assert_eq!(
+            targets.into_data().iter::<i64>().collect::<Vec<_>>(),
+            [6, 4]
+        );
     }
 }

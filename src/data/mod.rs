@@ -7,7 +7,9 @@ mod images;
 mod loader;
 pub mod mnist;
 
-pub use crate::kernels::{DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, normalise};
+pub use crate::kernels::{
+    DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, normalise,
+};
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub(crate) use idx::hexadecimal;

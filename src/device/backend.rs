@@ -1,7 +1,7 @@
 use super::Device;
 use crate::error::{Error, Result};
-use burn::backend::Autodiff;
 use crate::kernels::Operations;
+use burn::backend::Autodiff;
 use burn::tensor::backend::{self, Backend as BurnBackend};
 
 /// A Burn back end that this crate is built with, and what it has to know of it.

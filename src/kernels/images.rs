@@ -2,8 +2,10 @@
 
 use super::Operations;
 use super::words::{pack_bytes, unpack, words};
+use crate::error::{Error, Result};
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor, TensorData};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows and columns of an image.
@@ -72,6 +74,66 @@ impl<B: Operations> Images<B> {
     }
 }
 
+/// Images on their way in, one after the other, row by row.
+#[derive(Clone, Copy, Debug)]
+pub enum Pixels<'a> {
+    /// Raw pixels, 0 to 255.
+    Raw(&'a [u8]),
+    /// Pixels in 0..1.
+    Unit(&'a [f32]),
+}
+
+impl Pixels<'_> {
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Raw(pixels) => pixels.len() / IMAGE_PIXELS,
+            Self::Unit(pixels) => pixels.len() / IMAGE_PIXELS,
+        }
+    }
+
+    /// Whether the last image is whole.
+    pub(crate) fn check(&self) -> Result<()> {
+        let pixels = match self {
+            Self::Raw(pixels) => pixels.len(),
+            Self::Unit(pixels) => pixels.len(),
+        };
+        if pixels.is_multiple_of(IMAGE_PIXELS) {
+            Ok(())
+        } else {
+            let text = format!("images must have {IMAGE_PIXELS} pixels each, got {pixels} in all");
+            Err(Error::Data(text))
+        }
+    }
+
+    /// Whether there is no image.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some of the images.
+    #[must_use]
+    pub fn range(&self, images: Range<usize>) -> Self {
+        let range = images.start * IMAGE_PIXELS..images.end * IMAGE_PIXELS;
+        match self {
+            Self::Raw(pixels) => Self::Raw(&pixels[range]),
+            Self::Unit(pixels) => Self::Unit(&pixels[range]),
+        }
+    }
+
+    /// The images as the network sees them, `[batch_size, height, width]`.
+    pub(crate) fn tensor<B: Operations>(&self, device: &B::Device) -> Tensor<B, 3> {
+        match self {
+            Self::Raw(pixels) => normalised(pixels, device),
+            Self::Unit(pixels) => {
+                let values = pixels.iter().map(|pixel| normalise(*pixel)).collect();
+                let shape = [self.len(), IMAGE_SIZE, IMAGE_SIZE];
+                Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+            }
+        }
+    }
+}
+
 impl<B: BurnBackend> From<Tensor<B, 3>> for Images<B> {
     fn from(images: Tensor<B, 3>) -> Self {
         Self::Normalised(images)
@@ -133,12 +195,18 @@ mod tests {
         assert_eq!(images.dims(), expected.dims());
         let data = |tensor: Tensor<Flex, 3>| tensor.into_data().into_vec::<f32>().unwrap();
         let pairs = data(images).into_iter().zip(data(expected));
-        assert!(pairs.into_iter().all(|(one, other)| (one - other).abs() < 1e-6));
+        assert!(
+            pairs
+                .into_iter()
+                .all(|(one, other)| (one - other).abs() < 1e-6)
+        );
     }
 
     #[test]
     fn raw_images_are_gathered_in_the_order_of_their_indices() {
-        let pixels: Vec<u8> = (0..3 * IMAGE_PIXELS).map(|number| (number % 251) as u8).collect();
+        let pixels: Vec<u8> = (0..3 * IMAGE_PIXELS)
+            .map(|number| (number % 251) as u8)
+            .collect();
         let raw = Images::<Flex>::Raw {
             pixels: pixels.as_slice().into(),
             indices: [2, 0].into(),
@@ -147,6 +215,8 @@ mod tests {
         assert_eq!(raw.len(), 2);
         let reordered = [&pixels[2 * IMAGE_PIXELS..], &pixels[..IMAGE_PIXELS]].concat();
         let expected = normalised::<Flex>(&reordered, &FlexDevice);
-        raw.normalised().into_data().assert_eq(&expected.into_data(), true);
+        raw.normalised()
+            .into_data()
+            .assert_eq(&expected.into_data(), true);
     }
 }

@@ -1,5 +1,5 @@
 use super::optimizer::{AdamStep, Moments};
-use super::{Dropout, Images, standard};
+use super::{Dropout, Images, Pixels, standard};
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{DType, Int, Tensor, TensorPrimitive};
@@ -52,7 +52,11 @@ pub trait Operations: BurnBackend {
         let primitives = parameters.primitives();
         match kernels_for::<Self>(&primitives).filter(|kernels| kernels.take(&images)) {
             Some(kernels) if dropout.is_none() => float(kernels.convolutions(&images, &primitives)),
-            Some(kernels) => float(kernels.convolutions_training(&images, &primitives, dropout).0),
+            Some(kernels) => float(
+                kernels
+                    .convolutions_training(&images, &primitives, dropout)
+                    .0,
+            ),
             None => standard::convolutions(images, parameters, dropout),
         }
     }
@@ -89,6 +93,25 @@ pub trait Operations: BurnBackend {
         }
     }
 
+    /// A model without dropout, prepared for many images; `None` where there are no kernels for it.
+    fn predictor(
+        convolutions: &Convolutions<Self>,
+        hidden: &Linear<Self>,
+        output: &Linear<Self>,
+    ) -> Option<Box<dyn Predict>> {
+        let layer = |layer: &Linear<Self>| {
+            [
+                primitive(layer.weight.clone()),
+                primitive(layer.bias.clone()),
+            ]
+        };
+        let (convolutions, hidden, output) =
+            (convolutions.primitives(), layer(hidden), layer(output));
+        let kernels = kernels_for::<Self>(&convolutions)?;
+        kernels_for::<Self>(&hidden).and(kernels_for::<Self>(&output))?;
+        Some(kernels.predictor(&convolutions, &hidden, &output))
+    }
+
     /// The mean over the batch of the cross-entropy of softmax, `[1]`.
     ///
     /// # Shapes
@@ -98,7 +121,11 @@ pub trait Operations: BurnBackend {
     fn cross_entropy(logits: Tensor<Self, 2>, targets: Tensor<Self, 1, Int>) -> Tensor<Self, 1> {
         let primitive = primitive(logits.clone());
         match kernels_for::<Self>(std::slice::from_ref(&primitive)) {
-            Some(kernels) => float(kernels.cross_entropy(&primitive, &targets.into_primitive()).0),
+            Some(kernels) => float(
+                kernels
+                    .cross_entropy(&primitive, &targets.into_primitive())
+                    .0,
+            ),
             None => standard::cross_entropy(logits, targets),
         }
     }
@@ -116,6 +143,14 @@ pub trait Kernels<B: BurnBackend>: Clone + Debug + Send + Sized + 'static {
 
     /// The features, without dropout.
     fn convolutions(&self, images: &Images<B>, parameters: &[FloatTensor<B>; 4]) -> FloatTensor<B>;
+
+    /// A model without dropout, its parameters prepared: those of the convolutions, the hidden layer and the output layer.
+    fn predictor(
+        &self,
+        convolutions: &[FloatTensor<B>; 4],
+        hidden: &[FloatTensor<B>; 2],
+        output: &[FloatTensor<B>; 2],
+    ) -> Box<dyn Predict>;
 
     /// The features, for a backward pass.
     fn convolutions_training(
@@ -171,6 +206,12 @@ pub trait Kernels<B: BurnBackend>: Clone + Debug + Send + Sized + 'static {
     ) -> (FloatTensor<B>, FloatTensor<B>);
 }
 
+/// A model that was prepared for inference.
+pub trait Predict: Send + Sync {
+    /// The logits of images, row by row. An image has the same bits among any others.
+    fn logits(&self, pixels: Pixels<'_>) -> Vec<f32>;
+}
+
 /// The kernels of a back end that has none.
 #[derive(Clone, Copy, Debug)]
 pub enum NoKernels {}
@@ -181,6 +222,9 @@ impl<B: BurnBackend> Kernels<B> for NoKernels {
 
     fn take(&self, _: &Images<B>) -> bool { match *self {} }
     fn convolutions(&self, _: &Images<B>, _: &[FloatTensor<B>; 4]) -> FloatTensor<B> { match *self {} }
+    fn predictor(
+        &self, _: &[FloatTensor<B>; 4], _: &[FloatTensor<B>; 2], _: &[FloatTensor<B>; 2],
+    ) -> Box<dyn Predict> { match *self {} }
     fn convolutions_training(
         &self, _: &Images<B>, _: &[FloatTensor<B>; 4], _: Option<&Dropout>,
     ) -> (FloatTensor<B>, ()) { match *self {} }
@@ -216,7 +260,11 @@ impl<B: BurnBackend> Convolutions<B> {
 
 impl<B: BurnBackend> Linear<B> {
     pub(super) fn primitives(&self, x: Tensor<B, 2>) -> [FloatTensor<B>; 3] {
-        [primitive(x), primitive(self.weight.clone()), primitive(self.bias.clone())]
+        [
+            primitive(x),
+            primitive(self.weight.clone()),
+            primitive(self.bias.clone()),
+        ]
     }
 }
 

@@ -3,8 +3,8 @@
 //! The states are Burn's, and so are their records.
 
 use super::operations::{Kernels, Operations, float, kernels_for, primitive};
-use burn::optim::LearningRate;
 use burn::grad_clipping::GradientClipping;
+use burn::optim::LearningRate;
 use burn::optim::{
     Adam as BurnAdam, AdamState, AdamW as BurnAdamW, AdamWState, AdaptiveMomentumState,
     SimpleOptimizer,
@@ -154,8 +154,7 @@ fn fused<B: Operations, const D: usize>(
     };
     let step = AdamStep::new(rule, learning_rate, time);
     let (parameter, moments) = kernels.adam(&step, parameter, &gradient, moments);
-    let mut momentum =
-        AdaptiveMomentumState::new(time, float(moments.mean), float(moments.square));
+    let mut momentum = AdaptiveMomentumState::new(time, float(moments.mean), float(moments.square));
     momentum.max_moment_2 = moments.largest.map(float);
     (float(parameter), momentum)
 }

@@ -54,7 +54,11 @@ where
 {
     let nodes = inputs.each_ref().map(|input| input.node.clone());
     let step = Step::<B, F>(PhantomData);
-    match step.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    match step
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(step) => step.finish(back, output),
         OpsKind::UnTracked(step) => step.finish(output),
     }
@@ -107,7 +111,11 @@ impl<B: Operations> Operations for Autodiff<B> {
             return standard::convolutions(images, parameters, dropout);
         }
         let (features, saved) = kernels.convolutions_training(&images, &tensors, dropout);
-        float(record(&inputs, features, ConvolutionsBack::<B> { kernels, saved }))
+        float(record(
+            &inputs,
+            features,
+            ConvolutionsBack::<B> { kernels, saved },
+        ))
     }
 
     fn hidden_layer(
@@ -195,6 +203,9 @@ struct CrossEntropyBack<B: Operations>(FloatTensor<B>);
 
 impl<B: Operations> Back<B, 1> for CrossEntropyBack<B> {
     fn back(self, gradient: FloatTensor<B>) -> [FloatTensor<B>; 1] {
-        [B::float_mul(self.0, B::float_reshape(gradient, [1, 1].into()))]
+        [B::float_mul(
+            self.0,
+            B::float_reshape(gradient, [1, 1].into()),
+        )]
     }
 }

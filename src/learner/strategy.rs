@@ -10,12 +10,12 @@ use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
+use crate::kernels::optimizer::Adam;
 use crate::model::{Measured, Metrics, Model};
 use crate::record::{encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
-use crate::kernels::optimizer::Adam;
 use burn::optim::Optimizer;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::train::{

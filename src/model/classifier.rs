@@ -10,33 +10,25 @@ use super::stepper::{AdamStepper, Stepper};
 use super::tape::TrainingForward;
 use super::{Model, Parameter};
 use crate::config::{AdamConfig, ModelConfig};
-use crate::data::{
-    Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise, targets_tensor,
-};
+use crate::data::{Dataset, DropoutKey, targets_tensor};
 use crate::device::{Backend, Device, OnBackend, check_process, finish, on_backend};
 use crate::error::{Error, Result};
-use crate::kernels::normalised;
+use crate::kernels::{Pixels, Predict};
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
 use std::any::Any;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Images in a forward pass of [`Classifier::forward`] on a processor: enough to use the cores, few enough to stay in cache.
+/// Images of [`Classifier::forward`] between two looks at whether to stop, where a prepared model shares them out itself.
+const PREDICTOR_BATCH: usize = 4096;
+/// Images in a forward pass on a processor without one: enough to use the cores, few enough to stay in cache.
 const HOST_BATCH: usize = 64;
 /// The same on a GPU: enough to fill it, and that it is seldom waited for.
 const DEVICE_BATCH: usize = 1024;
 /// Batches of [`Classifier::evaluate`] between two readings on a GPU.
 const BATCHES_PER_READING: usize = 64;
-
-/// Images on their way in, one after the other, row by row.
-#[derive(Clone, Copy, Debug)]
-pub enum Pixels<'a> {
-    /// Raw pixels, 0 to 255.
-    Raw(&'a [u8]),
-    /// Pixels in 0..1.
-    Unit(&'a [f32]),
-}
 
 /// Loss and accuracy over a data set.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,56 +78,13 @@ pub trait Classifier: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
-impl Pixels<'_> {
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Raw(pixels) => pixels.len() / IMAGE_PIXELS,
-            Self::Unit(pixels) => pixels.len() / IMAGE_PIXELS,
-        }
-    }
-
-    /// Whether the last image is whole.
-    fn check(&self) -> Result<()> {
-        let pixels = match self {
-            Self::Raw(pixels) => pixels.len(),
-            Self::Unit(pixels) => pixels.len(),
-        };
-        if pixels.is_multiple_of(IMAGE_PIXELS) {
-            Ok(())
-        } else {
-            let text = format!("images must have {IMAGE_PIXELS} pixels each, got {pixels} in all");
-            Err(Error::Data(text))
-        }
-    }
-
-    /// Whether there is no image.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Images `first..last` as the network sees them, `[batch_size, height, width]`.
-    fn tensor<B: Backend>(&self, first: usize, last: usize, device: &B::Device) -> Tensor<B, 3> {
-        let range = first * IMAGE_PIXELS..last * IMAGE_PIXELS;
-        match self {
-            Self::Raw(pixels) => normalised(&pixels[range], device),
-            Self::Unit(pixels) => {
-                let values = pixels[range]
-                    .iter()
-                    .map(|pixel| normalise(*pixel))
-                    .collect();
-                let shape = [last - first, IMAGE_SIZE, IMAGE_SIZE];
-                Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
-            }
-        }
-    }
-}
-
 /// A model of one back end, and where it is.
 pub(crate) struct Engine<B: BurnBackend> {
     pub(super) model: Model<B>,
     pub(super) device: Device,
     pub(super) burn_device: B::Device,
+    /// Prepared when it is first used.
+    predictor: OnceLock<Option<Box<dyn Predict>>>,
 }
 
 impl<B: Backend> Engine<B> {
@@ -146,7 +95,14 @@ impl<B: Backend> Engine<B> {
             model,
             device,
             burn_device,
+            predictor: OnceLock::new(),
         })
+    }
+
+    fn predictor(&self) -> Option<&dyn Predict> {
+        self.predictor
+            .get_or_init(|| self.model.predictor())
+            .as_deref()
     }
 }
 
@@ -210,19 +166,27 @@ impl<B: Backend> Classifier for Engine<B> {
         check_process(self.device)?;
         pixels.check()?;
         let num_classes = self.config().num_classes;
-        let batch = if B::ON_HOST { HOST_BATCH } else { DEVICE_BATCH };
+        let batch = match self.predictor() {
+            Some(_) => PREDICTOR_BATCH,
+            None if B::ON_HOST => HOST_BATCH,
+            None => DEVICE_BATCH,
+        };
         let mut logits = Vec::with_capacity(pixels.len() * num_classes);
         for first in (0..pixels.len()).step_by(batch) {
             check(stop)?;
-            let last = (first + batch).min(pixels.len());
-            let mut images = pixels.tensor(first, last, &self.burn_device);
-            if B::ON_HOST && last - first == 1 {
+            let pixels = pixels.range(first..(first + batch).min(pixels.len()));
+            if let Some(predictor) = self.predictor() {
+                logits.append(&mut predictor.logits(pixels));
+                continue;
+            }
+            let mut images = pixels.tensor(&self.burn_device);
+            if B::ON_HOST && pixels.len() == 1 {
                 // A product with a single row is summed in another order. Computed beside a copy,
                 // an image has the same bits in every batch.
                 images = images.repeat_dim(0, 2);
             }
             let values = host_values(self.model.forward(images).into_data())?;
-            logits.extend_from_slice(&values[..(last - first) * num_classes]);
+            logits.extend_from_slice(&values[..pixels.len() * num_classes]);
         }
         Ok(logits)
     }
@@ -248,10 +212,17 @@ impl<B: Backend> Classifier for Engine<B> {
         for first in (0..dataset.len()).step_by(batch_size) {
             check(stop)?;
             let last = first.saturating_add(batch_size).min(dataset.len());
-            let images = pixels.tensor(first, last, &self.burn_device);
+            let images = pixels.range(first..last);
+            let logits = match self.predictor() {
+                Some(predictor) => {
+                    let shape = [images.len(), self.config().num_classes];
+                    let logits = TensorData::new(predictor.logits(images), shape);
+                    Tensor::from_data(logits, &self.burn_device)
+                }
+                None => self.model.forward(images.tensor(&self.burn_device)),
+            };
             let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
-            let output = classification(self.model.forward(images), targets);
-            metrics.push(vec![output]);
+            metrics.push(vec![classification(logits, targets)]);
             if metrics.len() == batches_per_reading {
                 measured.append(&mut metrics.read()?);
             }
@@ -275,7 +246,7 @@ impl<B: Backend> Classifier for Engine<B> {
         check_process(self.device)?;
         pixels.check()?;
         check_targets(targets, pixels.len(), key, self.config().num_classes)?;
-        let images = pixels.tensor(0, pixels.len(), &self.burn_device);
+        let images = pixels.tensor(&self.burn_device);
         let targets: Vec<u32> = targets.iter().map(|target| *target as u32).collect();
         let targets = targets_tensor(&targets, &self.burn_device);
         super::tape::forward(self, images, targets, key)

@@ -2,7 +2,7 @@ use super::parameters::{NUM_FEATURES, initial};
 use crate::config::ModelConfig;
 use crate::device::Backend;
 use crate::error::Result;
-use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Linear};
+use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Linear, Predict};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
@@ -74,11 +74,7 @@ impl<B: Backend> Model<B> {
     /// # Shapes
     ///
     /// As in [`forward`](Self::forward); `batch_size` is the number of the key's indices.
-    pub fn forward_training(
-        &self,
-        images: impl Into<Images<B>>,
-        key: &DropoutKey,
-    ) -> Tensor<B, 2> {
+    pub fn forward_training(&self, images: impl Into<Images<B>>, key: &DropoutKey) -> Tensor<B, 2> {
         self.network(images.into(), Some(&Dropout::new(self.dropout.prob, key)))
     }
 
@@ -88,6 +84,12 @@ impl<B: Backend> Model<B> {
         // Linear layer, dropout, ReLU.
         let x = B::hidden_layer(x, linear(&self.linear1), dropout); // [batch_size, hidden_size]
         B::output_layer(x, linear(&self.linear2)) // [batch_size, num_classes]
+    }
+
+    /// The network without dropout, prepared for many images; `None` where the back end has nothing to prepare.
+    pub(super) fn predictor(&self) -> Option<Box<dyn Predict>> {
+        let (hidden, output) = (linear(&self.linear1), linear(&self.linear2));
+        B::predictor(&self.convolutions(), &hidden, &output)
     }
 }
 

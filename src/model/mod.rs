@@ -10,7 +10,8 @@ mod stepper;
 mod summary;
 mod tape;
 
-pub use classifier::{Classifier, Evaluation, Pixels, from_parameters, init};
+pub use crate::kernels::Pixels;
+pub use classifier::{Classifier, Evaluation, from_parameters, init};
 pub use cnn::Model;
 pub use gradients::Gradients;
 pub(crate) use parameters::parameter_id;

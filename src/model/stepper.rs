@@ -8,11 +8,11 @@ use super::{Classifier, Model};
 use crate::config::{AdamConfig, ModelConfig};
 use crate::device::{AutodiffBackend, Backend, check_process};
 use crate::error::{Error, Result};
+use crate::kernels::optimizer::Adam;
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
-use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::Optimizer;
-use crate::kernels::optimizer::Adam;
+use burn::optim::adaptor::OptimizerAdaptor;
 
 /// An optimizer with its state.
 pub trait Stepper: Send {

@@ -15,6 +15,7 @@
 
 use super::scratch::Aligned;
 use super::simd::{Kernel, Level, Simd};
+use super::{window, window_mut};
 
 /// Pixels of an image, 28 x 28.
 pub const PIXELS: usize = 28 * 28;
@@ -246,7 +247,7 @@ fn second<S: Simd, const P: usize>(
 
 /// Puts a row of cells where Burn has it: `[16, 8, 8]`.
 #[inline(always)]
-fn store_cells<S: Simd>(
+pub(super) fn store_cells<S: Simd>(
     simd: S,
     cells: &[[f32; 16]; 8],
     cell_row: usize,
@@ -568,21 +569,4 @@ fn load_halves<S: Simd, const N: usize>(simd: S, from: &[[f32; 8]; N]) -> [S::Ha
         halves[place] = simd.load_half(&from[place]);
     }
     halves
-}
-
-/// `N` elements from `first` on; the one check that they are there.
-#[inline(always)]
-fn window<T, const N: usize>(slice: &[T], first: usize) -> &[T; N] {
-    match slice[first..].first_chunk() {
-        Some(window) => window,
-        None => unreachable!("a window of {N} ends after its slice"),
-    }
-}
-
-#[inline(always)]
-fn window_mut<T, const N: usize>(slice: &mut [T], first: usize) -> &mut [T; N] {
-    match slice[first..].first_chunk_mut() {
-        Some(window) => window,
-        None => unreachable!("a window of {N} ends after its slice"),
-    }
 }

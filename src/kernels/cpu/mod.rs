@@ -2,20 +2,24 @@
 
 mod convolutions;
 mod cross_entropy;
+mod inference;
 mod linear;
 mod optimizer;
 mod scratch;
 mod simd;
+#[cfg(test)]
+mod tests;
 
 use super::dropout::Layer;
 use super::optimizer::{AdamStep, Moments};
-use super::{Dropout, IMAGE_PIXELS, IMAGE_SIZE, Images, Kernels, normalise};
+use super::{Dropout, IMAGE_PIXELS, IMAGE_SIZE, Images, Kernels, Pixels, Predict, normalise};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::backend::TensorMetadata;
 use burn::tensor::{Shape, TensorData};
 use convolutions::{Bits, FEATURES, Gradients, Parameters, Weights};
-use linear::{Activation, OutputGradients, Sizes};
+use inference::{Folded, Prepared};
+use linear::{Activation, OutputGradients, Panels, Sizes};
 use rayon::prelude::*;
 pub use simd::{Level, VARIABLE};
 use std::sync::{Arc, LazyLock};
@@ -71,6 +75,14 @@ pub fn choice() -> Result<Option<Level>, String> {
 static NORMALISED: LazyLock<[f32; 256]> =
     LazyLock::new(|| std::array::from_fn(|pixel| normalise(pixel as f32 / 255.0)));
 
+/// A pixel as the network sees it.
+fn normalised_pixel(pixels: Pixels<'_>, place: usize) -> f32 {
+    match pixels {
+        Pixels::Raw(pixels) => NORMALISED[usize::from(pixels[place])],
+        Pixels::Unit(pixels) => normalise(pixels[place]),
+    }
+}
+
 /// Gives `work` an image as the network sees it.
 fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAGE_PIXELS])) {
     let missing = "kernels take whole images of 28 x 28";
@@ -125,17 +137,14 @@ pub struct Saved {
     scale: f32,
 }
 
-fn weights(parameters: &[FlexTensor; 4], scale: f32) -> Weights {
+fn with_parameters<R>(parameters: &[FlexTensor; 4], work: impl FnOnce(Parameters<'_>) -> R) -> R {
     let [weight1, bias1, weight2, bias2] = parameters.each_ref().map(Numbers::of);
-    Weights::new(
-        Parameters {
-            weight1: &weight1,
-            bias1: &bias1,
-            weight2: &weight2,
-            bias2: &bias2,
-        },
-        scale,
-    )
+    work(Parameters {
+        weight1: &weight1,
+        bias1: &bias1,
+        weight2: &weight2,
+        bias2: &bias2,
+    })
 }
 
 /// A tensor whose numbers lie one behind the other; the same one where they do.
@@ -176,7 +185,38 @@ impl Kernels<Flex> for Cpu {
     }
 
     fn convolutions(&self, images: &Images<Flex>, parameters: &[FlexTensor; 4]) -> FlexTensor {
-        self.convolutions_training(images, parameters, None).0
+        let images = contiguous_images(images);
+        let folded = with_parameters(parameters, Folded::new);
+        let mut features = vec![0.0; images.len() * FEATURES];
+        let (rows, _) = features.as_chunks_mut();
+        rows.par_iter_mut()
+            .enumerate()
+            .for_each(|(place, features)| {
+                with_image(&images, place, |image| {
+                    folded.features(self.level, image, features)
+                });
+            });
+        tensor(features, [images.len(), FEATURES])
+    }
+
+    fn predictor(
+        &self,
+        convolutions: &[FlexTensor; 4],
+        hidden: &[FlexTensor; 2],
+        output: &[FlexTensor; 2],
+    ) -> Box<dyn Predict> {
+        let panels = |[weight, bias]: &[FlexTensor; 2]| {
+            let shape = weight.shape();
+            let sizes = Sizes {
+                inputs: shape[0],
+                outputs: shape[1],
+            };
+            Panels::new(sizes, &Numbers::of(weight), &Numbers::of(bias))
+        };
+        let (hidden, output) = (panels(hidden), panels(output));
+        with_parameters(convolutions, |convolutions| {
+            Box::new(Prepared::new(self.level, convolutions, hidden, output)) as Box<dyn Predict>
+        })
     }
 
     fn convolutions_training(
@@ -188,7 +228,7 @@ impl Kernels<Flex> for Cpu {
         let images = contiguous_images(images);
         let scale = dropout.map_or(1.0, Dropout::scale);
         let dropout = dropout.filter(|dropout| !dropout.is_none());
-        let weights = weights(parameters, scale);
+        let weights = with_parameters(parameters, |parameters| Weights::new(parameters, scale));
         let mut features = vec![0.0; images.len() * FEATURES];
         let mut bits = vec![Bits::ALL; images.len()];
         let (rows, _) = features.as_chunks_mut();
@@ -360,5 +400,22 @@ impl Cpu {
             tensor(gradients.weight, [sizes.inputs, sizes.outputs]),
             tensor(gradients.bias, [sizes.outputs]),
         ]
+    }
+}
+
+/// `N` elements from `first` on; the one check that they are there.
+#[inline(always)]
+fn window<T, const N: usize>(slice: &[T], first: usize) -> &[T; N] {
+    match slice[first..].first_chunk() {
+        Some(window) => window,
+        None => unreachable!("a window of {N} ends after its slice"),
+    }
+}
+
+#[inline(always)]
+fn window_mut<T, const N: usize>(slice: &mut [T], first: usize) -> &mut [T; N] {
+    match slice[first..].first_chunk_mut() {
+        Some(window) => window,
+        None => unreachable!("a window of {N} ends after its slice"),
     }
 }

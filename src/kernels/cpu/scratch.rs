@@ -11,6 +11,7 @@ use std::mem::MaybeUninit;
 
 thread_local! {
     static SCRATCH: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+    static PANELS: Cell<Vec<Aligned<[f32; 16]>>> = const { Cell::new(Vec::new()) };
 }
 
 /// Bytes in a line of cache: a vector that begins at one is never in two.
@@ -26,6 +27,17 @@ pub fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {
     let first = memory.as_ptr().align_offset(LINE);
     let result = work(&mut memory[first..first + length]);
     SCRATCH.set(memory);
+    result
+}
+
+/// The same for vectors of sixteen.
+pub fn with_panels<R>(length: usize, work: impl FnOnce(&mut [Aligned<[f32; 16]>]) -> R) -> R {
+    let mut memory = PANELS.take();
+    if memory.len() < length {
+        memory.resize(length, Aligned([0.0; 16]));
+    }
+    let result = work(&mut memory[..length]);
+    PANELS.set(memory);
     result
 }
 

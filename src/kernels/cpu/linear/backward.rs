@@ -1,8 +1,4 @@
-//! Linear layers, alone or with dropout and ReLU behind them.
-//!
-//! Forward, a panel of sixteen outputs is copied together and multiplied with a few rows at a time. Backward, what dropout and
-//! ReLU have set to zero is left out: three of four gradients of the hidden layer. Both share out the columns or rows of
-//! their results among the threads, never a sum, so that results have the same bits for any number of threads.
+//! Backward: what dropout and ReLU have set to zero is left out, three of four gradients of the hidden layer.
 
 #![allow(
     clippy::inline_always,
@@ -10,247 +6,20 @@
     reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
-use super::scratch::{collect_chunks, with_scratch};
-use super::simd::{Kernel, Level, Simd};
+use super::{Sizes, columns};
+use crate::kernels::cpu::scratch::{collect_chunks, with_scratch};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Outputs in a panel: a vector.
-const PANEL: usize = 16;
-/// Panels of a task: two lines of cache beside each other.
-const PANELS: usize = 4;
-/// Inputs whose part of a panel stays in the first-level cache.
-const DEPTH: usize = 256;
-/// Rows that are done for one part of a panel before the next one.
+/// Rows whose parts of a slab stay in the first-level cache.
 const ROWS: usize = 64;
 /// Outputs whose weights are turned round and used together.
 const GROUP: usize = 64;
-/// Inputs in a slab of the backward pass.
+/// Inputs in a slab.
 const SLAB: usize = 64;
-
-/// What follows a linear layer.
-#[derive(Clone, Copy, Debug)]
-pub enum Activation<'a> {
-    /// Nothing.
-    None,
-    /// Dropout, then ReLU.
-    DropoutRelu {
-        /// A bit for each output that is kept, in rows of whole bytes.
-        kept: &'a [u8],
-        /// What the kept ones are multiplied with.
-        scale: f32,
-    },
-    /// ReLU.
-    Relu,
-}
-
-/// Sizes of a layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Numbers in a row that enters.
-    pub inputs: usize,
-    /// Numbers in a row that leaves.
-    pub outputs: usize,
-}
-
-/// The rows that leave the layer, `[rows, outputs]`, of those that enter, `[rows, inputs]`; `weight` is `[inputs, outputs]`.
-pub fn forward(
-    level: Level,
-    sizes: Sizes,
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    activation: Activation<'_>,
-) -> Vec<f32> {
-    let rows = x.len() / sizes.inputs;
-    let mut y = vec![0.0; rows * sizes.outputs];
-    let width = PANEL * PANELS;
-    let tasks = columns(&mut y, sizes.outputs, width);
-    let layer = Layer {
-        sizes,
-        x,
-        weight,
-        bias,
-        activation,
-    };
-    tasks.into_par_iter().enumerate().for_each(|(task, mut y)| {
-        with_scratch(sizes.inputs * width, |scratch| {
-            level.run(ForwardColumns {
-                layer: &layer,
-                first: width * task,
-                y: &mut y,
-                scratch,
-            });
-        });
-    });
-    y
-}
-
-/// The parts of every row that lie in each stretch of `width` columns.
-fn columns(rows: &mut [f32], row_length: usize, width: usize) -> Vec<Vec<&mut [f32]>> {
-    let count = rows.len() / row_length.max(1);
-    let mut parts: Vec<Vec<&mut [f32]>> = (0..row_length.div_ceil(width))
-        .map(|_| Vec::with_capacity(count))
-        .collect();
-    for row in rows.chunks_exact_mut(row_length.max(1)) {
-        for (parts, part) in parts.iter_mut().zip(row.chunks_mut(width)) {
-            parts.push(part);
-        }
-    }
-    parts
-}
-
-struct Layer<'a> {
-    sizes: Sizes,
-    x: &'a [f32],
-    weight: &'a [f32],
-    bias: &'a [f32],
-    activation: Activation<'a>,
-}
-
-impl Layer<'_> {
-    fn row(&self, row: usize) -> &[f32] {
-        &self.x[row * self.sizes.inputs..][..self.sizes.inputs]
-    }
-}
-
-/// The outputs from `first` on, for every row.
-struct ForwardColumns<'a, 'b> {
-    layer: &'a Layer<'a>,
-    first: usize,
-    y: &'a mut [&'b mut [f32]],
-    /// A panel of all inputs for each panel of outputs.
-    scratch: &'a mut [f32],
-}
-
-impl Kernel for ForwardColumns<'_, '_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let (panels, _) = self.scratch.as_chunks_mut::<PANEL>();
-        let Sizes { inputs, outputs } = self.layer.sizes;
-        let last = outputs.min(self.first + PANELS * PANEL);
-        for input in 0..inputs {
-            let row = &self.layer.weight[input * outputs..][..outputs];
-            for panel in 0..PANELS {
-                let first = self.first + PANEL * panel;
-                if first < last {
-                    panels[panel * inputs + input] = padded(&row[first..last.min(first + PANEL)]);
-                }
-            }
-        }
-        for panel in 0..PANELS {
-            let task = ForwardPanel {
-                layer: self.layer,
-                first: self.first + PANEL * panel,
-                skip: PANEL * panel,
-                panel: &panels[panel * inputs..][..inputs],
-            };
-            if task.first < last {
-                match S::SUMS {
-                    24 => task.tiles::<S, 22>(simd, self.y),
-                    6 => task.tiles::<S, 6>(simd, self.y),
-                    _ => task.tiles::<S, 2>(simd, self.y),
-                }
-            }
-        }
-    }
-}
-
-/// The outputs of a panel, from `first` on; they begin at `skip` of the columns.
-struct ForwardPanel<'a> {
-    layer: &'a Layer<'a>,
-    first: usize,
-    skip: usize,
-    panel: &'a [[f32; PANEL]],
-}
-
-impl ForwardPanel<'_> {
-    /// `R` rows at a time.
-    #[inline(always)]
-    fn tiles<S: Simd, const R: usize>(self, simd: S, y: &mut [&mut [f32]]) {
-        let Self {
-            layer,
-            first,
-            skip,
-            panel,
-        } = self;
-        let outputs = layer.sizes.outputs;
-        let width = PANEL.min(outputs - first);
-        let bias = simd.load(&padded(&layer.bias[first..first + width]));
-        let rows = y.len();
-        for block in (0..rows).step_by(ROWS) {
-            let last = (block + ROWS).min(rows);
-            let mut sums = [[0.0; PANEL]; ROWS];
-            for sum in &mut sums {
-                simd.store(bias, sum);
-            }
-            for (part, panel) in panel.chunks(DEPTH).enumerate() {
-                for tile in (block..last).step_by(R) {
-                    // Where rows run out, the last one is computed again.
-                    let mut x = [layer.row(tile); R];
-                    let mut tile_sums = [bias; R];
-                    for number in 0..R {
-                        let row = (tile + number).min(last - 1);
-                        x[number] = &layer.row(row)[DEPTH * part..][..panel.len()];
-                        tile_sums[number] = simd.load(&sums[row - block]);
-                    }
-                    for (input, weight) in panel.iter().enumerate() {
-                        let weight = simd.load(weight);
-                        for row in 0..R {
-                            let x = simd.splat(x[row][input]);
-                            tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
-                        }
-                    }
-                    for (number, sum) in tile_sums.into_iter().enumerate() {
-                        simd.store(sum, &mut sums[(tile + number).min(last - 1) - block]);
-                    }
-                }
-            }
-            for (number, sum) in sums[..last - block].iter().enumerate() {
-                let sum = simd.load(sum);
-                let sum = activated(simd, layer.activation, block + number, outputs, first, sum);
-                let mut values = [0.0; PANEL];
-                simd.store(sum, &mut values);
-                y[block + number][skip..skip + width].copy_from_slice(&values[..width]);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn activated<S: Simd>(
-    simd: S,
-    activation: Activation<'_>,
-    row: usize,
-    outputs: usize,
-    first: usize,
-    sum: S::Wide,
-) -> S::Wide {
-    let zero = simd.splat(0.0);
-    match activation {
-        Activation::None => sum,
-        Activation::Relu => simd.max(sum, zero),
-        Activation::DropoutRelu { kept, scale } => {
-            let kept = &kept[row * outputs.div_ceil(8) + first / 8..];
-            let bits = u16::from_le_bytes([kept[0], kept.get(1).copied().unwrap_or(0)]);
-            simd.max(simd.mul(simd.keep(sum, bits), simd.splat(scale)), zero)
-        }
-    }
-}
-
-/// A vector of fewer than sixteen numbers.
-#[inline(always)]
-fn padded(values: &[f32]) -> [f32; PANEL] {
-    if let Some(values) = values.first_chunk() {
-        return *values;
-    }
-    let mut padded = [0.0; PANEL];
-    padded[..values.len()].copy_from_slice(values);
-    padded
-}
 
 /// The gradients of a layer.
 #[derive(Clone, Debug)]
@@ -647,22 +416,5 @@ fn transpose_out<S: Simd>(
                 }
             }
         }
-    }
-}
-
-/// `N` elements from `first` on; the one check that they are there.
-#[inline(always)]
-fn window<T, const N: usize>(slice: &[T], first: usize) -> &[T; N] {
-    match slice[first..].first_chunk() {
-        Some(window) => window,
-        None => unreachable!("a window of {N} ends after its slice"),
-    }
-}
-
-#[inline(always)]
-fn window_mut<T, const N: usize>(slice: &mut [T], first: usize) -> &mut [T; N] {
-    match slice[first..].first_chunk_mut() {
-        Some(window) => window,
-        None => unreachable!("a window of {N} ends after its slice"),
     }
 }
