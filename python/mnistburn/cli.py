@@ -88,6 +88,7 @@ def main() -> None:
 @click.option("--learning-rate", type=float, help="The size of a step.")
 @click.option("--seed", type=int, help="The seed of weights, order and dropout.")
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
+@click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
 @click.option("--hidden-size", type=int, help="Features between the linear layers.")
 @click.option("--dropout", type=float, help="The share of values set to zero in training.")
 @click.option(

@@ -463,6 +463,8 @@ class TrainingConfig(_File):
         num_epochs: How often the training images are gone through.
         batch_size: The number of images of a step.
         num_workers: The number of threads that prepare batches; the result does not depend on it.
+        threads: The number of threads that compute on the CPU; None takes those of the environment
+            variable RAYON_NUM_THREADS, else one for each core. The result does not depend on it.
         seed: The seed of the weights, the order of the images and dropout.
         learning_rate: The learning rate, or where the schedule starts.
         lr_scheduler: The learning-rate schedule, or None for a constant rate.
@@ -485,6 +487,7 @@ class TrainingConfig(_File):
     num_epochs: int = 10
     batch_size: int = 64
     num_workers: int = 4
+    threads: int | None = None
     seed: int = 42
     learning_rate: float = 1e-4
     lr_scheduler: LearningRateSchedule | None = None
@@ -501,7 +504,15 @@ class TrainingConfig(_File):
                 "a constant rate goes into learning_rate"
             )
             raise ConfigError(message)
-        plain = ("num_epochs", "batch_size", "num_workers", "seed", "learning_rate", "recorder")
+        plain = (
+            "num_epochs",
+            "batch_size",
+            "num_workers",
+            "threads",
+            "seed",
+            "learning_rate",
+            "recorder",
+        )
         self._keep(self._complete(), plain)
 
     @classmethod

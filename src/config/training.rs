@@ -3,6 +3,7 @@ use super::{
 };
 use crate::error::Result;
 use serde_json::{Map, Value, json};
+use std::num::NonZeroUsize;
 
 /// A training run, as in the Burn book; every field has the book's default.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,9 @@ pub struct TrainingConfig {
     /// Threads that prepare batches ahead of the training step; 0 prepares them in line. No effect on results, and none
     /// on a GPU, where batches are gathered.
     pub num_workers: usize,
+    /// Threads that compute on the CPU; `None` takes those of `RAYON_NUM_THREADS`, else one for each core. No effect on
+    /// results.
+    pub threads: Option<NonZeroUsize>,
     /// What weights, order and dropout masks follow from.
     pub seed: u64,
     /// Step size of the optimizer; the starting point of `lr_scheduler` where there is one.
@@ -36,6 +40,7 @@ impl Default for TrainingConfig {
             num_epochs: 10,
             batch_size: 64,
             num_workers: 4,
+            threads: None,
             seed: 42,
             learning_rate: 1.0e-4,
             lr_scheduler: None,
@@ -47,6 +52,8 @@ impl Default for TrainingConfig {
 impl TrainingConfig {
     /// More threads than this only cost memory.
     pub const MAX_WORKERS: usize = 256;
+    /// As many threads as Rayon's pools can have at least.
+    pub const MAX_THREADS: usize = 255;
     /// Largest accepted batch and number of epochs: both are counted in 32 bits in places.
     const MAX_COUNT: u64 = (u32::MAX >> 1) as u64;
 
@@ -80,6 +87,12 @@ impl Settings for TrainingConfig {
                 Some(default.num_workers as u64),
                 (0, Self::MAX_WORKERS as u64),
             )? as usize,
+            threads: if fields.get_some("threads").is_some() {
+                let threads = fields.whole("threads", None, (1, Self::MAX_THREADS as u64))?;
+                NonZeroUsize::new(threads as usize)
+            } else {
+                default.threads
+            },
             seed: fields.whole("seed", Some(default.seed), (0, u64::MAX))?,
             learning_rate: fields.number(
                 "learning_rate",
@@ -124,6 +137,9 @@ impl Settings for TrainingConfig {
                 .lr_scheduler
                 .map_or(Value::Null, LrSchedulerConfig::to_value);
             object.insert("lr_scheduler".into(), schedule);
+        }
+        if complete || self.threads != default.threads {
+            object.insert("threads".into(), json!(self.threads));
         }
         if complete || self.recorder != default.recorder {
             object.insert("recorder".into(), json!(self.recorder.name()));

@@ -78,12 +78,8 @@ impl FromStr for Device {
 }
 
 #[cfg(feature = "cpu")]
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "it fails in a build without the back end"
-)]
 fn check_cpu() -> Result<()> {
-    Ok(())
+    crate::kernels::cpu::choice().map(drop)
 }
 
 #[cfg(not(feature = "cpu"))]
@@ -257,7 +253,10 @@ pub(crate) fn on_backend<W: OnBackend>(device: Device, work: W) -> Result<W::Out
     process::check(device)?;
     match device {
         #[cfg(feature = "cpu")]
-        Device::Cpu => run::<burn::backend::Flex, W>(device, work),
+        Device::Cpu => {
+            check_cpu()?;
+            run::<burn::backend::Flex, W>(device, work)
+        }
         #[cfg(feature = "wgpu")]
         Device::Wgpu(_) => {
             configure_gpus();

@@ -127,33 +127,30 @@ fn fused<B: Operations, const D: usize>(
     rule: &AdamRule,
     learning_rate: LearningRate,
     parameter: FloatTensor<B>,
-    gradient: FloatTensor<B>,
+    gradient: &FloatTensor<B>,
     momentum: Option<AdaptiveMomentumState<B, D>>,
 ) -> (Tensor<B, D>, AdaptiveMomentumState<B, D>) {
-    let (time, moments) = match momentum {
-        Some(momentum) => {
-            let moments = Moments {
-                mean: primitive(momentum.moment_1),
-                square: primitive(momentum.moment_2),
-                largest: momentum.max_moment_2.map(primitive),
-            };
-            (momentum.time + 1, moments)
-        }
-        None => {
-            let zeros = || {
-                let device = B::float_device(&parameter);
-                B::float_zeros(parameter.shape(), &device, FloatDType::F32)
-            };
-            let moments = Moments {
-                mean: zeros(),
-                square: zeros(),
-                largest: rule.amsgrad.then(zeros),
-            };
-            (1, moments)
-        }
+    let (time, moments) = if let Some(momentum) = momentum {
+        let moments = Moments {
+            mean: primitive(momentum.moment_1),
+            square: primitive(momentum.moment_2),
+            largest: momentum.max_moment_2.map(primitive),
+        };
+        (momentum.time + 1, moments)
+    } else {
+        let zeros = || {
+            let device = B::float_device(&parameter);
+            B::float_zeros(parameter.shape(), &device, FloatDType::F32)
+        };
+        let moments = Moments {
+            mean: zeros(),
+            square: zeros(),
+            largest: rule.amsgrad.then(zeros),
+        };
+        (1, moments)
     };
     let step = AdamStep::new(rule, learning_rate, time);
-    let (parameter, moments) = kernels.adam(&step, parameter, &gradient, moments);
+    let (parameter, moments) = kernels.adam(&step, parameter, gradient, moments);
     let mut momentum = AdaptiveMomentumState::new(time, float(moments.mean), float(moments.square));
     momentum.max_moment_2 = moments.largest.map(float);
     (float(parameter), momentum)
@@ -214,7 +211,7 @@ macro_rules! simple_optimizer {
                 };
                 let [parameter, gradient] = tensors;
                 let (parameter, momentum) = fused(
-                    &kernels, &self.rule, learning_rate, parameter, gradient,
+                    &kernels, &self.rule, learning_rate, parameter, &gradient,
                     state.map(|state| state.momentum),
                 );
                 (parameter, Some($state::new(momentum)))

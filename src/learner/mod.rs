@@ -14,6 +14,7 @@ mod renderer;
 mod run;
 mod strategy;
 mod summary;
+mod threads;
 
 pub use artifact::{
     CHECKPOINT_DIRECTORY, CONFIG_FILE, HISTORY_FILE, LOG_FILE, MODEL_FILE, SUMMARY_FILE,

@@ -4,6 +4,7 @@ use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::{NoLogger, NoRenderer};
 use super::strategy::{AdamOptimizer, Components, ResumableStrategy, Run};
+use super::threads::in_pool;
 use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig};
 use crate::data::{DataLoader, Dataset, Order};
@@ -60,7 +61,7 @@ pub struct Trained {
 /// Trains a model as the Burn book's training chapter does, and keeps the run in `artifact_dir`.
 ///
 /// Without a `config` a resumed run has that of the directory, and a new one the defaults. A resumed run may change
-/// `num_epochs`, `num_workers` and `recorder`; its data must be that of its start.
+/// `num_epochs`, `num_workers`, `threads` and `recorder`; its data must be that of its start.
 ///
 /// Several `devices`, all of one back end, share each step: every one computes its part of the batch, their gradients are
 /// averaged on the first one, and the model is there. Equal bits are promised for a single device only.
@@ -142,6 +143,7 @@ impl OnBackend for Train<'_> {
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
+        let threads = run.config.threads;
         let schedule = run.schedule.clone();
         let optimizer = run.optimizer.clone();
         let (train_loader, valid_loader) = (
@@ -151,20 +153,28 @@ impl OnBackend for Train<'_> {
         let (strategy, outcome) = ResumableStrategy::new(run);
 
         let interrupter = self.options.interrupter;
-        let launched = contain_panics(|| {
-            Ok(SupervisedTraining::<Components<Autodiff<B>>>::new(
-                self.artifact_dir,
-                train_loader,
-                valid_loader,
-            )
-            .with_application_logger(None)
-            .renderer(NoRenderer)
-            .with_metric_logger(NoLogger)
-            .with_interrupter(interrupter)
-            .num_epochs(num_epochs)
-            .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
-            .launch(Learner::new(model, optimizer, schedule)))
-        });
+        let artifact_dir = self.artifact_dir;
+        let launch = || {
+            contain_panics(|| {
+                Ok(SupervisedTraining::<Components<Autodiff<B>>>::new(
+                    artifact_dir,
+                    train_loader,
+                    valid_loader,
+                )
+                .with_application_logger(None)
+                .renderer(NoRenderer)
+                .with_metric_logger(NoLogger)
+                .with_interrupter(interrupter)
+                .num_epochs(num_epochs)
+                .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)))
+                .launch(Learner::new(model, optimizer, schedule)))
+            })
+        };
+        let launched = if B::ON_HOST {
+            in_pool(threads, launch)
+        } else {
+            launch()
+        };
         // What went wrong in the run says more than what its end then broke.
         let outcome = outcome
             .lock()
@@ -408,7 +418,7 @@ fn check_same_data(state: &State, fingerprints: &[String; 2]) -> Result<()> {
 }
 
 /// What a resumed run may change: the rest decides its results.
-const FREE: [&str; 3] = ["num_epochs", "num_workers", "recorder"];
+const FREE: [&str; 4] = ["num_epochs", "num_workers", "threads", "recorder"];
 
 fn check_same_run(stored: &Map<String, Value>, given: &TrainingConfig) -> Result<()> {
     let given = given.write(true);

@@ -9,8 +9,11 @@
 
 #![allow(
     clippy::inline_always,
+    clippy::large_stack_arrays,
     clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
+    clippy::similar_names,
+    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be; \
+              22 KB of the stack are in the cache"
 )]
 
 use super::scratch::Aligned;

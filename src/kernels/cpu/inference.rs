@@ -66,7 +66,7 @@ impl Folded {
         level.run(Features {
             folded: self,
             image,
-            features,
+            to: features,
         });
     }
 }
@@ -74,7 +74,7 @@ impl Folded {
 struct Features<'a> {
     folded: &'a Folded,
     image: &'a [f32; IMAGE_PIXELS],
-    features: &'a mut [f32; FEATURES],
+    to: &'a mut [f32; FEATURES],
 }
 
 impl Kernel for Features<'_> {
@@ -119,7 +119,7 @@ impl Features<'_> {
                     }
                 }
             }
-            super::convolutions::store_cells(simd, &cells.0, cell_row, self.features);
+            super::convolutions::store_cells(simd, &cells.0, cell_row, self.to);
         }
     }
 }

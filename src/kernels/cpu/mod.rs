@@ -1,5 +1,10 @@
 //! The kernels of burn-flex.
 
+#![allow(
+    clippy::inline_always,
+    reason = "what is not inlined into its level's function has no vector instructions"
+)]
+
 mod convolutions;
 mod cross_entropy;
 mod inference;
@@ -13,6 +18,7 @@ mod tests;
 use super::dropout::Layer;
 use super::optimizer::{AdamStep, Moments};
 use super::{Dropout, IMAGE_PIXELS, IMAGE_SIZE, Images, Kernels, Pixels, Predict, normalise};
+use crate::error::{Error, Result};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::backend::TensorMetadata;
@@ -40,16 +46,21 @@ impl Cpu {
         Self { level }
     }
 
-    /// The kernels that the environment variable [`VARIABLE`] asks for when they are first used, else the best; `None` for
-    /// Burn's own operations.
+    /// The kernels of [`choice`].
     pub fn chosen() -> Option<Self> {
-        static CHOSEN: LazyLock<Option<Level>> = LazyLock::new(|| choice().ok().flatten());
-        CHOSEN.map(Self::new)
+        CHOICE.as_ref().ok().copied().flatten().map(Self::new)
     }
 }
 
-/// What the environment variable [`VARIABLE`] asks for; an error says why it can't be had.
-pub fn choice() -> Result<Option<Level>, String> {
+static CHOICE: LazyLock<std::result::Result<Option<Level>, String>> = LazyLock::new(choose);
+
+/// What the environment variable [`VARIABLE`] asked for when this was first called: a level, the best where it is not set, and
+/// `None` for Burn's own operations. An error says why it can't be had.
+pub fn choice() -> Result<Option<Level>> {
+    CHOICE.clone().map_err(Error::Device)
+}
+
+fn choose() -> std::result::Result<Option<Level>, String> {
     let available = || Level::ALL.into_iter().filter(|level| level.is_available());
     let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
         return Ok(available().next_back());
@@ -58,17 +69,17 @@ pub fn choice() -> Result<Option<Level>, String> {
     if value == "burn" {
         return Ok(None);
     }
-    match available().find(|level| level.name() == value) {
-        Some(level) => Ok(Some(level)),
-        None => {
+    available()
+        .find(|level| level.name() == value)
+        .map(Some)
+        .ok_or_else(|| {
             let names: Vec<&str> = available().map(Level::name).collect();
-            Err(format!(
+            format!(
                 "the environment variable {VARIABLE} must be burn or one of the instruction sets of this processor, {}, got \
                  {value:?}; without it the best is taken",
                 names.join(", ")
-            ))
-        }
-    }
+            )
+        })
 }
 
 /// The 256 values of a pixel as the network sees them.
@@ -85,7 +96,6 @@ fn normalised_pixel(pixels: Pixels<'_>, place: usize) -> f32 {
 
 /// Gives `work` an image as the network sees it.
 fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAGE_PIXELS])) {
-    let missing = "kernels take whole images of 28 x 28";
     match images {
         Images::Raw {
             pixels, indices, ..
@@ -102,7 +112,7 @@ fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAG
         Images::Normalised(images) => {
             let tensor = images.clone().into_primitive().tensor();
             let (all, _) = tensor.storage::<f32>().as_chunks();
-            work(all.get(place).expect(missing));
+            work(&all[place]);
         }
     }
 }
@@ -193,7 +203,7 @@ impl Kernels<Flex> for Cpu {
             .enumerate()
             .for_each(|(place, features)| {
                 with_image(&images, place, |image| {
-                    folded.features(self.level, image, features)
+                    folded.features(self.level, image, features);
                 });
             });
         tensor(features, [images.len(), FEATURES])

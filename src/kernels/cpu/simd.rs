@@ -248,8 +248,8 @@ impl Simd for Portable {
     #[inline(always)]
     fn compress_half(self, a: [f32; 8], bits: u8, to: &mut [f32; 8]) {
         let mut count = 0;
-        for lane in 0..8 {
-            to[count % 8] = a[lane];
+        for (lane, value) in a.into_iter().enumerate() {
+            to[count % 8] = value;
             count += usize::from(bits >> lane & 1);
         }
     }
@@ -264,6 +264,12 @@ use x86::{run_avx2, run_avx512};
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
+    #![allow(
+        clippy::many_single_char_names,
+        clippy::wildcard_imports,
+        reason = "eight rows are a to h; the intrinsics have their own prefix"
+    )]
+
     use super::{Kernel, Simd};
     use std::arch::x86_64::*;
 

@@ -222,15 +222,11 @@ struct List<'a> {
 impl Lists {
     #[inline(always)]
     fn of(&self, list: usize) -> List<'_> {
-        let first = if list == 0 {
-            0
-        } else {
-            self.ends[list - 1] as usize
-        };
-        let last = self.ends[list] as usize;
+        let start = if list == 0 { 0 } else { self.ends[list - 1] };
+        let entries = start as usize..self.ends[list] as usize;
         List {
-            gradients: &self.gradients[first..last],
-            places: &self.places[first..last],
+            gradients: &self.gradients[entries.clone()],
+            places: &self.places[entries],
         }
     }
 }
@@ -358,14 +354,9 @@ fn transpose_in<S: Simd>(
             } else {
                 for row in 8 * place..count.min(8 * place + 8) {
                     let from = &rows[row * row_length + column..][..width];
-                    block[row % 8] = match from.first_chunk() {
-                        Some(from) => simd.load_half(from),
-                        None => {
-                            let mut values = [0.0; 8];
-                            values[..width].copy_from_slice(from);
-                            simd.load_half(&values)
-                        }
-                    };
+                    let mut values = [0.0; 8];
+                    values[..width].copy_from_slice(from);
+                    block[row % 8] = simd.load_half(&values);
                 }
             }
             let block = simd.transpose(block);

@@ -63,8 +63,8 @@ pub fn forward(
 #[derive(Clone, Debug)]
 pub struct Panels {
     sizes: Sizes,
-    /// A panel of all inputs, for each sixteen outputs.
-    panels: Vec<Weights>,
+    /// For each sixteen outputs, their weights for every input.
+    weights: Vec<Weights>,
     bias: Vec<f32>,
 }
 
@@ -76,7 +76,7 @@ impl Panels {
         copy_together(sizes, weight, 0..count, &mut panels);
         Self {
             sizes,
-            panels,
+            weights: panels,
             bias: bias.to_vec(),
         }
     }
@@ -97,7 +97,7 @@ pub fn forward_rows(
 ) {
     let Panels {
         sizes,
-        panels,
+        weights: panels,
         bias,
     } = panels;
     let layer = Layer {

@@ -1,0 +1,35 @@
+//! The threads that compute a run.
+
+use crate::error::Result;
+use std::num::NonZeroUsize;
+
+/// Does `work` in a pool of its own, of `threads` threads or as many as Rayon chooses: `RAYON_NUM_THREADS`, else one for each
+/// core.
+///
+/// The thread that goes through the steps is one of the pool, and so computes as well. A pool of the whole process would be
+/// of a size that is settled once, and would not survive a fork.
+#[cfg(feature = "cpu")]
+pub(super) fn in_pool<T: Send>(
+    threads: Option<NonZeroUsize>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.map_or(0, NonZeroUsize::get))
+        .thread_name(|number| format!("mnistburn-{number}"))
+        .build();
+    let pool = pool.map_err(|error| {
+        crate::error::Error::Training(format!(
+            "the threads of a run must be had from the system, and {error}; set threads to a smaller number"
+        ))
+    })?;
+    pool.install(work)
+}
+
+/// Without the CPU's back end nothing is computed here.
+#[cfg(not(feature = "cpu"))]
+pub(super) fn in_pool<T: Send>(
+    _threads: Option<NonZeroUsize>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    work()
+}
