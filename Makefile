@@ -3,6 +3,8 @@
 PYTHON ?= python3
 ARTIFACT_DIR ?= artifacts/mnist
 EPOCHS ?= 2
+# Options of `mnistburn bench` in the comparison.
+COMPARE ?= --threads 1,2 --batch-size 16,64,256,1024
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
 ALL_FEATURES := python,wgpu,cuda
@@ -12,7 +14,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python bench wheel clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python bench compare wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +77,18 @@ test-python: develop ## the tests of the package, the README and the docstrings
 
 bench: ## the benchmarks
 	cargo bench --locked --bench training
+
+# The peers, several GB, in an environment of their own; the package is that of `develop`.
+.venv/compare/installed: benches/compare/requirements.txt .venv/installed
+	$(PYTHON) -m venv .venv/compare
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], sep="\n")' > .venv/compare/requirements.txt
+	.venv/compare/bin/python -m pip install --quiet --requirement .venv/compare/requirements.txt --requirement $<
+	touch $@
+
+compare: develop .venv/compare/installed ## compare with PyTorch, JAX and onnxruntime, see benches/compare
+	mkdir -p target
+	PYTHONPATH=python .venv/compare/bin/python -m mnistburn bench --json target/compare.json $(COMPARE)
+	PYTHONPATH=python .venv/compare/bin/python benches/compare/whole.py
 
 wheel: setup ## the wheel, with all back ends, in dist
 	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist
