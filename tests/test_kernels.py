@@ -86,7 +86,7 @@ def test_gradients_and_losses_are_those_of_burn(
     setting: tuple[float, int, int],
     stock: dict[tuple[float, int, int], dict[str, Any]],
 ) -> None:
-    """Same masks, same network: logits and gradients agree to 1e-5, and so does a short training."""
+    """Same masks, same network: logits and gradients agree, and so does a short training."""
     numbers, expected = run(level, setting), stock[setting]
     assert close(numbers["logits"], expected["logits"], 1e-5)
     assert numbers["loss"] == pytest.approx(expected["loss"], rel=1e-5)
