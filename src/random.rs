@@ -80,14 +80,16 @@ impl Stream {
     /// Compares 64 random numbers of 16 bits with the threshold at once, lowest bit first. Bits below the
     /// threshold's lowest set one can't decide, so a probability of one half takes a single draw.
     pub fn bernoulli_bits(&mut self, threshold: u16) -> u64 {
-        (threshold.trailing_zeros()..16).fold(0, |below, bit| {
+        let mut below = 0;
+        for bit in threshold.trailing_zeros()..16 {
             let random = self.next_u64();
-            if threshold >> bit & 1 == 1 {
+            below = if threshold >> bit & 1 == 1 {
                 random | below
             } else {
                 random & below
-            }
-        })
+            };
+        }
+        below
     }
 }
 

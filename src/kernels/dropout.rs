@@ -75,9 +75,13 @@ impl Dropout {
         let index = key.indices[image];
         let words = [key.seed, key.epoch, index, layer as u64];
         let mut stream = Stream::new(Purpose::Dropout, &words);
-        for bytes in bits.chunks_mut(8) {
-            let kept = !stream.bernoulli_bits(*threshold);
-            bytes.copy_from_slice(&kept.to_le_bytes()[..bytes.len()]);
+        let (words, rest) = bits.as_chunks_mut::<8>();
+        for word in words {
+            *word = (!stream.bernoulli_bits(*threshold)).to_le_bytes();
+        }
+        if !rest.is_empty() {
+            let word = (!stream.bernoulli_bits(*threshold)).to_le_bytes();
+            rest.copy_from_slice(&word[..rest.len()]);
         }
     }
 

@@ -153,28 +153,11 @@ impl Kernel for Forward<'_> {
             &self.bits.conv1,
             &mut activations.0,
         );
+        let (bits, features) = (&mut self.bits.conv2, self.features);
         match S::SUMS {
-            24 => second::<S, 24>(
-                simd,
-                self.weights,
-                &activations.0,
-                &mut self.bits.conv2,
-                self.features,
-            ),
-            6 => second::<S, 6>(
-                simd,
-                self.weights,
-                &activations.0,
-                &mut self.bits.conv2,
-                self.features,
-            ),
-            _ => second::<S, 2>(
-                simd,
-                self.weights,
-                &activations.0,
-                &mut self.bits.conv2,
-                self.features,
-            ),
+            24 => second::<S, 24, 26>(simd, self.weights, &activations.0, bits, features),
+            6 => second::<S, 6, 8>(simd, self.weights, &activations.0, bits, features),
+            _ => second::<S, 2, 4>(simd, self.weights, &activations.0, bits, features),
         }
     }
 }
@@ -204,9 +187,9 @@ fn first<S: Simd>(
     }
 }
 
-/// `P` pixels at a time, a divisor of 24.
+/// `P` pixels at a time, a divisor of 24, whose windows together are `W` pixels wide.
 #[inline(always)]
-fn second<S: Simd, const P: usize>(
+fn second<S: Simd, const P: usize, const W: usize>(
     simd: S,
     weights: &Weights,
     activations: &Activations1,
@@ -222,12 +205,15 @@ fn second<S: Simd, const P: usize>(
                 let mut sums = [bias; P];
                 for tap_row in 0..3 {
                     let first = 26 * (row + tap_row) + column;
-                    let inputs = activations[first..first + P + 2].as_flattened();
-                    for tap in 0..24 {
-                        let weight = simd.load(&weights.conv2.0[tap_row][tap]);
-                        for pixel in 0..P {
-                            let input = simd.splat(inputs[8 * pixel + tap]);
-                            sums[pixel] = simd.mul_add(input, weight, sums[pixel]);
+                    let inputs: &[[f32; 8]; W] = window(activations, first);
+                    for tap in 0..3 {
+                        for channel in 0..8 {
+                            let weight = &weights.conv2.0[tap_row][8 * tap + channel];
+                            let weight = simd.load(weight);
+                            for pixel in 0..P {
+                                let input = simd.splat(inputs[pixel + tap][channel]);
+                                sums[pixel] = simd.mul_add(input, weight, sums[pixel]);
+                            }
                         }
                     }
                 }

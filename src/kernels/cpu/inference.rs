@@ -12,9 +12,9 @@
 
 use super::convolutions::{FEATURES, Parameters};
 use super::linear::{Activation, Panels, forward_rows};
-use super::normalised_pixel;
 use super::scratch::{Aligned, with_scratch};
 use super::simd::{Kernel, Level, Simd};
+use super::{normalise_image, window};
 use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels, Predict};
 use rayon::prelude::*;
 
@@ -83,17 +83,17 @@ impl Kernel for Features<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match S::SUMS {
-            24 => self.rows::<S, 24>(simd),
-            6 => self.rows::<S, 6>(simd),
-            _ => self.rows::<S, 2>(simd),
+            24 => self.rows::<S, 24, 28>(simd),
+            6 => self.rows::<S, 6, 10>(simd),
+            _ => self.rows::<S, 2, 6>(simd),
         }
     }
 }
 
 impl Features<'_> {
-    /// `P` pixels at a time, a divisor of 24.
+    /// `P` pixels at a time, a divisor of 24, whose windows together are `W` pixels wide.
     #[inline(always)]
-    fn rows<S: Simd, const P: usize>(self, simd: S) {
+    fn rows<S: Simd, const P: usize, const W: usize>(self, simd: S) {
         let bias = simd.load(&self.folded.bias);
         let zero = simd.splat(0.0);
         for cell_row in 0..8 {
@@ -103,7 +103,7 @@ impl Features<'_> {
                     let mut sums = [bias; P];
                     for tap_row in 0..5 {
                         let first = IMAGE_SIZE * (row + tap_row) + column;
-                        let pixels = &self.image[first..first + P + 4];
+                        let pixels: &[f32; W] = window(self.image, first);
                         for tap in 0..5 {
                             let weight = simd.load(&self.folded.weight.0[5 * tap_row + tap]);
                             for pixel in 0..P {
@@ -152,9 +152,7 @@ impl Prepared {
             let (images, _) = features.as_chunks_mut();
             for (place, features) in images.iter_mut().enumerate() {
                 let mut image = Aligned([0.0; IMAGE_PIXELS]);
-                for pixel in 0..IMAGE_PIXELS {
-                    image.0[pixel] = normalised_pixel(pixels, place * IMAGE_PIXELS + pixel);
-                }
+                normalise_image(pixels.range(place..place + 1), &mut image.0);
                 self.folded.features(self.level, &image.0, features);
             }
             forward_rows(self.level, &self.hidden, features, Activation::Relu, hidden);

@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::inline_always,
-    reason = "what is not inlined into its level's function has no vector instructions"
+    clippy::needless_range_loop,
+    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
 mod convolutions;
@@ -86,11 +87,21 @@ fn choose() -> std::result::Result<Option<Level>, String> {
 static NORMALISED: LazyLock<[f32; 256]> =
     LazyLock::new(|| std::array::from_fn(|pixel| normalise(pixel as f32 / 255.0)));
 
-/// A pixel as the network sees it.
-fn normalised_pixel(pixels: Pixels<'_>, place: usize) -> f32 {
+/// A whole image as the network sees it.
+fn normalise_image(pixels: Pixels<'_>, image: &mut [f32; IMAGE_PIXELS]) {
     match pixels {
-        Pixels::Raw(pixels) => NORMALISED[usize::from(pixels[place])],
-        Pixels::Unit(pixels) => normalise(pixels[place]),
+        Pixels::Raw(pixels) => {
+            let (table, pixels): (_, &[u8; IMAGE_PIXELS]) = (&*NORMALISED, window(pixels, 0));
+            for pixel in 0..IMAGE_PIXELS {
+                image[pixel] = table[usize::from(pixels[pixel])];
+            }
+        }
+        Pixels::Unit(pixels) => {
+            let pixels: &[f32; IMAGE_PIXELS] = window(pixels, 0);
+            for pixel in 0..IMAGE_PIXELS {
+                image[pixel] = normalise(pixels[pixel]);
+            }
+        }
     }
 }
 
@@ -101,12 +112,8 @@ fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAG
             pixels, indices, ..
         } => {
             let first = indices[place] as usize * IMAGE_PIXELS;
-            let raw = &pixels[first..first + IMAGE_PIXELS];
-            let table = &*NORMALISED;
             let mut image = [0.0; IMAGE_PIXELS];
-            for (pixel, raw) in image.iter_mut().zip(raw) {
-                *pixel = table[usize::from(*raw)];
-            }
+            normalise_image(Pixels::Raw(&pixels[first..]), &mut image);
             work(&image);
         }
         Images::Normalised(images) => {

@@ -10,7 +10,8 @@
 )]
 #![allow(
     clippy::inline_always,
-    reason = "a kernel that is not inlined into its level's function has no vector instructions"
+    clippy::needless_range_loop,
+    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
 use std::sync::LazyLock;
@@ -124,10 +125,6 @@ pub trait Simd: Copy + Send + Sync {
     fn positive(self, a: Self::Wide) -> u16;
     /// The numbers whose bit is set, and 0 for the others.
     fn keep(self, a: Self::Wide, bits: u16) -> Self::Wide;
-    /// Two halves beside each other.
-    fn join(self, low: Self::Half, high: Self::Half) -> Self::Wide;
-    /// The two halves.
-    fn split(self, a: Self::Wide) -> [Self::Half; 2];
 
     fn load_half(self, from: &[f32; 8]) -> Self::Half;
     fn store_half(self, value: Self::Half, to: &mut [f32; 8]);
@@ -155,6 +152,34 @@ fn mul_add(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// `$value` for each lane, as an array. A loop: the closures of `array::from_fn` need not be inlined.
+macro_rules! lanes {
+    ($count:literal, |$lane:ident| $value:expr) => {{
+        let mut lanes = [0.0; $count];
+        for $lane in 0..$count {
+            lanes[$lane] = $value;
+        }
+        lanes
+    }};
+}
+
+/// A bit for each lane.
+macro_rules! bits {
+    ($type:ty, $count:literal, |$lane:ident| $value:expr) => {{
+        let mut bits: $type = 0;
+        for $lane in 0..$count {
+            bits |= <$type>::from($value) << $lane;
+        }
+        bits
+    }};
+}
+
+/// A number where its bit is set, and else 0, without a branch.
+#[inline(always)]
+fn keep(value: f32, bit: u32) -> f32 {
+    f32::from_bits(value.to_bits() & bit.wrapping_neg())
+}
+
 impl Simd for Portable {
     type Wide = [f32; 16];
     type Half = [f32; 8];
@@ -175,47 +200,39 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn mul_add(self, a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|lane| mul_add(a[lane], b[lane], c[lane]))
+        lanes!(16, |lane| mul_add(a[lane], b[lane], c[lane]))
     }
     #[inline(always)]
     fn add(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|lane| a[lane] + b[lane])
+        lanes!(16, |lane| a[lane] + b[lane])
     }
     #[inline(always)]
     fn sub(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|lane| a[lane] - b[lane])
+        lanes!(16, |lane| a[lane] - b[lane])
     }
     #[inline(always)]
     fn mul(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|lane| a[lane] * b[lane])
+        lanes!(16, |lane| a[lane] * b[lane])
     }
     #[inline(always)]
     fn div(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|lane| a[lane] / b[lane])
+        lanes!(16, |lane| a[lane] / b[lane])
     }
     #[inline(always)]
     fn max(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
-        std::array::from_fn(|lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
+        lanes!(16, |lane| if a[lane] > b[lane] { a[lane] } else { b[lane] })
     }
     #[inline(always)]
     fn sqrt(self, a: [f32; 16]) -> [f32; 16] {
-        a.map(f32::sqrt)
+        lanes!(16, |lane| a[lane].sqrt())
     }
     #[inline(always)]
     fn positive(self, a: [f32; 16]) -> u16 {
-        (0..16).fold(0, |bits, lane| bits | u16::from(a[lane] > 0.0) << lane)
+        bits!(u16, 16, |lane| a[lane] > 0.0)
     }
     #[inline(always)]
     fn keep(self, a: [f32; 16], bits: u16) -> [f32; 16] {
-        std::array::from_fn(|lane| if bits >> lane & 1 == 1 { a[lane] } else { 0.0 })
-    }
-    #[inline(always)]
-    fn join(self, low: [f32; 8], high: [f32; 8]) -> [f32; 16] {
-        std::array::from_fn(|lane| if lane < 8 { low[lane] } else { high[lane - 8] })
-    }
-    #[inline(always)]
-    fn split(self, a: [f32; 16]) -> [[f32; 8]; 2] {
-        std::array::from_fn(|half| std::array::from_fn(|lane| a[8 * half + lane]))
+        lanes!(16, |lane| keep(a[lane], u32::from(bits) >> lane & 1))
     }
     #[inline(always)]
     fn load_half(self, from: &[f32; 8]) -> [f32; 8] {
@@ -231,31 +248,37 @@ impl Simd for Portable {
     }
     #[inline(always)]
     fn mul_add_half(self, a: [f32; 8], b: [f32; 8], c: [f32; 8]) -> [f32; 8] {
-        std::array::from_fn(|lane| mul_add(a[lane], b[lane], c[lane]))
+        lanes!(8, |lane| mul_add(a[lane], b[lane], c[lane]))
     }
     #[inline(always)]
     fn add_half(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
-        std::array::from_fn(|lane| a[lane] + b[lane])
+        lanes!(8, |lane| a[lane] + b[lane])
     }
     #[inline(always)]
     fn keep_half(self, a: [f32; 8], bits: u8) -> [f32; 8] {
-        std::array::from_fn(|lane| if bits >> lane & 1 == 1 { a[lane] } else { 0.0 })
+        lanes!(8, |lane| keep(a[lane], u32::from(bits) >> lane & 1))
     }
     #[inline(always)]
     fn different_half(self, a: [f32; 8]) -> u8 {
-        (0..8).fold(0, |bits, lane| bits | u8::from(a[lane] != 0.0) << lane)
+        bits!(u8, 8, |lane| a[lane] != 0.0)
     }
     #[inline(always)]
     fn compress_half(self, a: [f32; 8], bits: u8, to: &mut [f32; 8]) {
         let mut count = 0;
-        for (lane, value) in a.into_iter().enumerate() {
-            to[count % 8] = value;
+        for lane in 0..8 {
+            to[count % 8] = a[lane];
             count += usize::from(bits >> lane & 1);
         }
     }
     #[inline(always)]
     fn transpose(self, rows: [[f32; 8]; 8]) -> [[f32; 8]; 8] {
-        std::array::from_fn(|column| std::array::from_fn(|row| rows[row][column]))
+        let mut columns = [[0.0; 8]; 8];
+        for row in 0..8 {
+            for column in 0..8 {
+                columns[column][row] = rows[row][column];
+            }
+        }
+        columns
     }
 }
 
@@ -459,14 +482,6 @@ mod x86 {
             ]
         }
         #[inline(always)]
-        fn join(self, low: __m256, high: __m256) -> [__m256; 2] {
-            [low, high]
-        }
-        #[inline(always)]
-        fn split(self, a: [__m256; 2]) -> [__m256; 2] {
-            a
-        }
-        #[inline(always)]
         fn keep_half(self, a: __m256, bits: u8) -> __m256 {
             // SAFETY: `self` shows that the instructions are there.
             unsafe {
@@ -543,16 +558,6 @@ mod x86 {
         fn keep(self, a: __m512, bits: u16) -> __m512 {
             // SAFETY: `self` shows that the instructions are there.
             unsafe { _mm512_maskz_mov_ps(bits, a) }
-        }
-        #[inline(always)]
-        fn join(self, low: __m256, high: __m256) -> __m512 {
-            // SAFETY: `self` shows that the instructions are there.
-            unsafe { _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low), high) }
-        }
-        #[inline(always)]
-        fn split(self, a: __m512) -> [__m256; 2] {
-            // SAFETY: `self` shows that the instructions are there.
-            unsafe { [_mm512_castps512_ps256(a), _mm512_extractf32x8_ps::<1>(a)] }
         }
         #[inline(always)]
         fn keep_half(self, a: __m256, bits: u8) -> __m256 {

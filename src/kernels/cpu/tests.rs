@@ -693,11 +693,11 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
 
 #[test]
 fn raw_pixels_are_normalised_as_everywhere() {
-    for pixel in [0, 1, 127, 255] {
-        let expected = normalise(f32::from(pixel) / 255.0);
-        assert_eq!(
-            super::normalised_pixel(Pixels::Raw(&[pixel]), 0).to_bits(),
-            expected.to_bits()
-        );
+    let pixels: Vec<u8> = (0..IMAGE_PIXELS).map(|place| (place % 256) as u8).collect();
+    let mut image = [0.0; IMAGE_PIXELS];
+    super::normalise_image(Pixels::Raw(&pixels), &mut image);
+    for (pixel, value) in pixels.iter().zip(image) {
+        let expected = normalise(f32::from(*pixel) / 255.0);
+        assert_eq!(value.to_bits(), expected.to_bits());
     }
 }

@@ -9,6 +9,7 @@
 use super::{Activation, Sizes, columns};
 use crate::kernels::cpu::scratch::{Aligned, with_panels};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::window;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -18,8 +19,12 @@ const PANEL: usize = 16;
 const PANELS: usize = 4;
 /// Inputs whose part of a panel stays in the first-level cache.
 const DEPTH: usize = 256;
+/// Inputs that are looked at together: one check that they are there for all of them.
+const STRETCH: usize = 32;
 /// Rows that are done for one part of a panel before the next one.
 const ROWS: usize = 64;
+/// Rows of weights that are brought nearer before they are copied.
+const AHEAD: usize = 16;
 /// Fewer rows than this go through the weights one at a time.
 const FEW_ROWS: usize = 4;
 
@@ -73,7 +78,7 @@ impl Panels {
     pub fn new(sizes: Sizes, weight: &[f32], bias: &[f32]) -> Self {
         let count = sizes.outputs.div_ceil(PANEL);
         let mut panels = vec![Aligned([0.0; PANEL]); count * sizes.inputs];
-        copy_together(sizes, weight, 0..count, &mut panels);
+        copy_together(sizes, weight, 0..count, &mut panels, |_| ());
         Self {
             sizes,
             weights: panels,
@@ -162,6 +167,7 @@ impl Kernel for ForwardColumns<'_, '_> {
             self.weight,
             first..first + count,
             self.panels,
+            |place| simd.prefetch(self.weight, place),
         );
         for panel in 0..count {
             let task = ForwardPanel {
@@ -179,9 +185,18 @@ impl Kernel for ForwardColumns<'_, '_> {
 
 /// Copies the weights of some panels together, row by row of all of them.
 #[inline(always)]
-fn copy_together(sizes: Sizes, weight: &[f32], panels: Range<usize>, to: &mut [Weights]) {
+fn copy_together(
+    sizes: Sizes,
+    weight: &[f32],
+    panels: Range<usize>,
+    to: &mut [Weights],
+    prefetch: impl Fn(usize),
+) {
     let Sizes { inputs, outputs } = sizes;
     for input in 0..inputs {
+        for panel in panels.clone() {
+            prefetch((input + AHEAD) * outputs + PANEL * panel);
+        }
         let row = &weight[input * outputs..][..outputs];
         for panel in panels.clone() {
             let last = outputs.min(PANEL * panel + PANEL);
@@ -239,18 +254,41 @@ impl ForwardPanel<'_, '_> {
             for (part, panel) in panel.chunks(DEPTH).enumerate() {
                 for tile in (block..last).step_by(R) {
                     // Where rows run out, the last one is computed again.
-                    let mut x = [all; R];
                     let mut tile_sums = [bias; R];
                     for number in 0..R {
                         let row = (tile + number).min(last - 1);
-                        x[number] = &all[row * inputs + DEPTH * part..][..panel.len()];
                         tile_sums[number] = simd.load(&sums[row - block]);
                     }
-                    for input in 0..panel.len() {
-                        let weight = simd.load(&panel[input].0);
-                        for row in 0..R {
-                            let x = simd.splat(x[row][input]);
-                            tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
+                    for stretch in (0..panel.len()).step_by(STRETCH) {
+                        let mut x = [&[0.0; STRETCH]; R];
+                        let mut rest = [[0.0; STRETCH]; R];
+                        let count = STRETCH.min(panel.len() - stretch);
+                        for number in 0..R {
+                            let row = (tile + number).min(last - 1);
+                            let first = row * inputs + DEPTH * part + stretch;
+                            if count == STRETCH {
+                                x[number] = window(all, first);
+                            } else {
+                                rest[number][..count].copy_from_slice(&all[first..first + count]);
+                            }
+                        }
+                        if count == STRETCH {
+                            let panel: &[Weights; STRETCH] = window(panel, stretch);
+                            for input in 0..STRETCH {
+                                let weight = simd.load(&panel[input].0);
+                                for row in 0..R {
+                                    let x = simd.splat(x[row][input]);
+                                    tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
+                                }
+                            }
+                        } else {
+                            for input in 0..count {
+                                let weight = simd.load(&panel[stretch + input].0);
+                                for row in 0..R {
+                                    let x = simd.splat(rest[row][input]);
+                                    tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
+                                }
+                            }
                         }
                     }
                     for number in 0..R {

@@ -1,0 +1,341 @@
+//! The kernels of the CPU at each instruction set, beside Burn's own operations and beside plain loops.
+//!
+//! ```text
+//! cargo bench --bench kernels [-- NAME]
+//! ```
+//!
+//! Each is a batch of 64 images of the default network; `burn` are the same operations of burn-flex, `loops` those of a plain
+//! program, which the compiler may vectorise.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a benchmark that can't run has nothing to report"
+)]
+
+use burn::backend::Flex;
+use burn::backend::flex::{FlexDevice, FlexTensor};
+use burn::optim::SimpleOptimizer;
+use burn::tensor::activation::relu;
+use burn::tensor::module::{adaptive_avg_pool2d, conv2d};
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Distribution, Tensor, TensorPrimitive};
+use divan::Bencher;
+use mnistburn::config::AdamConfig;
+use mnistburn::kernels::cpu::{Cpu, Level};
+use mnistburn::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
+use mnistburn::kernels::{Dropout, DropoutKey, IMAGE_PIXELS, Images, Kernels};
+use std::hint::black_box;
+
+const BATCH: usize = 64;
+
+fn main() {
+    divan::main();
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug)]
+enum By {
+    Level(Level),
+    Burn,
+    Loops,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Level(level) => level.name(),
+            Self::Burn => "burn",
+            Self::Loops => "loops",
+        })
+    }
+}
+
+fn levels() -> impl Iterator<Item = By> {
+    let levels = Level::ALL.into_iter().filter(|level| level.is_available());
+    levels.map(By::Level)
+}
+
+fn with_burn_and_loops() -> impl Iterator<Item = By> {
+    levels().chain([By::Burn, By::Loops])
+}
+
+fn with_burn() -> impl Iterator<Item = By> {
+    levels().chain([By::Burn])
+}
+
+fn random<const D: usize>(shape: [usize; D], bound: f64) -> Tensor<Flex, D> {
+    Tensor::random(shape, Distribution::Uniform(-bound, bound), &FlexDevice)
+}
+
+fn primitive<const D: usize>(tensor: Tensor<Flex, D>) -> FlexTensor {
+    tensor.into_primitive().tensor()
+}
+
+fn dropout() -> Dropout {
+    let key = DropoutKey {
+        seed: 1,
+        epoch: 1,
+        indices: (0..BATCH as u64).collect(),
+    };
+    Dropout::new(0.5, &key)
+}
+
+fn images() -> Images<Flex> {
+    let pixels: Vec<u8> = (0..BATCH * IMAGE_PIXELS)
+        .map(|place| (place * 31 % 251) as u8)
+        .collect();
+    Images::Raw {
+        pixels: pixels.into(),
+        indices: (0..BATCH as u64).collect(),
+        device: FlexDevice,
+    }
+}
+
+struct Convolutions {
+    weight1: Tensor<Flex, 4>,
+    bias1: Tensor<Flex, 1>,
+    weight2: Tensor<Flex, 4>,
+    bias2: Tensor<Flex, 1>,
+}
+
+impl Convolutions {
+    fn random() -> Self {
+        Self {
+            weight1: random([8, 1, 3, 3], 0.33),
+            bias1: random([8], 0.33),
+            weight2: random([16, 8, 3, 3], 0.12),
+            bias2: random([16], 0.12),
+        }
+    }
+
+    fn primitives(&self) -> [FlexTensor; 4] {
+        [
+            primitive(self.weight1.clone()),
+            primitive(self.bias1.clone()),
+            primitive(self.weight2.clone()),
+            primitive(self.bias2.clone()),
+        ]
+    }
+
+    /// Without dropout, which Burn draws from a generator of its own.
+    fn burn(&self, images: Tensor<Flex, 4>) -> Tensor<Flex, 4> {
+        let options = || ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        let x = conv2d(
+            images,
+            self.weight1.clone(),
+            Some(self.bias1.clone()),
+            options(),
+        );
+        let x = conv2d(x, self.weight2.clone(), Some(self.bias2.clone()), options());
+        adaptive_avg_pool2d(relu(x), [8, 8])
+    }
+
+    /// Without dropout.
+    fn loops(&self, images: &[f32]) -> Vec<f32> {
+        let numbers =
+            |tensor: TensorPrimitive<Flex>| tensor.tensor().into_data().into_vec::<f32>().unwrap();
+        let weight1 = numbers(self.weight1.clone().into_primitive());
+        let bias1 = numbers(self.bias1.clone().into_primitive());
+        let weight2 = numbers(self.weight2.clone().into_primitive());
+        let bias2 = numbers(self.bias2.clone().into_primitive());
+        let mut features = vec![0.0; BATCH * 1024];
+        for (image, features) in images
+            .chunks_exact(IMAGE_PIXELS)
+            .zip(features.chunks_exact_mut(1024))
+        {
+            let first = convolution::<28, 26>(image, 1, &weight1, &bias1);
+            let second = convolution::<26, 24>(&first, 8, &weight2, &bias2);
+            for (channel, pixels) in second.chunks_exact(576).enumerate() {
+                for (pixel, value) in pixels.iter().enumerate() {
+                    features[64 * channel + 8 * (pixel / 72) + pixel % 24 / 3] +=
+                        value.max(0.0) / 9.0;
+                }
+            }
+        }
+        features
+    }
+}
+
+/// A plain 3 x 3 convolution of square images, `IN` pixels wide.
+fn convolution<const IN: usize, const OUT: usize>(
+    input: &[f32],
+    channels: usize,
+    weight: &[f32],
+    bias: &[f32],
+) -> Vec<f32> {
+    let mut output = Vec::with_capacity(bias.len() * OUT * OUT);
+    for (bias, weight) in bias.iter().zip(weight.chunks_exact(9 * channels)) {
+        for row in 0..OUT {
+            for column in 0..OUT {
+                let mut sum = *bias;
+                for (channel, weight) in weight.chunks_exact(9).enumerate() {
+                    for (tap, weight) in weight.iter().enumerate() {
+                        let place = IN * (row + tap / 3) + column + tap % 3;
+                        sum += weight * input[IN * IN * channel + place];
+                    }
+                }
+                output.push(sum);
+            }
+        }
+    }
+    output
+}
+
+/// Both convolutions, with dropout (but for `burn` and `loops`), ReLU and pooling.
+#[divan::bench(args = with_burn_and_loops(), sample_count = 20)]
+fn convolutions(bencher: Bencher, by: By) {
+    let parameters = Convolutions::random();
+    match by {
+        By::Level(level) => {
+            let (kernels, images, dropout) = (Cpu::new(level), images(), dropout());
+            let parameters = parameters.primitives();
+            bencher.bench_local(|| {
+                kernels.convolutions_training(&images, &parameters, Some(&dropout))
+            });
+        }
+        By::Burn => {
+            let images = images().normalised().unsqueeze_dim(1);
+            bencher.bench_local(|| parameters.burn(images.clone()));
+        }
+        By::Loops => {
+            let images = images().normalised().into_data().into_vec::<f32>().unwrap();
+            bencher.bench_local(|| parameters.loops(black_box(&images)));
+        }
+    }
+}
+
+/// The way back through them.
+#[divan::bench(args = levels(), sample_count = 20)]
+fn convolutions_backward(bencher: Bencher, by: By) {
+    let By::Level(level) = by else { return };
+    let kernels = Cpu::new(level);
+    let (_, saved) = kernels.convolutions_training(
+        &images(),
+        &Convolutions::random().primitives(),
+        Some(&dropout()),
+    );
+    let gradient = primitive(random([BATCH, 1024], 0.1));
+    bencher.bench_local(|| kernels.convolutions_backward(saved.clone(), gradient.clone()));
+}
+
+fn layer() -> [Tensor<Flex, 2>; 2] {
+    [random([BATCH, 1024], 1.0), random([1024, 512], 0.03)]
+}
+
+/// The hidden layer, with dropout (but for `burn` and `loops`) and ReLU.
+#[divan::bench(args = with_burn_and_loops(), sample_count = 20)]
+fn hidden(bencher: Bencher, by: By) {
+    let [x, weight] = layer();
+    let bias = random([512], 0.03);
+    match by {
+        By::Level(level) => {
+            let (kernels, dropout) = (Cpu::new(level), dropout());
+            let layer = [primitive(x), primitive(weight), primitive(bias)];
+            bencher.bench_local(|| kernels.hidden(&layer, Some(&dropout)));
+        }
+        By::Burn => bencher.bench_local(|| {
+            relu(burn::tensor::module::linear(
+                x.clone(),
+                weight.clone(),
+                Some(bias.clone()),
+            ))
+        }),
+        By::Loops => {
+            let numbers = |tensor: Tensor<Flex, 2>| tensor.into_data().into_vec::<f32>().unwrap();
+            let (x, weight) = (numbers(x), numbers(weight));
+            let bias = bias.into_data().into_vec::<f32>().unwrap();
+            bencher.bench_local(|| {
+                let mut y = Vec::with_capacity(BATCH * 512);
+                for x in x.chunks_exact(1024) {
+                    let mut row = bias.clone();
+                    for (x, weight) in x.iter().zip(weight.chunks_exact(512)) {
+                        for (sum, weight) in row.iter_mut().zip(weight) {
+                            *sum += x * weight;
+                        }
+                    }
+                    y.extend(row.iter().map(|sum| sum.max(0.0)));
+                }
+                y
+            });
+        }
+    }
+}
+
+/// The way back through the hidden layer; for `burn` two dense products.
+#[divan::bench(args = with_burn(), sample_count = 20)]
+fn hidden_backward(bencher: Bencher, by: By) {
+    let [x, weight] = layer();
+    let gradient = random([BATCH, 512], 0.1);
+    match by {
+        By::Level(level) => {
+            let kernels = Cpu::new(level);
+            let layer = [
+                primitive(x),
+                primitive(weight),
+                primitive(random([512], 0.03)),
+            ];
+            let output = kernels.hidden(&layer, Some(&dropout()));
+            let gradient = primitive(gradient);
+            bencher.bench_local(|| {
+                kernels.hidden_backward(&layer, output.clone(), 2.0, gradient.clone())
+            });
+        }
+        By::Burn => bencher.bench_local(|| {
+            let of_x = gradient.clone().matmul(weight.clone().transpose());
+            (of_x, x.clone().transpose().matmul(gradient.clone()))
+        }),
+        By::Loops => {}
+    }
+}
+
+/// A step of Adam on the weights of the hidden layer.
+#[divan::bench(args = with_burn(), sample_count = 20)]
+fn adam(bencher: Bencher, by: By) {
+    let [_, mut parameter] = layer();
+    let gradient = random([1024, 512], 0.1);
+    match by {
+        By::Level(level) => {
+            let config = AdamConfig::default();
+            let rule = AdamRule {
+                beta_1: config.beta_1,
+                beta_2: config.beta_2,
+                epsilon: config.epsilon,
+                amsgrad: false,
+                decay: Decay::None,
+                clipping: None,
+            };
+            let (kernels, step) = (Cpu::new(level), AdamStep::new(&rule, 1e-4, 7));
+            let zeros = || primitive(Tensor::<Flex, 2>::zeros([1024, 512], &FlexDevice));
+            let moments = Moments {
+                mean: zeros(),
+                square: zeros(),
+                largest: None,
+            };
+            let gradient = primitive(gradient);
+            let mut state = Some((primitive(parameter), moments));
+            bencher.bench_local(|| {
+                let (parameter, moments) = state.take().unwrap();
+                state = Some(kernels.adam(&step, parameter, &gradient, moments));
+            });
+        }
+        By::Burn | By::Loops => {
+            let optimizer = burn::optim::AdamConfig::new().build();
+            let mut state = None;
+            bencher.bench_local(|| {
+                let updated =
+                    optimizer.step(1e-4, parameter.clone(), gradient.clone(), state.take());
+                (parameter, state) = updated;
+            });
+        }
+    }
+}
+
+/// The loss of 64 images and its gradient.
+#[divan::bench(args = levels(), sample_count = 20)]
+fn cross_entropy(bencher: Bencher, by: By) {
+    let By::Level(level) = by else { return };
+    let logits = primitive(random([BATCH, 10], 3.0));
+    let targets =
+        Tensor::<Flex, 1, burn::tensor::Int>::zeros([BATCH], &FlexDevice).into_primitive();
+    bencher.bench_local(|| Cpu::new(level).cross_entropy(&logits, &targets));
+}
