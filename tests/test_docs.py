@@ -18,9 +18,9 @@ README = Path(__file__).parent.parent / "README.md"
 MODULES = [
     mnistburn,
     *(
-        importlib.import_module(f"mnistburn.{item.name}")
-        for item in pkgutil.iter_modules(mnistburn.__path__)
-        if not item.name.startswith("_")
+        importlib.import_module(item.name)
+        for item in pkgutil.walk_packages(mnistburn.__path__, "mnistburn.")
+        if not item.name.startswith("mnistburn._")
     ),
 ]
 
