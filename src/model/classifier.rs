@@ -6,10 +6,10 @@
 use super::cnn::classification;
 use super::metrics::{Measured, Metrics};
 use super::parameters::{host_values, initial};
-use super::stepper::{AdamStepper, Stepper};
+use super::stepper::{ModelStepper, Stepper};
 use super::tape::TrainingForward;
 use super::{Model, Parameter};
-use crate::config::{AdamConfig, ModelConfig};
+use crate::config::{ModelConfig, OptimizerConfig};
 use crate::data::{
     Dataset, DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, normalise, normalised_images, targets_tensor,
 };
@@ -79,7 +79,7 @@ pub trait Classifier: Send + Sync {
     ) -> Result<TrainingForward>;
 
     /// An optimizer for models on this device.
-    fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper>;
+    fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper>;
 
     /// For [`Stepper`], which steps models of its own back end.
     fn as_any(&self) -> &dyn Any;
@@ -280,8 +280,8 @@ impl<B: Backend> Classifier for Engine<B> {
         super::tape::forward(self, images, targets, key)
     }
 
-    fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper> {
-        Box::new(AdamStepper::<Autodiff<B>>::new(config))
+    fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper> {
+        Box::new(ModelStepper::<Autodiff<B>>::new(config))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -4,14 +4,13 @@ use super::classifier::Engine;
 use super::gradients::{Gradients, send_gradients};
 use super::parameters::parameter_shapes;
 use super::tape::to_training;
-use super::{Classifier, Model};
-use crate::config::{AdamConfig, ModelConfig};
+use super::{Classifier, ModelOptimizer};
+use crate::config::{ModelConfig, OptimizerConfig};
 use crate::device::{Backend, check_process};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
-use burn::optim::adaptor::OptimizerAdaptor;
-use burn::optim::{Adam, Optimizer};
+use burn::optim::Optimizer;
 use burn::tensor::backend::AutodiffBackend;
 
 /// An optimizer with its state.
@@ -25,17 +24,17 @@ pub trait Stepper: Send {
     ) -> Result<Box<dyn Classifier>>;
 }
 
-/// Burn's Adam, for models of one back end and one size.
-pub(super) struct AdamStepper<B: AutodiffBackend> {
-    optimizer: OptimizerAdaptor<Adam, Model<B>, B>,
+/// An optimizer of Burn's, for models of one back end and one size.
+pub(super) struct ModelStepper<B: AutodiffBackend> {
+    optimizer: ModelOptimizer<B>,
     /// What the state fits: the model of the first step.
     sizes: Option<[usize; 2]>,
 }
 
-impl<B: AutodiffBackend> AdamStepper<B> {
-    pub fn new(config: &AdamConfig) -> Self {
+impl<B: AutodiffBackend> ModelStepper<B> {
+    pub fn new(config: &OptimizerConfig) -> Self {
         Self {
-            optimizer: config.to_burn().init(),
+            optimizer: config.init(),
             sizes: None,
         }
     }
@@ -57,7 +56,7 @@ impl<B: AutodiffBackend> AdamStepper<B> {
     }
 }
 
-impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
+impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
     fn step(
         &mut self,
         learning_rate: f64,
