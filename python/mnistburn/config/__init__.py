@@ -14,7 +14,14 @@ Example:
     True
 """
 
-from mnistburn.config.optimizers import AdamConfig, GradientClippingConfig
+from mnistburn.config.optimizers import (
+    AdamConfig,
+    AdamWConfig,
+    GradientClippingConfig,
+    MomentumConfig,
+    OptimizerConfig,
+    SgdConfig,
+)
 from mnistburn.config.schedules import (
     CosineAnnealingLrSchedulerConfig,
     ExponentialLrSchedulerConfig,
@@ -27,13 +34,17 @@ from mnistburn.config.training import ModelConfig, TrainingConfig
 
 __all__ = [
     "AdamConfig",
+    "AdamWConfig",
     "CosineAnnealingLrSchedulerConfig",
     "ExponentialLrSchedulerConfig",
     "GradientClippingConfig",
     "LearningRateSchedule",
     "LinearLrSchedulerConfig",
     "ModelConfig",
+    "MomentumConfig",
     "NoamLrSchedulerConfig",
+    "OptimizerConfig",
+    "SgdConfig",
     "StepLrSchedulerConfig",
     "TrainingConfig",
 ]

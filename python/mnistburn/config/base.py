@@ -51,11 +51,11 @@ def json_fields(config: Any) -> dict[str, object]:  # noqa: ANN401  any of the d
     }
 
 
-def check_type(name: str, value: object, expected: type, *, article: str = "a") -> None:
+def check_type(name: str, value: object, expected: type) -> None:
     """Refuse a value of another type."""
     if not isinstance(value, expected):
         message = (
-            f"{name} must be {article} {expected.__name__}, got {shown(value)}; "
+            f"{name} must be a {expected.__name__}, got {shown(value)}; "
             f"pass {expected.__name__}(...)"
         )
         raise ConfigError(message)

@@ -4,8 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
-from mnistburn.config.base import File, check_type
-from mnistburn.config.optimizers import AdamConfig
+from mnistburn.config.base import File, check_type, json_fields
+from mnistburn.config.optimizers import (
+    AdamConfig,
+    OptimizerConfig,
+    check_optimizer,
+    optimizer_from,
+)
 from mnistburn.config.schedules import SCHEDULES, LearningRateSchedule, Schedule
 from mnistburn.errors import ConfigError
 
@@ -66,7 +71,7 @@ class TrainingConfig(File):
     _kind: ClassVar[str] = "training"
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    optimizer: AdamConfig = field(default_factory=AdamConfig)
+    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
     num_epochs: int = 10
     batch_size: int = 64
     num_workers: int = 4
@@ -78,7 +83,7 @@ class TrainingConfig(File):
     def __post_init__(self) -> None:
         """Check the values."""
         check_type("model", self.model, ModelConfig)
-        check_type("optimizer", self.optimizer, AdamConfig, article="an")
+        check_optimizer("optimizer", self.optimizer)
         if self.lr_scheduler is not None and not isinstance(self.lr_scheduler, Schedule):
             names = ", ".join(schedule.__name__ for schedule in SCHEDULES.values())
             message = (
@@ -88,6 +93,9 @@ class TrainingConfig(File):
             raise ConfigError(message)
         plain = ("num_epochs", "batch_size", "num_workers", "seed", "learning_rate", "recorder")
         self._keep(self._complete(), plain)
+
+    def _json_object(self) -> dict[str, object]:
+        return {**json_fields(self), "optimizer": self.optimizer._tagged()}  # noqa: SLF001
 
     @classmethod
     def _from_checked(cls, checked: dict[str, Any]) -> Self:
@@ -99,7 +107,7 @@ class TrainingConfig(File):
             **{
                 **checked,
                 "model": ModelConfig._from_checked(checked["model"]),  # noqa: SLF001
-                "optimizer": AdamConfig._from_checked(checked["optimizer"]),  # noqa: SLF001
+                "optimizer": optimizer_from(checked["optimizer"]),
                 "lr_scheduler": schedule,
             }
         )
