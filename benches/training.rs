@@ -51,7 +51,7 @@ fn step(bencher: Bencher, batch_size: usize) {
         FlexDevice,
     );
     let batch: MnistBatch<Training> = loader.iter().next().unwrap();
-    let mut optimizer = config.optimizer.to_burn().init();
+    let mut optimizer = config.optimizer.init();
     let mut model: Option<Model<Training>> =
         Some(config.model.init_seeded(config.seed, &FlexDevice).unwrap());
     bencher

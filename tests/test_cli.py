@@ -11,7 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mnistburn
-from mnistburn import Dataset, Model, ModelConfig, TrainingConfig
+from mnistburn import (
+    AdamConfig,
+    AdamWConfig,
+    Dataset,
+    Model,
+    ModelConfig,
+    SgdConfig,
+    TrainingConfig,
+)
 from mnistburn.cli import main
 
 
@@ -74,6 +82,41 @@ def test_train_reads_a_config_and_resumes(artifact_dir: Path, tmp_path: Path) ->
     run = mnistburn.load_run(artifact_dir)
     assert run.history["epoch"] == [1, 2]
     assert run.config.model.hidden_size == 8
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_train_chooses_the_optimizer(artifact_dir: Path, tmp_path: Path) -> None:
+    options = ("--device=cpu", "--no-progress", "--num-epochs=1", "--hidden-size=8")
+    for name, optimizer in (
+        ("adam", AdamConfig()),
+        ("adamw", AdamWConfig()),
+        ("sgd", SgdConfig()),
+    ):
+        done = command("train", artifact_dir, "--optimizer", name, *options)
+        assert done.exit_code == 0, done.output
+        assert mnistburn.load_run(artifact_dir).config.optimizer == optimizer
+    # One of that kind keeps its values, of a file and of a run.
+    file = tmp_path / "config.json"
+    TrainingConfig(optimizer=SgdConfig(weight_decay=0.5)).save(file)
+    sgd = ("train", artifact_dir, "--optimizer=sgd")
+    done = command(*sgd, "--config", file, *options)
+    assert done.exit_code == 0, done.output
+    done = command(*sgd, "--resume", "--device=cpu", "--no-progress", "--num-epochs=2")
+    assert done.exit_code == 0, done.output
+    assert mnistburn.load_run(artifact_dir).config.optimizer == SgdConfig(weight_decay=0.5)
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_train_refuses_another_optimizer_for_a_run_that_goes_on(artifact_dir: Path) -> None:
+    options = ("--device=cpu", "--no-progress", "--num-epochs=1", "--hidden-size=8")
+    assert command("train", artifact_dir, *options).exit_code == 0
+    done = command("train", artifact_dir, "--resume", "--optimizer=sgd", *options)
+    assert done.exit_code == 1
+    assert "may change only" in done.stderr
+    assert "optimizer was" in done.stderr
+    done = command("train", artifact_dir, "--optimizer=rmsprop", *options)
+    assert done.exit_code == 2
+    assert "'adam', 'adamw', 'sgd'" in done.stderr
 
 
 @pytest.mark.usefixtures("small_mnist")

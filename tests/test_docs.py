@@ -15,12 +15,15 @@ import mnistburn
 
 README = Path(__file__).parent.parent / "README.md"
 
+PEERS = {f"mnistburn.bench.{name}" for name in ("jax_xla", "onnx_runtime", "pytorch")}
+"""Modules that need the peers of the comparison, which have no examples."""
+
 MODULES = [
     mnistburn,
     *(
-        importlib.import_module(f"mnistburn.{item.name}")
-        for item in pkgutil.iter_modules(mnistburn.__path__)
-        if not item.name.startswith("_")
+        importlib.import_module(item.name)
+        for item in pkgutil.walk_packages(mnistburn.__path__, "mnistburn.")
+        if not item.name.startswith("mnistburn._") and item.name not in PEERS
     ),
 ]
 

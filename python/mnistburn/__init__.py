@@ -14,12 +14,15 @@ from mnistburn._native import build_info
 from mnistburn.callbacks import Callback
 from mnistburn.config import (
     AdamConfig,
+    AdamWConfig,
     CosineAnnealingLrSchedulerConfig,
     ExponentialLrSchedulerConfig,
     GradientClippingConfig,
     LinearLrSchedulerConfig,
     ModelConfig,
+    MomentumConfig,
     NoamLrSchedulerConfig,
+    SgdConfig,
     StepLrSchedulerConfig,
     TrainingConfig,
 )
@@ -33,6 +36,7 @@ from mnistburn.training import train
 
 __all__ = [
     "AdamConfig",
+    "AdamWConfig",
     "Batch",
     "Callback",
     "ClassificationOutput",
@@ -49,8 +53,10 @@ __all__ = [
     "Loss",
     "Model",
     "ModelConfig",
+    "MomentumConfig",
     "NoamLrSchedulerConfig",
     "Optimizer",
+    "SgdConfig",
     "StepLrSchedulerConfig",
     "TrainingConfig",
     "TrainingResult",

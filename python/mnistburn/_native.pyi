@@ -194,14 +194,14 @@ class Model:
 @final
 class Optimizer:
     """
-    Adam with its state.
+    An optimizer with its state.
     """
     def __new__(cls, /, config: str) -> Optimizer:
         """
         An optimizer without state.
 
         Args:
-            config: Adam configuration, JSON.
+            config: Optimizer configuration, JSON.
         """
     def step(
         self, /, learning_rate: SupportsFloat | SupportsIndex, model: Model, gradients: Gradients
@@ -225,7 +225,7 @@ def burn_config(kind: str, text: str) -> str:
     Checks a configuration and writes it as Burn's type of that name does.
 
     Args:
-        kind: "training", "model" or "adam".
+        kind: "training", "model", "adam", "adamw" or "sgd".
         text: JSON.
 
     Returns:
@@ -259,7 +259,7 @@ def complete_config(kind: str, text: str) -> str:
     Checks a configuration and fills in its defaults.
 
     Args:
-        kind: "training", "model" or "adam".
+        kind: "training", "model", "adam", "adamw" or "sgd".
         text: JSON.
 
     Returns:

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import click
 
 import mnistburn
+from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.errors import DataError, MnistburnError
 from mnistburn.results import (
     CHECKPOINTS,
@@ -102,6 +103,11 @@ def main() -> None:
 @click.option("--num-epochs", type=int, help="Passes over the training images.")
 @click.option("--batch-size", type=int, help="Images of a step.")
 @click.option("--learning-rate", type=float, help="The size of a step.")
+@click.option(
+    "--optimizer",
+    type=click.Choice([tag.lower() for tag in OPTIMIZERS]),
+    help="What makes steps of the gradients; its values are defaults or those of --config.",
+)
 @click.option("--seed", type=int, help="The seed of weights, order and dropout.")
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
 @click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
@@ -134,7 +140,7 @@ def train(
     validation: float | None,
     resume: bool,
     no_progress: bool,
-    **values: float | None,
+    **values: float | str | None,
 ) -> None:
     """Train on MNIST; everything about the run goes to ARTIFACT_DIR."""
     given = {name: value for name, value in values.items() if value is not None}
@@ -166,7 +172,7 @@ def train(
 
 
 def _changed_config(
-    path: Path | None, given: dict[str, float], resumed: Path | None
+    path: Path | None, given: dict[str, float | str], resumed: Path | None
 ) -> mnistburn.TrainingConfig | None:
     """Return the configuration with the options given; None when there is none of either."""
     if path is None and not given:
@@ -180,6 +186,11 @@ def _changed_config(
     names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
     model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
     rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
+    chosen = rest.pop("optimizer", None)
+    for tag, kind in OPTIMIZERS.items():
+        # One of that kind keeps its values.
+        if tag.lower() == chosen and not isinstance(config.optimizer, kind):
+            rest["optimizer"] = kind()
     return dataclasses.replace(config, model=dataclasses.replace(config.model, **model), **rest)
 
 

@@ -10,11 +10,13 @@ Example:
     ...     model = optimizer.step(1e-3, model, out.loss.backward())
 """
 
+import json
 from typing import NoReturn
 
 from mnistburn import _native
 from mnistburn.arguments import as_number, shown
-from mnistburn.config import AdamConfig
+from mnistburn.config import OptimizerConfig
+from mnistburn.config.optimizers import check_optimizer
 from mnistburn.errors import ConfigError
 from mnistburn.gradients import Gradients
 from mnistburn.model import Model
@@ -23,9 +25,9 @@ __all__ = ["Optimizer"]
 
 
 class Optimizer:
-    """Adam, with its state: the running means of the gradients and of their squares."""
+    """An optimizer with its state, such as the running means of the gradients."""
 
-    def __init__(self, config: AdamConfig) -> None:
+    def __init__(self, config: OptimizerConfig) -> None:
         """Make an optimizer, its state empty; the same as ``config.init()``.
 
         Args:
@@ -34,14 +36,12 @@ class Optimizer:
         Raises:
             ConfigError: The configuration is of another type.
         """
-        if not isinstance(config, AdamConfig):
-            message = f"config must be an AdamConfig, got {shown(config)}; pass AdamConfig()"
-            raise ConfigError(message)
+        check_optimizer("config", config)
         self._config = config
-        self._native = _native.Optimizer(config.to_json())
+        self._native = _native.Optimizer(json.dumps(config._tagged()))  # noqa: SLF001
 
     @property
-    def config(self) -> AdamConfig:
+    def config(self) -> OptimizerConfig:
         """The configuration."""
         return self._config
 

@@ -52,6 +52,42 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The key and the value of an object that is a variant of an enum, as Burn writes it; `None` for any other object.
+    pub fn variant(
+        &mut self,
+        variants: &[&'static str],
+    ) -> Result<Option<(&'static str, &'a Value)>> {
+        // No key of a configuration begins so: one that does is a variant, or a slip for one.
+        let is_tag = |(key, value): &(&String, &Value)| {
+            variants.contains(&key.as_str())
+                || key.starts_with(char::is_uppercase) && value.is_object()
+        };
+        let Some((tag, _)) = self.object.iter().find(is_tag) else {
+            return Ok(None);
+        };
+        let place = self.place();
+        if self.object.len() != 1 {
+            let given: Vec<&str> = self.object.keys().map(String::as_str).collect();
+            return Err(Error::Config(format!(
+                "{place} must have one key alone where that is one of {}, got the keys {}",
+                variants.join(", "),
+                shown(&Value::from(given))
+            )));
+        }
+        let Some(known) = variants.iter().find(|variant| *variant == tag) else {
+            let near = nearest(tag, variants)
+                .map_or_else(String::new, |near| format!("did you mean {near}? "));
+            return Err(Error::Config(format!(
+                "unknown {} {} in {place}: {near}the {0}s are {}",
+                self.kind,
+                shown(&Value::from(tag.as_str())),
+                variants.join(", ")
+            )));
+        };
+        let value = self.get(known);
+        Ok(value.map(|value| (*known, value)))
+    }
+
     /// A whole number within `range`.
     pub fn whole(
         &mut self,
@@ -110,6 +146,14 @@ impl<'a> Fields<'a> {
         ))
     }
 
+    fn place(&self) -> String {
+        if self.path.is_empty() {
+            format!("the {} configuration", self.kind)
+        } else {
+            self.path.clone()
+        }
+    }
+
     fn missing(&self, key: &str, rule: &str) -> Error {
         Error::Config(format!("{} must be given: {rule}", self.name(key)))
     }
@@ -123,11 +167,7 @@ impl<'a> Fields<'a> {
         else {
             return Ok(());
         };
-        let place = if self.path.is_empty() {
-            format!("the {} configuration", self.kind)
-        } else {
-            self.path.clone()
-        };
+        let place = self.place();
         let known = self.known.join(", ");
         let advice = nearest(key, &self.known)
             .map_or_else(String::new, |near| format!("did you mean {near:?}? "));

@@ -5,21 +5,24 @@
 //! keys that Burn's type lacks while they hold their defaults. [`complete_json`](Settings::complete_json) writes
 //! every key.
 
-mod adam;
 mod fields;
 mod lr_scheduler;
 mod model;
+mod optimizer;
 mod recorder;
 mod training;
 
-pub use adam::{AdamConfig, GradientClippingConfig};
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use model::ModelConfig;
+pub use optimizer::{
+    AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig, OptimizerConfig, SgdConfig,
+};
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;
 
 use crate::error::{Error, Result};
 use fields::Fields;
+pub(crate) use fields::shown;
 use serde_json::{Map, Value};
 
 /// A configuration that reads and writes Burn's JSON.

@@ -1,5 +1,6 @@
 use super::{
-    AdamConfig, Fields, LrSchedule, LrSchedulerConfig, ModelConfig, Recorder, Settings, impl_config,
+    Fields, LrSchedule, LrSchedulerConfig, ModelConfig, OptimizerConfig, Recorder, Settings,
+    impl_config,
 };
 use crate::error::Result;
 use serde_json::{Map, Value, json};
@@ -11,7 +12,7 @@ pub struct TrainingConfig {
     /// The network.
     pub model: ModelConfig,
     /// The optimizer.
-    pub optimizer: AdamConfig,
+    pub optimizer: OptimizerConfig,
     /// Passes over the training set.
     pub num_epochs: usize,
     /// Images per step.
@@ -36,7 +37,7 @@ impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
             model: ModelConfig::default(),
-            optimizer: AdamConfig::default(),
+            optimizer: OptimizerConfig::default(),
             num_epochs: 10,
             batch_size: 64,
             num_workers: 4,
@@ -76,7 +77,7 @@ impl Settings for TrainingConfig {
             },
             optimizer: match fields.get("optimizer") {
                 None => default.optimizer,
-                Some(value) => AdamConfig::from_value(value, &fields.name("optimizer"))?,
+                Some(value) => OptimizerConfig::from_value(value, &fields.name("optimizer"))?,
             },
             num_epochs: fields.whole("num_epochs", Some(default.num_epochs as u64), count)?
                 as usize,

@@ -3,6 +3,7 @@
 //! The states are Burn's, and so are their records.
 
 use super::operations::{Kernels, Operations, float, kernels_for, primitive};
+use crate::config::{AdamConfig, AdamWConfig, GradientClippingConfig};
 use burn::grad_clipping::GradientClipping;
 use burn::optim::LearningRate;
 use burn::optim::{
@@ -12,15 +13,6 @@ use burn::optim::{
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{FloatDType, Tensor};
-
-/// A bound on the gradient of a parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Clipping {
-    /// Every element within plus or minus this value.
-    Value(f32),
-    /// The L2 norm at most this value.
-    Norm(f32),
-}
 
 /// How weights are pulled towards zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +44,7 @@ pub struct AdamRule {
     /// How weights are pulled towards zero.
     pub decay: Decay,
     /// The bound on the gradient.
-    pub clipping: Option<Clipping>,
+    pub clipping: Option<GradientClippingConfig>,
 }
 
 /// The moments that Adam keeps of a parameter's gradient.
@@ -75,12 +67,19 @@ pub struct Adam {
 }
 
 impl Adam {
-    /// Burn's Adam, which `rule` describes as well.
-    pub fn new(burn: BurnAdam, rule: AdamRule) -> Self {
+    /// The optimizer of a configuration.
+    pub fn new(config: &AdamConfig) -> Self {
         Self {
-            burn,
-            clipping: rule.clipping.map(burn_clipping),
-            rule,
+            burn: config.to_burn().build(),
+            clipping: burn_clipping(config.grad_clipping),
+            rule: AdamRule {
+                beta_1: config.beta_1,
+                beta_2: config.beta_2,
+                epsilon: config.epsilon,
+                amsgrad: config.amsgrad,
+                decay: config.weight_decay.map_or(Decay::None, Decay::Penalty),
+                clipping: config.grad_clipping,
+            },
         }
     }
 }
@@ -94,21 +93,28 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// Burn's AdamW, which `rule` describes as well.
-    pub fn new(burn: BurnAdamW, rule: AdamRule) -> Self {
+    /// The optimizer of a configuration.
+    pub fn new(config: &AdamWConfig) -> Self {
         Self {
-            burn,
-            clipping: rule.clipping.map(burn_clipping),
-            rule,
+            burn: config.to_burn().build(),
+            clipping: burn_clipping(config.grad_clipping),
+            rule: AdamRule {
+                beta_1: config.beta_1,
+                beta_2: config.beta_2,
+                epsilon: config.epsilon,
+                amsgrad: config.amsgrad,
+                decay: Decay::Decoupled {
+                    rate: config.weight_decay,
+                    cautious: config.cautious_weight_decay,
+                },
+                clipping: config.grad_clipping,
+            },
         }
     }
 }
 
-fn burn_clipping(clipping: Clipping) -> GradientClipping {
-    match clipping {
-        Clipping::Value(bound) => GradientClipping::Value(bound),
-        Clipping::Norm(bound) => GradientClipping::Norm(bound),
-    }
+fn burn_clipping(clipping: Option<GradientClippingConfig>) -> Option<GradientClipping> {
+    clipping.map(|clipping| clipping.to_burn().init())
 }
 
 fn clipped<B: BurnBackend, const D: usize>(

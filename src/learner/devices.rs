@@ -191,6 +191,7 @@ impl Part {
     }
 }
 
+/// Burn's types ask for an optimizer; the step is done by the run's own.
 type Components<B> =
     LearningComponentsMarker<B, LrSchedule, Replica<B>, OptimizerAdaptor<Adam, Replica<B>, B>>;
 

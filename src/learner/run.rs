@@ -3,17 +3,16 @@ use super::checkpoint::{self, Checkpoint, Progress, State};
 use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::{NoLogger, NoRenderer};
-use super::strategy::{AdamOptimizer, Components, ResumableStrategy, Run};
+use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
-use crate::config::{Precision, Settings, TrainingConfig};
+use crate::config::{Precision, Settings, TrainingConfig, shown};
 use crate::data::{DataLoader, Dataset, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
 use crate::record::{self, decode_model, decode_optimizer, decode_scheduler, file};
 use burn::backend::Autodiff;
-use burn::optim::Optimizer;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -308,7 +307,7 @@ fn start<B: Backend>(
                     .into(),
         });
     }
-    let mut optimizer = AdamOptimizer::<Autodiff<B>>::from(config.optimizer.build());
+    let mut optimizer = config.optimizer.init::<Autodiff<B>>();
     let mut schedule = config.schedule()?;
     let mut progress = Progress {
         epoch: 1,
@@ -323,14 +322,13 @@ fn start<B: Backend>(
             state,
             records,
         }) => {
-            let record = decode_optimizer::<Autodiff<B>>(
+            optimizer = optimizer.restore(decode_optimizer(
                 &records.optimizer,
                 &path,
+                &config.optimizer,
                 &config.model,
                 burn_device,
-            )?;
-            optimizer =
-                Optimizer::<Model<Autodiff<B>>, Autodiff<B>>::load_record(optimizer, record);
+            )?)?;
             schedule = schedule.restore::<B>(decode_scheduler(&records.scheduler, &path)?)?;
             progress = state.progress;
             history = state.history;
@@ -456,12 +454,12 @@ fn check_reached(state: &State, config: &TrainingConfig, data: &Data) -> Result<
     Ok(())
 }
 
-/// The innermost key whose values differ.
-fn difference(name: &str, stored: &Value, given: &Value) -> (String, Value, Value) {
+/// The innermost key that both have and whose values differ.
+fn difference(name: &str, stored: &Value, given: &Value) -> (String, String, String) {
     if let (Value::Object(stored), Value::Object(given)) = (stored, given)
         && let Some((key, value)) = stored
             .iter()
-            .find(|(key, value)| given.get(*key) != Some(value))
+            .find(|(key, value)| given.get(*key).is_some_and(|given| given != *value))
     {
         return difference(
             &format!("{name}.{key}"),
@@ -469,5 +467,5 @@ fn difference(name: &str, stored: &Value, given: &Value) -> (String, Value, Valu
             given.get(key).unwrap_or(&Value::Null),
         );
     }
-    (name.to_owned(), stored.clone(), given.clone())
+    (name.to_owned(), shown(stored), shown(given))
 }

@@ -10,14 +10,12 @@ use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
-use crate::kernels::optimizer::Adam;
-use crate::model::{Measured, Metrics, Model};
+use crate::model::{Measured, Metrics, Model, ModelOptimizer};
 use crate::record::{encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
-use burn::optim::adaptor::OptimizerAdaptor;
 use burn::train::{
     ClassificationOutput, InferenceStep, Interrupter, Learner, LearningComponentsMarker,
     SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainStep,
@@ -35,10 +33,9 @@ const TIME_PER_READING: Duration = Duration::from_millis(250);
 /// it has seen a step again.
 const WARM_UP_ROUNDS: usize = 3;
 
-/// The optimizer of a run.
-pub(super) type AdamOptimizer<B> = OptimizerAdaptor<Adam, Model<B>, B>;
 /// The types that Burn's learner is made of.
-pub(super) type Components<B> = LearningComponentsMarker<B, LrSchedule, Model<B>, AdamOptimizer<B>>;
+pub(super) type Components<B> =
+    LearningComponentsMarker<B, LrSchedule, Model<B>, ModelOptimizer<B>>;
 
 /// All that a run needs beside its model.
 pub(super) struct Run<B: AutodiffBackend> {
@@ -48,7 +45,7 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub burn_devices: Vec<B::Device>,
     pub directory: ArtifactDirectory,
     pub data: [String; 2],
-    pub optimizer: AdamOptimizer<B>,
+    pub optimizer: ModelOptimizer<B>,
     pub schedule: LrSchedule,
     pub progress: Progress,
     pub history: History,
@@ -224,7 +221,7 @@ impl<B: AutodiffBackend> Run<B> {
             message,
         });
         let clock = Instant::now();
-        let mut optimizer = AdamOptimizer::from(self.config.optimizer.build());
+        let mut optimizer = self.config.optimizer.init();
         let mut model = model.clone();
         let mut metrics = Metrics::new();
         // A batch of another size takes kernels of its own.
@@ -405,11 +402,7 @@ impl<B: AutodiffBackend> Run<B> {
         let precision = recorder.precision();
         let records = Records {
             model: encode(model.valid(), recorder, precision)?,
-            optimizer: encode_optimizer::<B>(
-                Optimizer::<Model<B>, B>::to_record(&self.optimizer),
-                recorder,
-                precision,
-            )?,
+            optimizer: encode_optimizer(self.optimizer.to_record(), recorder, precision)?,
             scheduler: encode_scheduler::<B>(self.schedule.to_record::<B>(), recorder)?,
         };
         self.history.close(self.progress != self.last());

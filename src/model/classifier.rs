@@ -6,10 +6,10 @@
 use super::cnn::classification;
 use super::metrics::{Measured, Metrics};
 use super::parameters::{host_values, initial};
-use super::stepper::{AdamStepper, Stepper};
+use super::stepper::{ModelStepper, Stepper};
 use super::tape::TrainingForward;
 use super::{Model, Parameter};
-use crate::config::{AdamConfig, ModelConfig};
+use crate::config::{ModelConfig, OptimizerConfig};
 use crate::data::{Dataset, DropoutKey, targets_tensor};
 use crate::device::{Backend, Device, OnBackend, check_process, finish, on_backend};
 use crate::error::{Error, Result};
@@ -72,7 +72,7 @@ pub trait Classifier: Send + Sync {
     ) -> Result<TrainingForward>;
 
     /// An optimizer for models on this device.
-    fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper>;
+    fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper>;
 
     /// For [`Stepper`], which steps models of its own back end.
     fn as_any(&self) -> &dyn Any;
@@ -252,8 +252,8 @@ impl<B: Backend> Classifier for Engine<B> {
         super::tape::forward(self, images, targets, key)
     }
 
-    fn optimizer(&self, config: &AdamConfig) -> Box<dyn Stepper> {
-        Box::new(AdamStepper::<Autodiff<B>>::new(config))
+    fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper> {
+        Box::new(ModelStepper::<Autodiff<B>>::new(config))
     }
 
     fn as_any(&self) -> &dyn Any {

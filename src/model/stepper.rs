@@ -4,15 +4,13 @@ use super::classifier::Engine;
 use super::gradients::{Gradients, send_gradients};
 use super::parameters::parameter_shapes;
 use super::tape::to_training;
-use super::{Classifier, Model};
-use crate::config::{AdamConfig, ModelConfig};
+use super::{Classifier, ModelOptimizer};
+use crate::config::{ModelConfig, OptimizerConfig};
 use crate::device::{AutodiffBackend, Backend, check_process};
 use crate::error::{Error, Result};
-use crate::kernels::optimizer::Adam;
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
-use burn::optim::adaptor::OptimizerAdaptor;
 
 /// An optimizer with its state.
 pub trait Stepper: Send {
@@ -25,17 +23,17 @@ pub trait Stepper: Send {
     ) -> Result<Box<dyn Classifier>>;
 }
 
-/// Burn's Adam, for models of one back end and one size.
-pub(super) struct AdamStepper<B: AutodiffBackend> {
-    optimizer: OptimizerAdaptor<Adam, Model<B>, B>,
+/// An optimizer of Burn's, for models of one back end and one size.
+pub(super) struct ModelStepper<B: AutodiffBackend> {
+    optimizer: ModelOptimizer<B>,
     /// What the state fits: the model of the first step.
     sizes: Option<[usize; 2]>,
 }
 
-impl<B: AutodiffBackend> AdamStepper<B> {
-    pub fn new(config: &AdamConfig) -> Self {
+impl<B: AutodiffBackend> ModelStepper<B> {
+    pub fn new(config: &OptimizerConfig) -> Self {
         Self {
-            optimizer: config.build().into(),
+            optimizer: config.init(),
             sizes: None,
         }
     }
@@ -57,7 +55,7 @@ impl<B: AutodiffBackend> AdamStepper<B> {
     }
 }
 
-impl<B: Backend> Stepper for AdamStepper<Autodiff<B>> {
+impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
     fn step(
         &mut self,
         learning_rate: f64,

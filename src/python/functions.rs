@@ -1,7 +1,7 @@
 use super::arguments::index_bytes;
 use super::model::Model;
 use super::run::detached;
-use crate::config::{AdamConfig, ModelConfig, Settings, TrainingConfig};
+use crate::config::{AdamConfig, AdamWConfig, ModelConfig, Settings, SgdConfig, TrainingConfig};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::{data, learner};
@@ -49,8 +49,10 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
         "training" => json::<TrainingConfig>(text, complete),
         "model" => json::<ModelConfig>(text, complete),
         "adam" => json::<AdamConfig>(text, complete),
+        "adamw" => json::<AdamWConfig>(text, complete),
+        "sgd" => json::<SgdConfig>(text, complete),
         other => Err(Error::Config(format!(
-            "the kind must be training, model or adam, got {other:?}"
+            "the kind must be training, model, adam, adamw or sgd, got {other:?}"
         ))),
     }
 }
@@ -58,7 +60,7 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model" or "adam".
+///     kind: "training", "model", "adam", "adamw" or "sgd".
 ///     text: JSON.
 ///
 /// Returns:
@@ -74,7 +76,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model" or "adam".
+///     kind: "training", "model", "adam", "adamw" or "sgd".
 ///     text: JSON.
 ///
 /// Returns:

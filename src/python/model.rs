@@ -1,6 +1,6 @@
 use super::arguments::{ImageBuffer, dataset, float_bytes};
 use super::run::{detached, interruptible};
-use crate::config::{AdamConfig, ModelConfig, Precision, Recorder, Settings};
+use crate::config::{ModelConfig, OptimizerConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::model::{self, Classifier, PARAMETER_NAMES, Parameter, Stepper};
@@ -381,10 +381,10 @@ impl Gradients {
     }
 }
 
-/// Adam with its state.
+/// An optimizer with its state.
 #[pyclass(frozen, module = "mnistburn._native")]
 pub struct Optimizer {
-    config: AdamConfig,
+    config: OptimizerConfig,
     /// Made at the first step, for the device of its model.
     stepper: Mutex<Option<Box<dyn Stepper>>>,
 }
@@ -394,11 +394,11 @@ impl Optimizer {
     /// An optimizer without state.
     ///
     /// Args:
-    ///     config: Adam configuration, JSON.
+    ///     config: Optimizer configuration, JSON.
     #[new]
     fn py_new(config: &str) -> PyResult<Self> {
         Ok(Self {
-            config: AdamConfig::from_json(config)?,
+            config: OptimizerConfig::from_json(config)?,
             stepper: Mutex::new(None),
         })
     }

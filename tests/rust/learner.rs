@@ -1,6 +1,6 @@
 use crate::images;
 use burn::train::Interrupter;
-use mnistburn::config::{LrSchedulerConfig, ModelConfig, Recorder, TrainingConfig};
+use mnistburn::config::{AdamConfig, LrSchedulerConfig, ModelConfig, Recorder, TrainingConfig};
 use mnistburn::data::Dataset;
 use mnistburn::device::Device;
 use mnistburn::error::{Error, Result};
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-fn config() -> TrainingConfig {
+pub fn config() -> TrainingConfig {
     TrainingConfig {
         model: ModelConfig {
             hidden_size: 8,
@@ -29,7 +29,7 @@ fn config() -> TrainingConfig {
 }
 
 /// Four steps and two validation steps an epoch; the last batches are not full.
-fn data() -> Data {
+pub fn data() -> Data {
     let all = images(52);
     let indices: Vec<usize> = (0..52).collect();
     Data {
@@ -38,7 +38,7 @@ fn data() -> Data {
     }
 }
 
-fn run(directory: &Path, config: &TrainingConfig) -> Trained {
+pub fn run(directory: &Path, config: &TrainingConfig) -> Trained {
     train(
         directory,
         Some(config),
@@ -61,7 +61,7 @@ fn untimed(mut history: History) -> History {
     history
 }
 
-fn result(trained: Trained) -> (Vec<Parameter>, History) {
+pub fn result(trained: Trained) -> (Vec<Parameter>, History) {
     (
         trained.model.parameters().unwrap(),
         untimed(trained.history),
@@ -85,7 +85,7 @@ impl Observer for StopAt {
     }
 }
 
-fn stopping_at(count: usize, resume: bool) -> (TrainOptions, Arc<Mutex<Vec<Event>>>) {
+pub fn stopping_at(count: usize, resume: bool) -> (TrainOptions, Arc<Mutex<Vec<Event>>>) {
     let (interrupter, seen) = (Interrupter::new(), Arc::new(Mutex::new(Vec::new())));
     let observer = Box::new(StopAt {
         count,
@@ -266,7 +266,7 @@ fn more_epochs_go_on_where_the_run_ended() {
     assert_eq!(loaded.parameters().unwrap(), expected.0);
 }
 
-fn refused(directory: &Path, config: Option<&TrainingConfig>, data: &Data) -> String {
+pub fn refused(directory: &Path, config: Option<&TrainingConfig>, data: &Data) -> String {
     let options = TrainOptions {
         resume: true,
         ..TrainOptions::default()
@@ -287,8 +287,14 @@ fn a_resumed_run_must_be_the_same_run() {
         ..config()
     };
     assert!(refused(&path, Some(&other), &data()).contains("seed was 42 at its start, got 7"));
-    let mut other = config();
-    other.optimizer.beta_1 = 0.5;
+    let optimizer = AdamConfig {
+        beta_1: 0.5,
+        ..AdamConfig::default()
+    };
+    let other = TrainingConfig {
+        optimizer: optimizer.into(),
+        ..config()
+    };
     assert!(
         refused(&path, Some(&other), &data())
             .contains("optimizer.beta_1 was 0.9 at its start, got 0.5")
@@ -483,7 +489,7 @@ fn a_run_that_fell_back_keeps_what_it_saves() {
     assert!(!started_over, "what the stopped run saved is gone");
 }
 
-fn run_on(directory: &Path, devices: &[Device], config: &TrainingConfig) -> Trained {
+pub fn run_on(directory: &Path, devices: &[Device], config: &TrainingConfig) -> Trained {
     train(
         directory,
         Some(config),

@@ -12,6 +12,7 @@ mod book;
 mod config;
 mod learner;
 mod model;
+mod optimizer;
 mod record;
 
 use mnistburn::data::{Dataset, mnist};

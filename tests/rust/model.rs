@@ -1,5 +1,5 @@
 use crate::images;
-use mnistburn::config::{AdamConfig, ModelConfig};
+use mnistburn::config::{ModelConfig, OptimizerConfig};
 use mnistburn::data::DropoutKey;
 use mnistburn::device::Device;
 use mnistburn::model::{Classifier, Pixels, init};
@@ -76,7 +76,7 @@ fn a_step_lowers_the_loss_and_leaves_the_old_model_as_it_was() {
         .unwrap();
     let gradients = (forward.backward)().unwrap();
     let stepped = model
-        .optimizer(&AdamConfig::default())
+        .optimizer(&OptimizerConfig::default())
         .step(1e-3, model.as_ref(), &gradients)
         .unwrap();
     assert_eq!(model.parameters().unwrap(), before);

@@ -6,7 +6,8 @@
 )]
 
 use super::simd::{Kernel, Level, Simd};
-use crate::kernels::optimizer::{AdamStep, Clipping, Decay, Moments};
+use crate::config::GradientClippingConfig;
+use crate::kernels::optimizer::{AdamStep, Decay, Moments};
 use rayon::prelude::*;
 
 /// Numbers of a task, which fit the second-level cache with all that belongs to them.
@@ -22,12 +23,12 @@ struct Clip {
 }
 
 impl Clip {
-    fn new(level: Level, clipping: Option<Clipping>, gradient: &[f32]) -> Self {
+    fn new(level: Level, clipping: Option<GradientClippingConfig>, gradient: &[f32]) -> Self {
         let (factor, bound) = match clipping {
             None => (1.0, f32::INFINITY),
-            Some(Clipping::Value(bound)) => (1.0, bound),
+            Some(GradientClippingConfig::Value(bound)) => (1.0, bound),
             // As Burn has it: what is added keeps a gradient of zeros from a division by zero.
-            Some(Clipping::Norm(bound)) => {
+            Some(GradientClippingConfig::Norm(bound)) => {
                 let norm = squares(level, gradient).sqrt();
                 ((bound / (norm + f32::MIN_POSITIVE)).min(1.0), f32::INFINITY)
             }

@@ -7,7 +7,8 @@ use super::inference::{Folded, Prepared};
 use super::linear::{self, Activation, OutputGradients, Panels, Sizes};
 use super::optimizer;
 use super::simd::Level;
-use crate::kernels::optimizer::{AdamRule, AdamStep, Clipping, Decay, Moments};
+use crate::config::GradientClippingConfig;
+use crate::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
 use crate::kernels::{IMAGE_PIXELS, Pixels, Predict, normalise};
 use crate::random::{Purpose, Stream};
 
@@ -562,7 +563,7 @@ fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [
     let [value, mean, square, largest] = state;
     let rule = &step.rule;
     let mut gradient = gradient * factor;
-    if let Some(Clipping::Value(bound)) = rule.clipping {
+    if let Some(GradientClippingConfig::Value(bound)) = rule.clipping {
         gradient = gradient.clamp(-f64::from(bound), bound.into());
     }
     if let Decay::Penalty(penalty) = rule.decay {
@@ -625,15 +626,15 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             ..plain
         },
         AdamRule {
-            clipping: Some(Clipping::Value(0.3)),
+            clipping: Some(GradientClippingConfig::Value(0.3)),
             ..plain
         },
         AdamRule {
-            clipping: Some(Clipping::Norm(1.5)),
+            clipping: Some(GradientClippingConfig::Norm(1.5)),
             ..plain
         },
         AdamRule {
-            clipping: Some(Clipping::Norm(1e6)),
+            clipping: Some(GradientClippingConfig::Norm(1e6)),
             ..plain
         },
     ];
@@ -661,7 +662,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             .sum::<f64>()
             .sqrt();
         let factor = match rule.clipping {
-            Some(Clipping::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
+            Some(GradientClippingConfig::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
             _ => 1.0,
         };
         let expected: Vec<[f64; 4]> = (0..size)

@@ -1,0 +1,50 @@
+"""The configurations: what a model, an optimizer and a training are made from.
+
+They mirror the Burn `Config` types of the same names: same fields, same defaults, and a JSON that
+Burn reads and writes. The rules are kept in one place, the Rust core; a configuration asks it when
+it is built, so that one that exists is valid.
+
+Example:
+    >>> import dataclasses, mnistburn
+    >>> config = mnistburn.TrainingConfig(num_epochs=2, learning_rate=3e-4)
+    >>> config.batch_size, config.model.hidden_size
+    (64, 512)
+    >>> longer = dataclasses.replace(config, num_epochs=5)
+    >>> mnistburn.TrainingConfig.from_json(longer.to_json()) == longer
+    True
+"""
+
+from mnistburn.config.optimizers import (
+    AdamConfig,
+    AdamWConfig,
+    GradientClippingConfig,
+    MomentumConfig,
+    OptimizerConfig,
+    SgdConfig,
+)
+from mnistburn.config.schedules import (
+    CosineAnnealingLrSchedulerConfig,
+    ExponentialLrSchedulerConfig,
+    LearningRateSchedule,
+    LinearLrSchedulerConfig,
+    NoamLrSchedulerConfig,
+    StepLrSchedulerConfig,
+)
+from mnistburn.config.training import ModelConfig, TrainingConfig
+
+__all__ = [
+    "AdamConfig",
+    "AdamWConfig",
+    "CosineAnnealingLrSchedulerConfig",
+    "ExponentialLrSchedulerConfig",
+    "GradientClippingConfig",
+    "LearningRateSchedule",
+    "LinearLrSchedulerConfig",
+    "ModelConfig",
+    "MomentumConfig",
+    "NoamLrSchedulerConfig",
+    "OptimizerConfig",
+    "SgdConfig",
+    "StepLrSchedulerConfig",
+    "TrainingConfig",
+]

@@ -1,0 +1,124 @@
+"""The model and the training."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from mnistburn.arguments import shown
+from mnistburn.config.base import File, check_type, json_fields
+from mnistburn.config.optimizers import (
+    AdamConfig,
+    OptimizerConfig,
+    check_optimizer,
+    optimizer_from,
+)
+from mnistburn.config.schedules import SCHEDULES, LearningRateSchedule, Schedule
+from mnistburn.errors import ConfigError
+
+__all__ = ["ModelConfig", "TrainingConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(File):
+    """The guide model of the Burn book: two convolutions, pooling, two linear layers.
+
+    Attributes:
+        num_classes: The number of classes, the length of the logits.
+        hidden_size: The number of features between the two linear layers.
+        dropout: The share of values set to zero in training, at least 0 and below 1.
+
+    Example:
+        >>> import mnistburn
+        >>> mnistburn.ModelConfig(hidden_size=64)
+        ModelConfig(num_classes=10, hidden_size=64, dropout=0.5)
+    """
+
+    _kind: ClassVar[str] = "model"
+
+    num_classes: int = 10
+    hidden_size: int = 512
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        self._keep(self._complete(), ("num_classes", "hidden_size", "dropout"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(File):
+    """A training, with the defaults of the Burn book.
+
+    Attributes:
+        model: The model.
+        optimizer: The optimizer.
+        num_epochs: How often the training images are gone through.
+        batch_size: The number of images of a step.
+        num_workers: The number of threads that prepare batches; the result does not depend on it.
+        threads: The number of threads that compute on the CPU; None takes those of the environment
+            variable RAYON_NUM_THREADS, else one for each core. The result does not depend on it.
+        seed: The seed of the weights, the order of the images and dropout.
+        learning_rate: The learning rate, or where the schedule starts.
+        lr_scheduler: The learning-rate schedule, or None for a constant rate.
+        recorder: The format of the checkpoints, one of the names that `Model.save` takes.
+
+    Example:
+        >>> import mnistburn
+        >>> config = mnistburn.TrainingConfig(
+        ...     model=mnistburn.ModelConfig(hidden_size=128),
+        ...     lr_scheduler=mnistburn.CosineAnnealingLrSchedulerConfig(num_iters=938),
+        ... )
+        >>> config.learning_rate
+        0.0001
+    """
+
+    _kind: ClassVar[str] = "training"
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optimizer: OptimizerConfig = field(default_factory=AdamConfig)
+    num_epochs: int = 10
+    batch_size: int = 64
+    num_workers: int = 4
+    threads: int | None = None
+    seed: int = 42
+    learning_rate: float = 1e-4
+    lr_scheduler: LearningRateSchedule | None = None
+    recorder: str = "default"
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_type("model", self.model, ModelConfig)
+        check_optimizer("optimizer", self.optimizer)
+        if self.lr_scheduler is not None and not isinstance(self.lr_scheduler, Schedule):
+            names = ", ".join(schedule.__name__ for schedule in SCHEDULES.values())
+            message = (
+                f"lr_scheduler must be None or one of {names}, got {shown(self.lr_scheduler)}; "
+                "a constant rate goes into learning_rate"
+            )
+            raise ConfigError(message)
+        plain = (
+            "num_epochs",
+            "batch_size",
+            "num_workers",
+            "threads",
+            "seed",
+            "learning_rate",
+            "recorder",
+        )
+        self._keep(self._complete(), plain)
+
+    def _json_object(self) -> dict[str, object]:
+        return {**json_fields(self), "optimizer": self.optimizer._tagged()}  # noqa: SLF001
+
+    @classmethod
+    def _from_checked(cls, checked: dict[str, Any]) -> Self:
+        schedule = checked["lr_scheduler"]
+        if schedule is not None:
+            ((tag, content),) = schedule.items()
+            schedule = SCHEDULES[tag](**content)
+        return cls(
+            **{
+                **checked,
+                "model": ModelConfig._from_checked(checked["model"]),  # noqa: SLF001
+                "optimizer": optimizer_from(checked["optimizer"]),
+                "lr_scheduler": schedule,
+            }
+        )

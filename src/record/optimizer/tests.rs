@@ -1,0 +1,190 @@
+use super::*;
+use crate::config::MomentumConfig;
+use crate::model::{Model, ModelOptimizer, send_gradients};
+use burn::backend::flex::FlexDevice;
+use burn::backend::{Autodiff, Flex};
+use burn::optim::Optimizer;
+use serde_json::{Value, json};
+
+type Training = Autodiff<Flex>;
+
+const SMALL: ModelConfig = ModelConfig {
+    num_classes: 3,
+    hidden_size: 2,
+    dropout: 0.0,
+};
+
+fn optimizers() -> [OptimizerConfig; 5] {
+    [
+        AdamConfig::default().into(),
+        AdamWConfig {
+            amsgrad: true,
+            ..AdamWConfig::default()
+        }
+        .into(),
+        AdamWConfig::default().into(),
+        SgdConfig::default().into(),
+        SgdConfig {
+            momentum: Some(MomentumConfig::default()),
+            ..SgdConfig::default()
+        }
+        .into(),
+    ]
+}
+
+/// The state after one step.
+fn written(optimizer: &OptimizerConfig, recorder: Recorder) -> Vec<u8> {
+    let model: Model<Training> = SMALL.init_seeded(1, &FlexDevice).unwrap();
+    // Any gradients will do: the parameters themselves.
+    let gradients = send_gradients::<Flex>(model.parameters().unwrap(), &FlexDevice);
+    let mut optimizer: ModelOptimizer<Training> = optimizer.init();
+    let _ = optimizer.step(0.1, model, gradients);
+    encode_optimizer(optimizer.to_record(), recorder, Precision::Full).unwrap()
+}
+
+fn read(bytes: &[u8], optimizer: &OptimizerConfig) -> Result<OptimizerRecord<Training>> {
+    decode_optimizer(bytes, Path::new("optim"), optimizer, &SMALL, &FlexDevice)
+}
+
+fn changed(optimizer: &OptimizerConfig, change: impl FnOnce(&mut Value)) -> String {
+    let mut record: Value = serde_json::from_slice(&written(optimizer, Recorder::Json)).unwrap();
+    change(&mut record["item"]);
+    let bytes = serde_json::to_vec(&record).unwrap();
+    let error = read(&bytes, optimizer).err().expect("it must be refused");
+    let text = error.to_string();
+    assert!(text.contains("optim: "), "{text}");
+    text
+}
+
+fn key(name: &str) -> String {
+    parameter_id(name).serialize()
+}
+
+#[test]
+fn a_state_is_read_back_as_it_was() {
+    for optimizer in &optimizers() {
+        for recorder in Recorder::ALL {
+            let bytes = written(optimizer, recorder);
+            let record = read(&bytes, optimizer).unwrap();
+            let again = encode_optimizer(record, recorder, Precision::Full).unwrap();
+            assert!(again == bytes, "{optimizer:?} as {}", recorder.name());
+        }
+    }
+}
+
+#[test]
+fn the_state_of_another_optimizer_is_refused() {
+    for (first, optimizer) in optimizers().iter().enumerate() {
+        let bytes = written(optimizer, Recorder::Default);
+        for (second, other) in optimizers().iter().enumerate() {
+            let adaptive = |index: usize| index == 0 || index == 2;
+            // AdamW keeps just what Adam keeps; which it was is in the run's configuration.
+            let same = first == second || adaptive(first) && adaptive(second);
+            assert_eq!(
+                read(&bytes, other).is_ok(),
+                same,
+                "{optimizer:?} as {other:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_state_of_other_parameters_is_refused() {
+    for optimizer in &optimizers() {
+        let error = changed(optimizer, |states| {
+            states.as_object_mut().unwrap().remove(&key("conv2.bias"));
+        });
+        assert!(
+            error.contains("must include conv2.bias: it is missing"),
+            "{error}"
+        );
+        let error = changed(optimizer, |states| {
+            states["stranger"] = states[key("conv2.bias")].clone();
+        });
+        assert!(error.contains("lacks: \"stranger\""), "{error}");
+        let error = changed(optimizer, |states| {
+            states[key("conv2.bias")] = states[key("conv2.weight")].clone();
+        });
+        assert!(
+            error.contains("state of conv2.bias must have the rank"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn parts_of_another_shape_are_refused() {
+    let (momentum, sgd) = (&optimizers()[4], &optimizers()[3]);
+    let error = changed(momentum, |states| {
+        states[key("linear1.bias")] = states[key("linear2.bias")].clone();
+    });
+    assert!(
+        error.contains("the velocity of linear1.bias must have the shape [2], found [3]"),
+        "{error}"
+    );
+    let error = changed(momentum, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["momentum"]["velocity"]["shape"] = json!([9]);
+    });
+    assert!(
+        error.contains("conv1.bias must hold 4 bytes for each"),
+        "{error}"
+    );
+    let error = changed(momentum, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["momentum"] = Value::Null;
+    });
+    assert!(
+        error.contains("the state of conv1.bias must have a velocity with momentum"),
+        "{error}"
+    );
+    let error = changed(sgd, |states| {
+        let velocity = json!({"bytes": [0, 0, 0, 0], "shape": [1], "dtype": "F32"});
+        states[key("conv1.bias")]["V1"]["Rank1"]["momentum"] = json!({ "velocity": velocity });
+    });
+    assert!(
+        error.contains("the state of conv1.bias must have no velocity without momentum"),
+        "{error}"
+    );
+    let amsgrad = &optimizers()[1];
+    for part in ["moment_1", "moment_2", "max_moment_2"] {
+        let error = changed(amsgrad, |states| {
+            let other = states[key("conv2.bias")]["V1"]["Rank1"]["momentum"][part].clone();
+            states[key("conv1.bias")]["V1"]["Rank1"]["momentum"][part] = other;
+        });
+        assert!(
+            error.contains("the moments of conv1.bias must have the shape [8], found [16]"),
+            "{error}"
+        );
+    }
+    let error = changed(amsgrad, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["momentum"]["max_moment_2"] = Value::Null;
+    });
+    assert!(
+        error.contains("must have a max_moment_2 with amsgrad"),
+        "{error}"
+    );
+    let error = changed(amsgrad, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["momentum"]["time"] = json!(1_u64 << 31);
+    });
+    assert!(
+        error.contains("must be below 2^31, found 2147483648"),
+        "{error}"
+    );
+}
+
+/// No fault in a file may panic.
+#[test]
+fn damaged_states_are_errors() {
+    for optimizer in &optimizers() {
+        let whole = written(optimizer, Recorder::Default);
+        for length in (0..whole.len()).step_by(101) {
+            assert!(read(&whole[..length], optimizer).is_err());
+        }
+        for position in (0..whole.len()).step_by(7) {
+            let mut bytes = whole.clone();
+            bytes[position] ^= 0x55;
+            // A flipped number is a number; all else is refused.
+            let _ = read(&bytes, optimizer);
+        }
+    }
+}
