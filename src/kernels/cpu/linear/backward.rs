@@ -272,7 +272,6 @@ impl Kernel for BackwardSlab<'_, '_> {
             let from = &x[row * inputs + first..][..width];
             x_lines[row].as_flattened_mut()[..width].copy_from_slice(from);
         }
-        x_sums.fill(ZERO);
 
         for (group, tiles) in groups.iter().enumerate() {
             let column = GROUP * group;
@@ -281,16 +280,15 @@ impl Kernel for BackwardSlab<'_, '_> {
             transpose_in(simd, rows, outputs, column..column + count, by_output);
             for row in 0..x_sums.len() {
                 let list = tiles[row / ROWS].by_row.of(row % ROWS);
-                weighted_sum(simd, &mut x_sums[row], list, by_output);
+                weighted_sum(simd, group == 0, &mut x_sums[row], list, by_output);
             }
 
             // The weights of this group have been used: their gradients take their place.
-            by_output.fill(ZERO);
             for block in 0..tiles.len() {
                 let rows = &x_lines[ROWS * block..];
                 for output in 0..count {
                     let list = tiles[block].by_output.of(output);
-                    weighted_sum(simd, &mut by_output[output], list, rows);
+                    weighted_sum(simd, block == 0, &mut by_output[output], list, rows);
                 }
             }
             transpose_out(
@@ -307,14 +305,14 @@ impl Kernel for BackwardSlab<'_, '_> {
     }
 }
 
-const ZERO: Line = [[0.0; 8]; SLAB / 8];
-
-/// Adds the lines of a list's places, each times its gradient.
+/// Adds the lines of a list's places, each times its gradient; to nothing where the line is `fresh`.
 #[inline(always)]
-fn weighted_sum<S: Simd>(simd: S, line: &mut Line, list: List<'_>, lines: &[Line]) {
+fn weighted_sum<S: Simd>(simd: S, fresh: bool, line: &mut Line, list: List<'_>, lines: &[Line]) {
     let mut sums = [simd.splat_half(0.0); SLAB / 8];
-    for place in 0..SLAB / 8 {
-        sums[place] = simd.load_half(&line[place]);
+    if !fresh {
+        for place in 0..SLAB / 8 {
+            sums[place] = simd.load_half(&line[place]);
+        }
     }
     let count = list.gradients.len();
     let (gradients, places) = (&list.gradients[..count], &list.places[..count]);
