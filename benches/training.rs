@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `step` is Burn's forward, backward and update of one batch; `epoch` is a whole run of one epoch on MNIST with loader,
-//! validation, checkpoint and history.
+//! validation, checkpoint and history; `loader` is the data path alone. `MNISTBURN_KERNELS=burn` has Burn's own operations
+//! instead of the kernels, `portable` or `avx2` those of another instruction set.
 
 #![allow(
     clippy::unwrap_used,
@@ -88,6 +89,22 @@ fn epoch(bencher: Bencher) {
             )
             .unwrap();
         });
+}
+
+/// The batches of an epoch from the loader, by its number of workers: their order, indices and targets.
+#[divan::bench(args = [0, 4], sample_count = 20)]
+fn loader(bencher: Bencher, num_workers: usize) {
+    let loader = DataLoader::<Training>::new(
+        TRAIN.clone(),
+        64,
+        num_workers,
+        Order::Shuffled,
+        42,
+        FlexDevice,
+    );
+    bencher
+        .counter(ItemsCount::new(TRAIN.len()))
+        .bench_local(|| loader.iter().map(black_box).count());
 }
 
 /// Logits of raw pixels, by number of images.

@@ -45,7 +45,7 @@ PEERS: Final = (
     OURS,
     Peer(
         "stock",
-        "mnistburn, Burn's kernels",
+        "mnistburn, Burn's operations",
         "mnistburn.bench.ours",
         environment={"MNISTBURN_KERNELS": "burn"},
     ),

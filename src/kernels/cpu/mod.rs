@@ -436,3 +436,14 @@ fn window_mut<T, const N: usize>(slice: &mut [T], first: usize) -> &mut [T; N] {
         None => unreachable!("a window of {N} ends after its slice"),
     }
 }
+
+/// A vector of at most sixteen numbers, the others 0.
+#[inline(always)]
+fn padded(values: &[f32]) -> [f32; 16] {
+    if let Some(values) = values.first_chunk() {
+        return *values;
+    }
+    let mut padded = [0.0; 16];
+    padded[..values.len()].copy_from_slice(values);
+    padded
+}

@@ -5,6 +5,7 @@
     reason = "a kernel that is not inlined into its level's function has no vector instructions"
 )]
 
+use super::padded;
 use super::simd::{Kernel, Level, Simd};
 use crate::config::GradientClippingConfig;
 use crate::kernels::optimizer::{AdamStep, Decay, Moments};
@@ -199,15 +200,4 @@ fn store<S: Simd>(simd: S, value: S::Wide, values: &mut [f32], first: usize) {
         let count = rest.len();
         rest.copy_from_slice(&lanes[..count]);
     }
-}
-
-/// A vector of at most sixteen numbers, the others 0.
-#[inline(always)]
-fn padded(values: &[f32]) -> [f32; WIDTH] {
-    if let Some(values) = values.first_chunk() {
-        return *values;
-    }
-    let mut lanes = [0.0; WIDTH];
-    lanes[..values.len()].copy_from_slice(values);
-    lanes
 }

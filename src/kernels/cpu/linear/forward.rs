@@ -9,7 +9,7 @@
 use super::{Activation, Sizes, columns};
 use crate::kernels::cpu::scratch::{Aligned, with_panels};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
-use crate::kernels::cpu::window;
+use crate::kernels::cpu::{padded, window};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -390,15 +390,4 @@ fn activated<S: Simd>(
             simd.max(simd.mul(simd.keep(sum, bits), simd.splat(scale)), zero)
         }
     }
-}
-
-/// A vector of fewer than sixteen numbers.
-#[inline(always)]
-fn padded(values: &[f32]) -> [f32; PANEL] {
-    if let Some(values) = values.first_chunk() {
-        return *values;
-    }
-    let mut padded = [0.0; PANEL];
-    padded[..values.len()].copy_from_slice(values);
-    padded
 }
