@@ -41,9 +41,12 @@ pub fn with_panels<R>(length: usize, work: impl FnOnce(&mut [Aligned<[f32; 16]>]
     result
 }
 
-/// `length` numbers, of which `work` writes each `chunk` in parallel, with the item at its place. It must write every one of
-/// them.
-pub fn collect_chunks<T: Send>(
+/// `length` numbers, of which `work` writes each `chunk` in parallel, with the item at its place.
+///
+/// # Safety
+///
+/// `work` writes every number of the chunk that it is given.
+pub unsafe fn collect_chunks<T: Send>(
     length: usize,
     chunk: usize,
     items: Vec<T>,
@@ -58,7 +61,7 @@ pub fn collect_chunks<T: Send>(
     let spare = &mut numbers.spare_capacity_mut()[..length];
     let chunks = spare.par_chunks_mut(chunk).zip(items).enumerate();
     chunks.for_each(|(place, (chunk, item))| work(place, item, chunk));
-    // SAFETY: `work`, which is called for each chunk of the `length` numbers, writes all of its chunk.
+    // SAFETY: `work` has been called for each chunk of the `length` numbers, and the caller vouches for it.
     unsafe { numbers.set_len(length) };
     numbers
 }

@@ -1,6 +1,10 @@
 //! Backward: what dropout and ReLU have set to zero is left out, three of four gradients of the hidden layer.
 
 #![allow(
+    unsafe_code,
+    reason = "megabytes of gradients are not filled with zeros before they are written"
+)]
+#![allow(
     clippy::inline_always,
     clippy::needless_range_loop,
     reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
@@ -94,26 +98,23 @@ pub fn backward(
         .collect();
 
     let mut x_gradient = vec![0.0; rows * inputs];
-    let weight_gradient = collect_chunks(
-        inputs * outputs,
-        SLAB * outputs,
-        columns(&mut x_gradient, inputs, SLAB),
-        // Every row of the slab is written, group by group of its columns.
-        |slab, mut x_gradient, weight_gradient| {
-            with_scratch((GROUP + 2 * rows) * SLAB, |scratch| {
-                level.run(BackwardSlab {
-                    sizes,
-                    x,
-                    weight,
-                    groups: &groups,
-                    first: SLAB * slab,
-                    x_gradient: &mut x_gradient,
-                    weight_gradient,
-                    scratch,
-                });
+    let slabs = columns(&mut x_gradient, inputs, SLAB);
+    let work = |slab, mut x_gradient: Vec<&mut [f32]>, weight_gradient: &mut [_]| {
+        with_scratch((GROUP + 2 * rows) * SLAB, |scratch| {
+            level.run(BackwardSlab {
+                sizes,
+                x,
+                weight,
+                groups: &groups,
+                first: SLAB * slab,
+                x_gradient: &mut x_gradient,
+                weight_gradient,
+                scratch,
             });
-        },
-    );
+        });
+    };
+    // SAFETY: `transpose_out` writes every row of the slab's weights, for each group of their columns.
+    let weight_gradient = unsafe { collect_chunks(inputs * outputs, SLAB * outputs, slabs, work) };
     Gradients {
         x: x_gradient,
         weight: weight_gradient,
