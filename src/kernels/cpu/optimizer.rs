@@ -6,6 +6,7 @@
 )]
 
 use super::padded;
+use super::scratch::LINE;
 use super::simd::{Kernel, Level, Simd};
 use crate::config::GradientClippingConfig;
 use crate::kernels::optimizer::{AdamStep, Decay, Moments};
@@ -147,35 +148,41 @@ impl Kernel for Adam<'_> {
         let [factor, epsilon] = step.corrections;
         let (factor, epsilon) = (simd.splat(factor), simd.splat(epsilon));
         let rate = simd.splat(-step.learning_rate);
-        for first in (0..parameter.len()).step_by(WIDTH) {
-            let value = load(simd, parameter, first);
-            let slope = clip.apply(simd, load(simd, gradient, first));
-            let slope = simd.mul_add(value, penalty, slope);
-            let mean = simd.mul_add(slope, rest_1, simd.mul(load(simd, moment_1, first), beta_1));
-            let square = simd.mul(slope, slope);
-            let square = simd.mul_add(
-                square,
-                rest_2,
-                simd.mul(load(simd, moment_2, first), beta_2),
-            );
-            store(simd, mean, moment_1, first);
-            store(simd, square, moment_2, first);
-            let square = match largest.as_deref_mut() {
-                None => square,
-                Some(largest) => {
-                    let most = simd.max(load(simd, largest, first), square);
-                    store(simd, most, largest, first);
-                    most
+        // What comes before the first line of cache is done apart: a vector that is written across two of them takes twice as
+        // long.
+        let length = parameter.len();
+        let head = length.min(parameter.as_ptr().align_offset(LINE));
+        for (start, end) in [(0, head), (head, length)] {
+            let (parameter, gradient) = (&mut parameter[..end], &gradient[..end]);
+            let (moment_1, moment_2) = (&mut moment_1[..end], &mut moment_2[..end]);
+            for first in (start..end).step_by(WIDTH) {
+                let value = load(simd, parameter, first);
+                let slope = clip.apply(simd, load(simd, gradient, first));
+                let slope = simd.mul_add(value, penalty, slope);
+                let mean = simd.mul(load(simd, moment_1, first), beta_1);
+                let mean = simd.mul_add(slope, rest_1, mean);
+                let square = simd.mul(load(simd, moment_2, first), beta_2);
+                let square = simd.mul_add(simd.mul(slope, slope), rest_2, square);
+                store(simd, mean, moment_1, first);
+                store(simd, square, moment_2, first);
+                let square = match largest.as_deref_mut() {
+                    None => square,
+                    Some(largest) => {
+                        let largest = &mut largest[..end];
+                        let most = simd.max(load(simd, largest, first), square);
+                        store(simd, most, largest, first);
+                        most
+                    }
+                };
+                let mut lost = simd.mul(value, decay);
+                if cautious {
+                    let [value, mean] = [simd.sub(zero, value), simd.sub(zero, mean)];
+                    lost = simd.keep(lost, !(simd.positive(value) ^ simd.positive(mean)));
                 }
-            };
-            let mut lost = simd.mul(value, decay);
-            if cautious {
-                let [value, mean] = [simd.sub(zero, value), simd.sub(zero, mean)];
-                lost = simd.keep(lost, !(simd.positive(value) ^ simd.positive(mean)));
+                let step = simd.div(simd.mul(mean, factor), simd.add(simd.sqrt(square), epsilon));
+                let value = simd.mul_add(step, rate, simd.sub(value, lost));
+                store(simd, value, parameter, first);
             }
-            let step = simd.div(simd.mul(mean, factor), simd.add(simd.sqrt(square), epsilon));
-            let value = simd.mul_add(step, rate, simd.sub(value, lost));
-            store(simd, value, parameter, first);
         }
     }
 }

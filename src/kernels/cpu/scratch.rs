@@ -15,7 +15,7 @@ thread_local! {
 }
 
 /// Bytes in a line of cache: a vector that begins at one is never in two.
-const LINE: usize = 64;
+pub const LINE: usize = 64;
 
 /// Gives `work` that many numbers, which hold anything, in memory that a thread takes once and keeps.
 pub fn with_scratch<R>(length: usize, work: impl FnOnce(&mut [f32]) -> R) -> R {

@@ -123,17 +123,14 @@ pub fn forward_rows(
         }
         return;
     }
-    let parts = columns(y, sizes.outputs, PANEL);
-    for (panel, mut y) in parts.into_iter().enumerate() {
-        level.run(ForwardPanel {
-            layer,
-            x,
-            first: PANEL * panel,
-            skip: 0,
-            panel: &panels[panel * sizes.inputs..][..sizes.inputs],
-            y: &mut y,
-        });
-    }
+    let mut rows: Vec<&mut [f32]> = y.chunks_exact_mut(sizes.outputs).collect();
+    level.run(ForwardPanels {
+        layer,
+        x,
+        first: 0,
+        panels,
+        y: &mut rows,
+    });
 }
 
 #[derive(Clone, Copy)]
@@ -169,17 +166,14 @@ impl Kernel for ForwardColumns<'_, '_> {
             self.panels,
             |place| simd.prefetch(self.weight, place),
         );
-        for panel in 0..count {
-            let task = ForwardPanel {
-                layer: self.layer,
-                x: self.x,
-                first: self.first + PANEL * panel,
-                skip: PANEL * panel,
-                panel: &self.panels[panel * inputs..][..inputs],
-                y: &mut *self.y,
-            };
-            task.run(simd);
-        }
+        let task = ForwardPanels {
+            layer: self.layer,
+            x: self.x,
+            first: self.first,
+            panels: &self.panels[..count * inputs],
+            y: self.y,
+        };
+        task.run(simd);
     }
 }
 
@@ -206,103 +200,137 @@ fn copy_together(
     }
 }
 
-/// The outputs of a panel, from `first` on, for every row; they begin at `skip` of the parts in `y`.
-struct ForwardPanel<'a, 'b> {
+/// The outputs of some panels, from `first` on, for every row.
+struct ForwardPanels<'a, 'b> {
     layer: Layer<'a>,
     x: &'a [f32],
     first: usize,
-    skip: usize,
-    panel: &'a [Weights],
+    panels: &'a [Weights],
     y: &'a mut [&'b mut [f32]],
 }
 
-impl Kernel for ForwardPanel<'_, '_> {
+impl Kernel for ForwardPanels<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         match S::SUMS {
-            24 => self.tiles::<S, 22>(simd),
-            6 => self.tiles::<S, 6>(simd),
-            _ => self.tiles::<S, 2>(simd),
+            24 => self.tiles::<S, 8, 2>(simd),
+            6 => self.tiles::<S, 6, 1>(simd),
+            _ => self.tiles::<S, 2, 1>(simd),
         }
     }
 }
 
-impl ForwardPanel<'_, '_> {
-    /// `R` rows at a time.
+impl ForwardPanels<'_, '_> {
+    /// `R` rows and `P` panels at a time.
     #[inline(always)]
-    fn tiles<S: Simd, const R: usize>(self, simd: S) {
-        let Self {
-            layer,
-            x: all,
-            first,
-            skip,
-            panel,
-            y,
-        } = self;
-        let Sizes { inputs, outputs } = layer.sizes;
-        let width = PANEL.min(outputs - first);
-        let bias = simd.load(&padded(&layer.bias[first..first + width]));
-        let rows = y.len();
+    fn tiles<S: Simd, const R: usize, const P: usize>(mut self, simd: S) {
+        let rows = self.y.len();
+        let count = self.panels.len() / self.layer.sizes.inputs;
         for block in (0..rows).step_by(ROWS) {
-            let last = (block + ROWS).min(rows);
-            let mut sums = [[0.0; PANEL]; ROWS];
-            for sum in &mut sums {
-                simd.store(bias, sum);
+            for group in (0..count).step_by(P) {
+                self.block::<S, R, P>(simd, block..rows.min(block + ROWS), group, count);
             }
-            for (part, panel) in panel.chunks(DEPTH).enumerate() {
-                for tile in (block..last).step_by(R) {
-                    // Where rows run out, the last one is computed again.
-                    let mut tile_sums = [bias; R];
-                    for number in 0..R {
-                        let row = (tile + number).min(last - 1);
-                        tile_sums[number] = simd.load(&sums[row - block]);
+        }
+    }
+
+    /// A block of rows and the panels from `group` on.
+    #[inline(always)]
+    fn block<S: Simd, const R: usize, const P: usize>(
+        &mut self,
+        simd: S,
+        rows: Range<usize>,
+        group: usize,
+        count: usize,
+    ) {
+        let Sizes { inputs, outputs } = self.layer.sizes;
+        // Where panels or rows run out, the last one is computed again.
+        let mut panels = [self.panels; P];
+        let mut bias = [simd.splat(0.0); P];
+        for number in 0..P {
+            let panel = (group + number).min(count - 1);
+            panels[number] = &self.panels[panel * inputs..][..inputs];
+            let first = self.first + PANEL * panel;
+            let last = outputs.min(first + PANEL);
+            bias[number] = simd.load(&padded(&self.layer.bias[first..last]));
+        }
+        let mut sums = Aligned([[[0.0; PANEL]; P]; ROWS]);
+        for row in 0..rows.len() {
+            for number in 0..P {
+                simd.store(bias[number], &mut sums.0[row][number]);
+            }
+        }
+        for part in (0..inputs).step_by(DEPTH) {
+            for tile in rows.clone().step_by(R) {
+                let mut tile_sums = [bias; R];
+                for number in 0..R {
+                    let row = (tile + number).min(rows.end - 1) - rows.start;
+                    for panel in 0..P {
+                        tile_sums[number][panel] = simd.load(&sums.0[row][panel]);
                     }
-                    for stretch in (0..panel.len()).step_by(STRETCH) {
-                        let mut x = [&[0.0; STRETCH]; R];
-                        let mut rest = [[0.0; STRETCH]; R];
-                        let count = STRETCH.min(panel.len() - stretch);
+                }
+                for stretch in (part..inputs.min(part + DEPTH)).step_by(STRETCH) {
+                    let mut x = [&[0.0; STRETCH]; R];
+                    let mut rest = [[0.0; STRETCH]; R];
+                    let length = STRETCH.min(inputs - stretch);
+                    if length == STRETCH {
                         for number in 0..R {
-                            let row = (tile + number).min(last - 1);
-                            let first = row * inputs + DEPTH * part + stretch;
-                            if count == STRETCH {
-                                x[number] = window(all, first);
-                            } else {
-                                rest[number][..count].copy_from_slice(&all[first..first + count]);
-                            }
+                            let row = (tile + number).min(rows.end - 1);
+                            x[number] = window(self.x, row * inputs + stretch);
                         }
-                        if count == STRETCH {
-                            let panel: &[Weights; STRETCH] = window(panel, stretch);
-                            for input in 0..STRETCH {
-                                let weight = simd.load(&panel[input].0);
-                                for row in 0..R {
-                                    let x = simd.splat(x[row][input]);
-                                    tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
+                        let mut weights = [&[Aligned([0.0; PANEL]); STRETCH]; P];
+                        for number in 0..P {
+                            weights[number] = window(panels[number], stretch);
+                        }
+                        for input in 0..STRETCH {
+                            let mut weight = [simd.splat(0.0); P];
+                            for panel in 0..P {
+                                weight[panel] = simd.load(&weights[panel][input].0);
+                            }
+                            for row in 0..R {
+                                let x = simd.splat(x[row][input]);
+                                for panel in 0..P {
+                                    tile_sums[row][panel] =
+                                        simd.mul_add(x, weight[panel], tile_sums[row][panel]);
                                 }
                             }
-                        } else {
-                            for input in 0..count {
-                                let weight = simd.load(&panel[stretch + input].0);
+                        }
+                    } else {
+                        for number in 0..R {
+                            let row = (tile + number).min(rows.end - 1);
+                            let first = row * inputs + stretch;
+                            rest[number][..length].copy_from_slice(&self.x[first..first + length]);
+                        }
+                        for input in 0..length {
+                            for panel in 0..P {
+                                let weight = simd.load(&panels[panel][stretch + input].0);
                                 for row in 0..R {
                                     let x = simd.splat(rest[row][input]);
-                                    tile_sums[row] = simd.mul_add(x, weight, tile_sums[row]);
+                                    tile_sums[row][panel] =
+                                        simd.mul_add(x, weight, tile_sums[row][panel]);
                                 }
                             }
                         }
                     }
-                    for number in 0..R {
-                        let row = (tile + number).min(last - 1);
-                        simd.store(tile_sums[number], &mut sums[row - block]);
+                }
+                for number in 0..R {
+                    let row = (tile + number).min(rows.end - 1) - rows.start;
+                    for panel in 0..P {
+                        simd.store(tile_sums[number][panel], &mut sums.0[row][panel]);
                     }
                 }
             }
-            for row in block..last {
-                let sum = simd.load(&sums[row - block]);
-                let sum = activated(simd, layer, row, first, sum);
+        }
+        for row in rows.clone() {
+            for number in 0..P.min(count - group) {
+                let skip = PANEL * (group + number);
+                let first = self.first + skip;
+                let sum = simd.load(&sums.0[row - rows.start][number]);
                 let mut values = [0.0; PANEL];
-                simd.store(sum, &mut values);
-                y[row][skip..skip + width].copy_from_slice(&values[..width]);
+                simd.store(activated(simd, self.layer, row, first, sum), &mut values);
+                let width = PANEL.min(outputs - first);
+                self.y[row][skip..skip + width].copy_from_slice(&values[..width]);
             }
         }
     }
