@@ -18,6 +18,7 @@
 
 use super::scratch::Aligned;
 use super::simd::{Kernel, Level, Simd};
+use super::winograd::{self, Transformed};
 use super::{window, window_mut};
 
 /// Pixels of an image, 28 x 28.
@@ -71,10 +72,10 @@ pub struct Weights {
     /// By tap; times the scale of dropout.
     conv1: Aligned<[[f32; 8]; 9]>,
     bias1: [f32; 8],
-    /// By row and by column and input channel; times the scale of dropout and of the mean.
-    conv2: Aligned<[[[f32; 16]; 24]; 3]>,
+    /// Times the scale of dropout and of the mean.
+    conv2: Transformed,
     bias2: [f32; 16],
-    /// The same for the way back, without the scales: by output channel and row.
+    /// Those of the second for the way back, without the scales: by output channel and row.
     back: Aligned<[[Three; 3]; 16]>,
     /// The scale of dropout.
     scale: f32,
@@ -91,13 +92,10 @@ impl Weights {
         } = parameters;
         let pooled = scale / 9.0;
         let mut back = [[[[0.0; 8]; 3]; 3]; 16];
-        let mut conv2 = [[[0.0; 16]; 24]; 3];
         for (output, weight) in weight2.chunks_exact(72).enumerate() {
             for (input, weight) in weight.chunks_exact(9).enumerate() {
                 for (tap, weight) in weight.iter().enumerate() {
-                    let (row, column) = (tap / 3, tap % 3);
-                    conv2[row][8 * column + input][output] = pooled * weight;
-                    back[output][row][column][input] = *weight;
+                    back[output][tap / 3][tap % 3][input] = *weight;
                 }
             }
         }
@@ -106,7 +104,7 @@ impl Weights {
                 std::array::from_fn(|channel| scale * weight1[9 * channel + tap])
             })),
             bias1: std::array::from_fn(|channel| scale * bias1[channel]),
-            conv2: Aligned(conv2),
+            conv2: Transformed::new(weight2, pooled),
             bias2: std::array::from_fn(|channel| pooled * bias2[channel]),
             back: Aligned(back),
             scale,
@@ -115,7 +113,7 @@ impl Weights {
 }
 
 /// What the first convolution leaves of an image, dropped and scaled.
-type Activations1 = [[f32; 8]; PIXELS_1];
+pub(super) type Activations1 = [[f32; 8]; PIXELS_1];
 
 /// The features of an image, `[16, 8, 8]`; of `bits`, those that ReLU stops are cleared.
 pub fn forward(
@@ -153,12 +151,14 @@ impl Kernel for Forward<'_> {
             &self.bits.conv1,
             &mut activations.0,
         );
-        let (bits, features) = (&mut self.bits.conv2, self.features);
-        match S::SUMS {
-            24 => second::<S, 24, 26>(simd, self.weights, &activations.0, bits, features),
-            6 => second::<S, 6, 8>(simd, self.weights, &activations.0, bits, features),
-            _ => second::<S, 2, 4>(simd, self.weights, &activations.0, bits, features),
-        }
+        winograd::second(
+            simd,
+            &self.weights.conv2,
+            &self.weights.bias2,
+            &activations.0,
+            &mut self.bits.conv2,
+            self.features,
+        );
     }
 }
 
@@ -184,53 +184,6 @@ fn first<S: Simd>(
             }
             simd.store_half(simd.keep_half(sum, kept[column]), &mut activations[column]);
         }
-    }
-}
-
-/// `P` pixels at a time, a divisor of 24, whose windows together are `W` pixels wide.
-#[inline(always)]
-fn second<S: Simd, const P: usize, const W: usize>(
-    simd: S,
-    weights: &Weights,
-    activations: &Activations1,
-    bits: &mut [[u8; PIXELS_2]; 2],
-    features: &mut [f32; FEATURES],
-) {
-    let bias = simd.load(&weights.bias2);
-    let zero = simd.splat(0.0);
-    for cell_row in 0..8 {
-        let mut cells = Aligned([[0.0; 16]; 8]);
-        for row in 3 * cell_row..3 * cell_row + 3 {
-            for column in (0..24).step_by(P) {
-                let mut sums = [bias; P];
-                for tap_row in 0..3 {
-                    let first = 26 * (row + tap_row) + column;
-                    let inputs: &[[f32; 8]; W] = window(activations, first);
-                    for tap in 0..3 {
-                        for channel in 0..8 {
-                            let weight = &weights.conv2.0[tap_row][8 * tap + channel];
-                            let weight = simd.load(weight);
-                            for pixel in 0..P {
-                                let input = simd.splat(inputs[pixel + tap][channel]);
-                                sums[pixel] = simd.mul_add(input, weight, sums[pixel]);
-                            }
-                        }
-                    }
-                }
-                for pixel in 0..P {
-                    let place = 24 * row + column + pixel;
-                    let kept = u16::from_le_bytes([bits[0][place], bits[1][place]]);
-                    let sum = simd.keep(sums[pixel], kept);
-                    let [low, high] = simd.positive(sum).to_le_bytes();
-                    bits[0][place] = low;
-                    bits[1][place] = high;
-                    let cell = &mut cells.0[(column + pixel) / 3];
-                    let pooled = simd.add(simd.load(cell), simd.max(sum, zero));
-                    simd.store(pooled, cell);
-                }
-            }
-        }
-        store_cells(simd, &cells.0, cell_row, features);
     }
 }
 

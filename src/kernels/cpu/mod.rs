@@ -15,6 +15,7 @@ mod scratch;
 mod simd;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 use super::dropout::Layer;
 use super::optimizer::{AdamStep, Moments};

@@ -131,6 +131,7 @@ pub trait Simd: Copy + Send + Sync {
     fn splat_half(self, value: f32) -> Self::Half;
     fn mul_add_half(self, a: Self::Half, b: Self::Half, c: Self::Half) -> Self::Half;
     fn add_half(self, a: Self::Half, b: Self::Half) -> Self::Half;
+    fn sub_half(self, a: Self::Half, b: Self::Half) -> Self::Half;
     fn keep_half(self, a: Self::Half, bits: u8) -> Self::Half;
     /// A bit for each number that is not 0, the first in the lowest bit.
     fn different_half(self, a: Self::Half) -> u8;
@@ -255,6 +256,10 @@ impl Simd for Portable {
         lanes!(8, |lane| a[lane] + b[lane])
     }
     #[inline(always)]
+    fn sub_half(self, a: [f32; 8], b: [f32; 8]) -> [f32; 8] {
+        lanes!(8, |lane| a[lane] - b[lane])
+    }
+    #[inline(always)]
     fn keep_half(self, a: [f32; 8], bits: u8) -> [f32; 8] {
         lanes!(8, |lane| keep(a[lane], u32::from(bits) >> lane & 1))
     }
@@ -370,6 +375,11 @@ mod x86 {
             fn add_half(self, a: __m256, b: __m256) -> __m256 {
                 // SAFETY: `self` shows that the instructions are there.
                 unsafe { _mm256_add_ps(a, b) }
+            }
+            #[inline(always)]
+            fn sub_half(self, a: __m256, b: __m256) -> __m256 {
+                // SAFETY: `self` shows that the instructions are there.
+                unsafe { _mm256_sub_ps(a, b) }
             }
             #[inline(always)]
             fn different_half(self, a: __m256) -> u8 {
