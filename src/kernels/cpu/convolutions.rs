@@ -316,12 +316,7 @@ impl Kernel for Backward<'_> {
         for gradient in &mut by_channel {
             *gradient *= scale;
         }
-        let mut by_cell = [[0.0; 16]; CELLS];
-        for channel in 0..16 {
-            for cell in 0..CELLS {
-                by_cell[cell][channel] = by_channel[CELLS * channel + cell];
-            }
-        }
+        let by_cell = cells_by_channel(simd, &by_channel);
 
         second_weights(simd, &activations.0, &bits.conv2, &by_channel, gradients);
         // The activations are no longer needed: their gradients take their place.
@@ -329,6 +324,29 @@ impl Kernel for Backward<'_> {
         second_inputs(simd, weights, &bits.conv2, &by_cell, &mut back.0);
         first_weights(simd, image, &bits.conv1, &back.0, gradients);
     }
+}
+
+/// Rows for columns of `[16, 64]`.
+#[inline(always)]
+fn cells_by_channel<S: Simd>(simd: S, by_channel: &[f32; FEATURES]) -> [[f32; 16]; CELLS] {
+    let mut by_cell = [[0.0; 16]; CELLS];
+    for cells in (0..CELLS).step_by(8) {
+        for channels in [0, 8] {
+            let mut rows = [simd.splat_half(0.0); 8];
+            for channel in 0..8 {
+                let first = CELLS * (channels + channel) + cells;
+                rows[channel] = simd.load_half(window(by_channel, first));
+            }
+            let columns = simd.transpose(rows);
+            for cell in 0..8 {
+                simd.store_half(
+                    columns[cell],
+                    window_mut(&mut by_cell[cells + cell], channels),
+                );
+            }
+        }
+    }
+    by_cell
 }
 
 /// For each pixel of the second convolution, where its window begins in the first.

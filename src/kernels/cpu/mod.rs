@@ -184,11 +184,11 @@ fn contiguous_images(images: &Images<Flex>) -> Images<Flex> {
     }
 }
 
-fn sizes(layer: &[FlexTensor; 3]) -> Sizes {
-    let weight = layer[1].shape();
+fn sizes(weight: &FlexTensor) -> Sizes {
+    let shape = weight.shape();
     Sizes {
-        inputs: weight[0],
-        outputs: weight[1],
+        inputs: shape[0],
+        outputs: shape[1],
     }
 }
 
@@ -224,12 +224,7 @@ impl Kernels<Flex> for Cpu {
         output: &[FlexTensor; 2],
     ) -> Box<dyn Predict> {
         let panels = |[weight, bias]: &[FlexTensor; 2]| {
-            let shape = weight.shape();
-            let sizes = Sizes {
-                inputs: shape[0],
-                outputs: shape[1],
-            };
-            Panels::new(sizes, &Numbers::of(weight), &Numbers::of(bias))
+            Panels::new(sizes(weight), &Numbers::of(weight), &Numbers::of(bias))
         };
         let (hidden, output) = (panels(hidden), panels(output));
         with_parameters(convolutions, |convolutions| {
@@ -313,7 +308,7 @@ impl Kernels<Flex> for Cpu {
     }
 
     fn hidden(&self, layer: &[FlexTensor; 3], dropout: Option<&Dropout>) -> FlexTensor {
-        let Sizes { outputs, .. } = sizes(layer);
+        let Sizes { outputs, .. } = sizes(&layer[1]);
         let Some(dropout) = dropout.filter(|dropout| !dropout.is_none()) else {
             return self.forward(layer, Activation::Relu);
         };
@@ -401,7 +396,7 @@ impl Kernels<Flex> for Cpu {
 
 impl Cpu {
     fn forward(self, layer: &[FlexTensor; 3], activation: Activation<'_>) -> FlexTensor {
-        let sizes = sizes(layer);
+        let sizes = sizes(&layer[1]);
         let rows = layer[0].shape()[0];
         let [x, weight, bias] = layer.each_ref().map(Numbers::of);
         let y = linear::forward(self.level, sizes, &x, &weight, &bias, activation);
@@ -409,7 +404,7 @@ impl Cpu {
     }
 
     fn backward(self, layer: &[FlexTensor; 3], sums: OutputGradients<'_>) -> [FlexTensor; 3] {
-        let sizes = sizes(layer);
+        let sizes = sizes(&layer[1]);
         let rows = layer[0].shape()[0];
         let [x, weight, _] = layer.each_ref().map(Numbers::of);
         let gradients = linear::backward(self.level, sizes, &x, &weight, sums);

@@ -71,13 +71,15 @@ pub fn second<S: Simd>(
     bits: &mut [[u8; PIXELS_2]; 2],
     features: &mut [f32; FEATURES],
 ) {
+    let mut columns = Aligned([[[0.0; 8]; 26]; 4]);
     let mut inputs = Aligned([[[0.0; 8]; TILES]; PLACES]);
     let mut products = Aligned([[[0.0; 16]; TILES]; PLACES]);
     for group in 0..24 / ROWS {
         let mut cells = Aligned([[[0.0; 16]; 8]; 2]);
         for tile_row in 0..ROWS / 2 {
             let row = ROWS * group + 2 * tile_row;
-            transform_inputs(simd, window(activations, 26 * row), &mut inputs.0);
+            let rows = window(activations, 26 * row);
+            transform_inputs(simd, rows, &mut columns.0, &mut inputs.0);
             match S::SUMS {
                 24 => multiply::<S, 12>(simd, weights, &inputs.0, &mut products.0),
                 6 => multiply::<S, 6>(simd, weights, &inputs.0, &mut products.0),
@@ -122,9 +124,9 @@ fn pool<S: Simd>(
 fn transform_inputs<S: Simd>(
     simd: S,
     rows: &[[f32; 8]; 4 * 26],
+    columns: &mut [[[f32; 8]; 26]; 4],
     inputs: &mut [[[f32; 8]; TILES]; PLACES],
 ) {
-    let mut columns = Aligned([[[0.0; 8]; 26]; 4]);
     for column in 0..26 {
         let mut pixels = [simd.splat_half(0.0); 4];
         for row in 0..4 {
@@ -132,12 +134,12 @@ fn transform_inputs<S: Simd>(
         }
         let four = transform_pixels(simd, pixels);
         for row in 0..4 {
-            simd.store_half(four[row], &mut columns.0[row][column]);
+            simd.store_half(four[row], &mut columns[row][column]);
         }
     }
     for row in 0..4 {
         for tile in 0..TILES {
-            let pixels: &[[f32; 8]; 4] = window(&columns.0[row], 2 * tile);
+            let pixels: &[[f32; 8]; 4] = window(&columns[row], 2 * tile);
             let mut four = [simd.splat_half(0.0); 4];
             for column in 0..4 {
                 four[column] = simd.load_half(&pixels[column]);

@@ -271,10 +271,9 @@ impl ForwardPanels<'_, '_> {
                     }
                 }
                 for stretch in (part..inputs.min(part + DEPTH)).step_by(STRETCH) {
-                    let mut x = [&[0.0; STRETCH]; R];
-                    let mut rest = [[0.0; STRETCH]; R];
                     let length = STRETCH.min(inputs - stretch);
                     if length == STRETCH {
+                        let mut x = [&[0.0; STRETCH]; R];
                         for number in 0..R {
                             let row = (tile + number).min(rows.end - 1);
                             x[number] = window(self.x, row * inputs + stretch);
@@ -297,6 +296,7 @@ impl ForwardPanels<'_, '_> {
                             }
                         }
                     } else {
+                        let mut rest = [[0.0; STRETCH]; R];
                         for number in 0..R {
                             let row = (tile + number).min(rows.end - 1);
                             let first = row * inputs + stretch;
