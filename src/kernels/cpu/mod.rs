@@ -29,6 +29,7 @@ use convolutions::{Bits, FEATURES, Gradients, Parameters, Weights};
 use inference::{Folded, Prepared};
 use linear::{Activation, OutputGradients, Panels, Sizes};
 use rayon::prelude::*;
+use scratch::LINE;
 pub use simd::{Level, VARIABLE};
 use std::sync::{Arc, LazyLock};
 
@@ -121,6 +122,20 @@ fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAG
             let tensor = images.clone().into_primitive().tensor();
             let (all, _) = tensor.storage::<f32>().as_chunks();
             work(&all[place]);
+        }
+    }
+}
+
+/// Has an image brought nearer, if there is such an image: a batch is gathered from all over a data set.
+fn prefetch_image(images: &Images<Flex>, place: usize) {
+    if let Images::Raw {
+        pixels, indices, ..
+    } = images
+        && let Some(index) = indices.get(place)
+    {
+        let first = *index as usize * IMAGE_PIXELS;
+        for byte in (first..first + IMAGE_PIXELS).step_by(LINE) {
+            simd::prefetch(pixels, byte);
         }
     }
 }
@@ -251,6 +266,7 @@ impl Kernels<Flex> for Cpu {
             .for_each(|(task, (rows, bits))| {
                 for (place, (features, bits)) in rows.iter_mut().zip(bits).enumerate() {
                     let place = TASK * task + place;
+                    prefetch_image(&images, place + 1);
                     if let Some(dropout) = dropout {
                         dropout.draw(place, Layer::Conv1, &mut bits.conv1);
                         dropout.draw(place, Layer::Conv2, bits.conv2.as_flattened_mut());

@@ -12,7 +12,7 @@
 
 use super::{Sizes, columns};
 use crate::kernels::cpu::scratch::{collect_chunks, with_scratch};
-use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd, prefetch};
 use crate::kernels::cpu::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -348,7 +348,7 @@ fn transpose_in<S: Simd>(
                 for row in 0..8 {
                     let first = (8 * place + row) * row_length + column;
                     block[row] = simd.load_half(window(rows, first));
-                    simd.prefetch(rows, first + 8 * row_length);
+                    prefetch(rows, first + 8 * row_length);
                 }
             } else {
                 for row in 8 * place..count.min(8 * place + 8) {

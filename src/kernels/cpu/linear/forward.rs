@@ -8,7 +8,7 @@
 
 use super::{Activation, Sizes, columns};
 use crate::kernels::cpu::scratch::{Aligned, with_panels};
-use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd, prefetch};
 use crate::kernels::cpu::{padded, window};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -78,7 +78,7 @@ impl Panels {
     pub fn new(sizes: Sizes, weight: &[f32], bias: &[f32]) -> Self {
         let count = sizes.outputs.div_ceil(PANEL);
         let mut panels = vec![Aligned([0.0; PANEL]); count * sizes.inputs];
-        copy_together(sizes, weight, 0..count, &mut panels, |_| ());
+        copy_together(sizes, weight, 0..count, &mut panels);
         Self {
             sizes,
             weights: panels,
@@ -164,7 +164,6 @@ impl Kernel for ForwardColumns<'_, '_> {
             self.weight,
             first..first + count,
             self.panels,
-            |place| simd.prefetch(self.weight, place),
         );
         let task = ForwardPanels {
             layer: self.layer,
@@ -179,17 +178,11 @@ impl Kernel for ForwardColumns<'_, '_> {
 
 /// Copies the weights of some panels together, row by row of all of them.
 #[inline(always)]
-fn copy_together(
-    sizes: Sizes,
-    weight: &[f32],
-    panels: Range<usize>,
-    to: &mut [Weights],
-    prefetch: impl Fn(usize),
-) {
+fn copy_together(sizes: Sizes, weight: &[f32], panels: Range<usize>, to: &mut [Weights]) {
     let Sizes { inputs, outputs } = sizes;
     for input in 0..inputs {
         for panel in panels.clone() {
-            prefetch((input + AHEAD) * outputs + PANEL * panel);
+            prefetch(weight, (input + AHEAD) * outputs + PANEL * panel);
         }
         let row = &weight[input * outputs..][..outputs];
         for panel in panels.clone() {

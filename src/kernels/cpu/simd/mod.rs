@@ -91,6 +91,15 @@ static AVX2: LazyLock<bool> = LazyLock::new(|| Level::Avx2.is_available());
 #[cfg(target_arch = "x86_64")]
 static AVX512: LazyLock<bool> = LazyLock::new(|| Level::Avx512.is_available());
 
+/// Has the line of cache around a value brought nearer, if there is such a value. It reads nothing that a program could see.
+#[inline(always)]
+pub fn prefetch<T>(values: &[T], place: usize) {
+    #[cfg(target_arch = "x86_64")]
+    x86::prefetch(values.as_ptr().wrapping_add(place).cast());
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (values, place);
+}
+
 /// Work that is compiled for every level.
 pub trait Kernel {
     /// What it gives.
@@ -121,11 +130,6 @@ pub trait Simd: Copy + Send + Sync {
     fn div(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn max(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn sqrt(self, a: Self::Wide) -> Self::Wide;
-    /// Has the line of cache around a number brought nearer, if there is such a number.
-    #[inline(always)]
-    fn prefetch(self, numbers: &[f32], place: usize) {
-        let _ = (numbers, place);
-    }
     /// A bit for each number above 0, the first in the lowest bit.
     fn positive(self, a: Self::Wide) -> u16;
     /// The numbers whose bit is set, and 0 for the others.

@@ -33,6 +33,12 @@ pub unsafe fn run_avx512<K: Kernel>(kernel: K) -> K::Output {
     kernel.run(Avx512(()))
 }
 
+#[inline(always)]
+pub fn prefetch(address: *const i8) {
+    // SAFETY: every processor of the architecture has the instruction, which takes any address.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address) }
+}
+
 /// For each pattern of bits, the places of those that are set.
 const COMPRESSED: [[u8; 8]; 256] = {
     let mut table = [[0; 8]; 256];
@@ -54,11 +60,6 @@ const COMPRESSED: [[u8; 8]; 256] = {
 // The operations on eight numbers are those of AVX2 on both levels.
 macro_rules! half_operations {
     () => {
-        #[inline(always)]
-        fn prefetch(self, numbers: &[f32], place: usize) {
-            // SAFETY: the instruction takes any address, and reads nothing that a program could see.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(numbers.as_ptr().wrapping_add(place).cast()) }
-        }
         #[inline(always)]
         fn load_half(self, from: &[f32; 8]) -> __m256 {
             // SAFETY: `self` shows that the instructions are there; the array is eight numbers long.
