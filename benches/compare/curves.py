@@ -1,7 +1,7 @@
-"""Losses and accuracies of trainings with ten seeds, with the kernels and with Burn's own operations.
+"""Trainings with ten seeds, with the kernels and with Burn's own operations: the same curves.
 
-The masks of dropout are the same on both ways, so that each seed can be compared with itself. It takes
-some twenty minutes; ``docs/kernels.md`` has the figures.
+The masks of dropout are the same on both ways, so that each seed can be compared with itself. It
+takes some twenty minutes; ``docs/kernels.md`` has the figures.
 """
 
 import argparse
@@ -38,7 +38,9 @@ def train(seed: int, epochs: int, kernels: str | None) -> dict[str, list[float]]
     if kernels is not None:
         environment["MNISTBURN_KERNELS"] = kernels
     command = [sys.executable, "-c", TRAIN, str(seed), str(epochs)]
-    finished = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    finished = subprocess.run(  # noqa: S603 - this interpreter
+        command, env=environment, check=True, capture_output=True, text=True
+    )
     columns: dict[str, list[float]] = json.loads(finished.stdout)
     return columns
 
