@@ -14,10 +14,11 @@ import pytest
 
 from mnistburn import Dataset, Model, ModelConfig
 from mnistburn.errors import DataError, RecordError, TrainingError
-from mnistburn.model import Recorder
+from mnistburn.model import Precision, Recorder
 
-FIXTURES = Path(__file__).parent / "fixtures" / "burn-0.21"
+FIXTURES = Path(__file__).parent / "fixtures"
 RECORDERS = get_args(Recorder)
+PRECISIONS = get_args(Precision)
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +32,27 @@ def expected() -> dict[str, numpy.ndarray]:
     return {name: numpy.array(values, numpy.float32) for name, values in content.items()}
 
 
-@pytest.mark.parametrize(
-    ("file", "logits"), [("compact.mpk", "logits_compact"), ("default.mpk", "logits_f32")]
-)
+HALF_FILES = ["compact.mpk", "bin_half.bin"]
+FULL_FILES = [
+    "default.mpk",
+    "double.mpk",
+    "namedmpkgz.mpk.gz",
+    "bin.bin",
+    "bingz.bin.gz",
+    "jsongz.json.gz",
+]
+
+
+@pytest.mark.parametrize("file", HALF_FILES + FULL_FILES)
+@pytest.mark.parametrize("version", ["burn-0.16", "burn-0.21"])
 def test_a_file_written_by_burn_gives_the_logits_of_burn(
-    file: str, logits: str, expected: dict[str, numpy.ndarray]
+    version: str, file: str, expected: dict[str, numpy.ndarray]
 ) -> None:
-    model = Model.load(FIXTURES / file)
+    model = Model.load(FIXTURES / version / file)
     pixels = expected["input"].reshape(4, 28, 28) * numpy.float32(0.3081) + numpy.float32(0.1307)
     assert model.config == ModelConfig(hidden_size=32)
-    assert numpy.abs(model.forward(pixels) - expected[logits].reshape(4, 10)).max() < 1e-5
+    logits = expected["logits_compact" if file in HALF_FILES else "logits_f32"].reshape(4, 10)
+    assert numpy.abs(model.forward(pixels) - logits).max() < 1e-5
 
 
 def test_repr_and_properties(model: Model) -> None:
@@ -209,20 +221,52 @@ def test_a_tape_is_used_once(model: Model, test_data: Dataset) -> None:
         loss.backward()
 
 
+EXTENSIONS = {
+    "compact": "mpk",
+    "default": "mpk",
+    "named-mpk": "mpk",
+    "named-mpk-gz": "mpk.gz",
+    "bin": "bin",
+    "bin-gz": "bin.gz",
+    "json": "json",
+    "json-gz": "json.gz",
+}
+
+
 @pytest.mark.parametrize("recorder", RECORDERS)
-def test_every_recorder_is_read_back(
-    model: Model, test_data: Dataset, tmp_path: Path, recorder: Recorder
+@pytest.mark.parametrize("precision", [None, *PRECISIONS])
+def test_every_recorder_is_read_back_in_every_precision(
+    model: Model, tmp_path: Path, recorder: Recorder, precision: Precision | None
 ) -> None:
-    path = model.save(tmp_path / "my.model.v2", recorder)
-    assert path.name.startswith("my.model.v2.")
+    path = model.save(tmp_path / "my.model.v2", recorder, precision)
+    assert path.name == f"my.model.v2.{EXTENSIONS[recorder]}"
     assert [item.name for item in tmp_path.iterdir()] == [path.name]
+    assert path.read_bytes().startswith(b"\x1f\x8b") == recorder.endswith("-gz")
     read = Model.load(path)
     assert read.config == model.config
-    images = test_data.images[:5]
-    if recorder == "compact":
-        assert numpy.allclose(read.forward(images), model.forward(images), atol=1e-2)
-    else:
-        assert (read.forward(images) == model.forward(images)).all()
+    halved = precision == "half" or (precision is None and recorder == "compact")
+    for name, values in model.state_dict().items():
+        expected = values.astype(numpy.float16).astype(numpy.float32) if halved else values
+        assert (read.state_dict()[name] == expected).all()
+
+
+def test_the_content_and_not_the_name_says_what_a_file_is(model: Model, tmp_path: Path) -> None:
+    for recorder in RECORDERS:
+        misnamed = model.save(tmp_path / "model", recorder, "full").rename(tmp_path / "other.mpk")
+        read = Model.load(misnamed).state_dict()
+        assert all((read[name] == array).all() for name, array in model.state_dict().items())
+
+
+def test_a_model_that_has_diverged_is_kept_as_it_is(model: Model, tmp_path: Path) -> None:
+    diverged = Model(model.config, seed=1)
+    state = model.state_dict()
+    state["linear2.bias"][:3] = [numpy.nan, numpy.inf, -numpy.inf]
+    diverged.load_state_dict(state)
+    for recorder in RECORDERS:
+        read = Model.load(diverged.save(tmp_path / "model", recorder)).state_dict()
+        assert numpy.array_equal(
+            read["linear2.bias"][:3], state["linear2.bias"][:3], equal_nan=True
+        )
 
 
 def test_a_known_extension_is_kept_and_an_older_file_replaced(model: Model, tmp_path: Path) -> None:
@@ -232,11 +276,19 @@ def test_a_known_extension_is_kept_and_an_older_file_replaced(model: Model, tmp_
     assert Model.load(path).num_params == model.num_params
 
 
-@pytest.mark.parametrize("precision", ["half", "full", "double"])
-def test_precision_sets_the_size(model: Model, tmp_path: Path, precision: Any) -> None:
-    path = model.save(tmp_path / "model", "named-mpk", precision)
+@pytest.mark.parametrize("recorder", ["named-mpk", "bin"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_precision_sets_the_size(
+    model: Model, tmp_path: Path, recorder: Recorder, precision: Precision
+) -> None:
+    path = model.save(tmp_path / "model", recorder, precision)
     width = {"half": 2, "full": 4, "double": 8}[precision]
     assert abs(path.stat().st_size / model.num_params - width) < 0.5
+    numbers = {"half": b"half::binary16::f16", "full": b"f32", "double": b"f64"}
+    integers = {"half": b"i16", "full": b"i32", "double": b"i64"}
+    head = path.read_bytes()[:64]
+    assert numbers[precision] in head
+    assert integers[precision] in head
 
 
 def test_dropout_comes_from_a_config_beside_the_file(model: Model, tmp_path: Path) -> None:

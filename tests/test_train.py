@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy
 import pytest
@@ -25,6 +25,7 @@ from mnistburn import (
 )
 from mnistburn.callbacks import EpochBegin, EpochEnd, StepEnd, TrainBegin, TrainEnd
 from mnistburn.errors import TrainingError
+from mnistburn.model import Recorder
 
 Pair = tuple[Dataset, Dataset]
 
@@ -534,3 +535,19 @@ def test_history_file_is_json_of_the_contract(finished: TrainingResult) -> None:
         content
     )
     assert content["epochs"] == finished.history.epochs
+
+
+@pytest.mark.parametrize("recorder", get_args(Recorder))
+def test_a_run_resumes_from_checkpoints_of_every_recorder(
+    finished: TrainingResult, artifact_dir: Path, small_data: Pair, recorder: Recorder
+) -> None:
+    config = dataclasses.replace(finished.config, recorder=recorder)
+    stopped = run(artifact_dir, config, small_data, callbacks=[StopAt(1, 2)])
+    assert stopped.interrupted
+    extensions = {path.name.partition(".")[2] for path in artifact_dir.glob("checkpoint/*/optim.*")}
+    own = {"compact": "mpk", "default": "mpk"}
+    assert extensions == {own.get(recorder, recorder.removeprefix("named-").replace("-", "."))}
+    resumed = run(artifact_dir, None, small_data, resume=True)
+    assert not resumed.interrupted
+    if recorder != "compact":
+        assert_same_bits(resumed, finished)

@@ -31,7 +31,9 @@ from mnistburn.gradients import Loss
 
 __all__ = ["ClassificationOutput", "Evaluation", "Model", "Precision", "Recorder"]
 
-Recorder = Literal["compact", "default", "named-mpk", "named-mpk-gz", "json", "json-gz"]
+Recorder = Literal[
+    "compact", "default", "named-mpk", "named-mpk-gz", "bin", "bin-gz", "json", "json-gz"
+]
 """The formats of model files, named after Burn's recorders."""
 
 Precision = Literal["half", "full", "double"]
@@ -115,8 +117,8 @@ class Model:
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> Self:
         """Read a model from a file of any of Burn's recorders.
 
-        Format, precision and sizes are read from the file. Dropout, which no file holds, comes
-        from a ``config.json`` beside it, else it is the default.
+        Format, precision and sizes are read from the file's content, whatever its name. Dropout,
+        which no file holds, comes from a ``config.json`` beside it, else it is the default.
 
         Args:
             path: The model file.
@@ -145,9 +147,9 @@ class Model:
             path: The file. The recorder's extension is appended unless the path ends in it; an
                 existing file is replaced.
             recorder: The format. All are read by Burn; ``"default"`` keeps every bit, ``"compact"``
-                takes half the room.
+                takes half the room, ``"bin"`` has no names in it.
             precision: The width of the numbers; None stands for ``"half"`` with ``"compact"`` and
-                ``"full"`` with the others.
+                ``"full"`` with the others. ``"half"`` rounds, the wider ones keep every bit.
 
         Returns:
             The path written.

@@ -15,6 +15,10 @@ pub enum Recorder {
     NamedMpk,
     /// The same, gzip-compressed: Burn's `NamedMpkGzFileRecorder`.
     NamedMpkGz,
+    /// bincode, which names neither fields nor types: Burn's `BinFileRecorder`.
+    Bin,
+    /// The same, gzip-compressed: Burn's `BinGzFileRecorder`.
+    BinGz,
     /// Indented JSON: Burn's `PrettyJsonFileRecorder`.
     Json,
     /// JSON, gzip-compressed: Burn's `JsonGzFileRecorder`.
@@ -34,11 +38,13 @@ pub enum Precision {
 
 impl Recorder {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Compact,
         Self::Default,
         Self::NamedMpk,
         Self::NamedMpkGz,
+        Self::Bin,
+        Self::BinGz,
         Self::Json,
         Self::JsonGz,
     ];
@@ -50,6 +56,8 @@ impl Recorder {
             Self::Default => "default",
             Self::NamedMpk => "named-mpk",
             Self::NamedMpkGz => "named-mpk-gz",
+            Self::Bin => "bin",
+            Self::BinGz => "bin-gz",
             Self::Json => "json",
             Self::JsonGz => "json-gz",
         }
@@ -60,6 +68,8 @@ impl Recorder {
         match self {
             Self::Compact | Self::Default | Self::NamedMpk => "mpk",
             Self::NamedMpkGz => "mpk.gz",
+            Self::Bin => "bin",
+            Self::BinGz => "bin.gz",
             Self::Json => "json",
             Self::JsonGz => "json.gz",
         }
@@ -75,7 +85,7 @@ impl Recorder {
 
     /// Whether the bytes are gzip-compressed.
     pub const fn is_compressed(self) -> bool {
-        matches!(self, Self::NamedMpkGz | Self::JsonGz)
+        matches!(self, Self::NamedMpkGz | Self::BinGz | Self::JsonGz)
     }
 
     /// `path` with the extension, unless it ends in it; no part of the name is ever replaced.
@@ -96,11 +106,9 @@ impl Recorder {
         if has(self.extension()) {
             return Ok(path.to_path_buf());
         }
-        // Burn's binary formats are known, but not written here.
         if let Some(other) = Self::ALL
             .iter()
             .map(|recorder| recorder.extension())
-            .chain(["bin", "bin.gz"])
             .find(|extension| has(extension))
         {
             return Err(Error::Record(format!(
@@ -174,6 +182,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("must end in .mpk"), "{error}");
+        assert!(Recorder::Bin.complete_path(Path::new("m.bin.gz")).is_err());
         assert!(Recorder::Compact.complete_path(Path::new("..")).is_err());
     }
 

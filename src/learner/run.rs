@@ -13,6 +13,7 @@ use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
 use crate::record::{self, decode_model, decode_optimizer, decode_scheduler, file};
 use burn::backend::Autodiff;
+use burn::lr_scheduler::LrScheduler;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -329,7 +330,8 @@ fn start<B: Backend>(
                 &config.model,
                 burn_device,
             )?)?;
-            schedule = schedule.restore::<B>(decode_scheduler(&records.scheduler, &path)?)?;
+            let like = schedule.to_record::<B>();
+            schedule = schedule.restore::<B>(decode_scheduler(&records.scheduler, &path, like)?)?;
             progress = state.progress;
             history = state.history;
             decode_model(&records.model, &path, &config.model, burn_device)?

@@ -1,19 +1,22 @@
+use super::content::{Content, about, fault};
 use super::file;
+use super::format::{self, Format};
+use super::item::{
+    Dtype, Metadata, ModelItem, Nothing, OldDtype, Settings as NoSettings, TensorItem,
+};
 use crate::config::{LrScheduleRecord, ModelConfig, Settings};
 use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::model::{Classifier, Model, PARAMETER_NAMES, Parameter, from_parameters};
+use crate::error::Result;
+use crate::model::{
+    Classifier, Model, PARAMETER_NAMES, Parameter, from_parameters, parameter_shapes,
+};
 use burn::tensor::backend::Backend;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_bytes::ByteBuf;
-use std::borrow::Cow;
-use std::io::Read;
 use std::path::Path;
 
-/// Largest content of a compressed file: a gzip file can hold a thousand times its size.
-const MAX_UNCOMPRESSED_BYTES: u64 = 1 << 30;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const GUIDE_MODEL: &str = "the guide model";
+/// The last version of Burn in whose bincode a convolution's settings and the types of numbers take other bytes.
+const LAST_OLD_MINOR: u64 = 16;
 
 /// Loads a model; the file says format, precision and sizes.
 ///
@@ -30,11 +33,15 @@ pub(crate) fn load_with_dropout(
     dropout: f64,
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
-    let parameters = decode::<ModelItem>(&read(path)?, path)?.parameters(path)?;
+    let content = Content::of_file(path)?;
+    let tensors = tensors(&content)?;
     let config = ModelConfig {
         dropout,
-        ..shape_config(&parameters, path)?
+        ..shape_config(&tensors, path)?
     };
+    let parameters = parameters(&tensors, &config, path)?;
+    drop(tensors);
+    drop(content);
     from_parameters(&config, parameters, device).map_err(|error| about(path, &error))
 }
 
@@ -45,176 +52,123 @@ pub(crate) fn decode_model<B: Backend>(
     config: &ModelConfig,
     device: &B::Device,
 ) -> Result<Model<B>> {
-    let parameters = decode::<ModelItem>(bytes, path)?.parameters(path)?;
+    let content = Content::of_bytes(bytes, path, num_parameters(config))?;
+    let parameters = parameters(&tensors(&content)?, config, path)?;
     Model::from_parameters(config, parameters, device).map_err(|error| about(path, &error))
 }
 
-/// Parses the state of a learning-rate schedule.
-pub(crate) fn decode_scheduler(bytes: &[u8], path: &Path) -> Result<LrScheduleRecord> {
-    decode(bytes, path)
-}
-
-#[derive(Deserialize)]
-struct RecordFile<T> {
-    item: T,
-}
-
-#[derive(Deserialize)]
-struct ModelItem {
-    conv1: LayerItem,
-    conv2: LayerItem,
-    linear1: LayerItem,
-    linear2: LayerItem,
-}
-
-#[derive(Deserialize)]
-struct LayerItem {
-    weight: ParamItem,
-    bias: ParamItem,
-}
-
-#[derive(Deserialize)]
-struct ParamItem {
-    param: TensorItem,
-}
-
-/// A tensor as Burn writes it.
-#[derive(Deserialize)]
-pub(super) struct TensorItem {
-    bytes: ByteBuf,
-    shape: Vec<usize>,
-    dtype: String,
-}
-
-/// The whole file, or a `RecordError` that says why it can't be a record.
-fn read(path: &Path) -> Result<Vec<u8>> {
-    if path.is_dir() {
-        let advice =
-            "a record must be a file, this is a directory; for a run's directory use load_run";
-        return Err(fault(path, advice));
+/// Parses the state of a learning-rate schedule that is of the kind of `like`, which bincode does not say.
+pub(crate) fn decode_scheduler(
+    bytes: &[u8],
+    path: &Path,
+    like: LrScheduleRecord,
+) -> Result<LrScheduleRecord> {
+    let content = Content::of_bytes(bytes, path, 1)?;
+    let of = "a learning-rate schedule";
+    match (content.format, like) {
+        (Format::MessagePack | Format::Json, _) => content.item(of),
+        (Format::Bincode, LrScheduleRecord::Constant(())) => {
+            content.item(of).map(LrScheduleRecord::Constant)
+        }
+        (Format::Bincode, LrScheduleRecord::Count(_)) => {
+            content.item(of).map(LrScheduleRecord::Count)
+        }
+        (Format::Bincode, LrScheduleRecord::SignedCount(_)) => {
+            content.item(of).map(LrScheduleRecord::SignedCount)
+        }
+        (Format::Bincode, LrScheduleRecord::Rate(_)) => {
+            content.item(of).map(LrScheduleRecord::Rate)
+        }
     }
-    if path.exists() && !path.is_file() {
-        return Err(fault(path, "a record must be a regular file"));
-    }
-    file::read(path)
 }
 
-/// The content of gzip data, and other bytes as they are.
-fn uncompressed<'a>(bytes: &'a [u8], path: &Path) -> Result<Cow<'a, [u8]>> {
-    if !bytes.starts_with(&GZIP_MAGIC) {
-        return Ok(Cow::Borrowed(bytes));
+/// The numbers that a record of the model's parameters holds.
+pub(super) fn num_parameters(config: &ModelConfig) -> usize {
+    parameter_shapes(config)
+        .iter()
+        .map(|shape| shape.iter().product::<usize>())
+        .sum()
+}
+
+type Tensors<'a> = Vec<(&'static str, TensorItem<'a>)>;
+
+/// The tensors of a model's record, as many bytes in each as its shape says.
+fn tensors<'a>(content: &'a Content<'_>) -> Result<Tensors<'a>> {
+    let path = content.path;
+    let (metadata, tensors) = if content.format == Format::Bincode {
+        let (metadata, item) = format::metadata(&content.bytes)
+            .map_err(|reason| content.other(GUIDE_MODEL, &reason))?;
+        let tensors = if is_old(&metadata.version) {
+            positional::<OldDtype, [Nothing; 2]>(item, content)?
+        } else {
+            // The versions in between have one or the other.
+            positional::<Dtype, Nothing>(item, content).or_else(|error| {
+                positional::<Dtype, [Nothing; 2]>(item, content).map_err(|_| error)
+            })?
+        };
+        (metadata, tensors)
+    } else {
+        let (metadata, item): (Metadata<'_>, ModelItem<'_, Dtype, NoSettings>) = content
+            .format
+            .record(&content.bytes)
+            .map_err(|reason| content.other(GUIDE_MODEL, &reason))?;
+        (metadata, item.tensors(PARAMETER_NAMES, path)?)
+    };
+    for (name, tensor) in &tensors {
+        tensor.check_type(&metadata, name, path)?;
+        tensor.check(name, path)?;
     }
-    let mut content = Vec::new();
-    flate2::read::MultiGzDecoder::new(bytes)
-        .take(MAX_UNCOMPRESSED_BYTES + 1)
-        .read_to_end(&mut content)
-        .map_err(|error| fault(path, &format!("the gzip data can't be decoded: {error}")))?;
-    if content.len() as u64 > MAX_UNCOMPRESSED_BYTES {
+    Ok(tensors)
+}
+
+fn positional<'a, D, S>(item: &'a [u8], content: &Content<'_>) -> Result<Tensors<'a>>
+where
+    D: Deserialize<'a> + Into<Dtype>,
+    S: Deserialize<'a> + Default,
+{
+    format::positional::<ModelItem<'a, D, S>>(item)
+        .map_err(|reason| content.other(GUIDE_MODEL, &reason))?
+        .tensors(PARAMETER_NAMES, content.path)
+}
+
+fn is_old(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u64>);
+    matches!((parts.next(), parts.next()), (Some(Ok(0)), Some(Ok(minor))) if minor <= LAST_OLD_MINOR)
+}
+
+/// The parameters of a model of `config`, once every shape has been found to be that of the model.
+fn parameters(tensors: &Tensors<'_>, config: &ModelConfig, path: &Path) -> Result<Vec<Parameter>> {
+    let shapes = parameter_shapes(config);
+    if let Some(((name, tensor), shape)) = tensors
+        .iter()
+        .zip(&shapes)
+        .find(|((_, tensor), shape)| tensor.shape != **shape)
+    {
         return Err(fault(
             path,
-            &format!("a compressed record must hold at most {MAX_UNCOMPRESSED_BYTES} bytes"),
+            &format!(
+                "{name} must have the shape {shape:?} in a model with num_classes {} and hidden_size {}, found {:?}",
+                config.num_classes, config.hidden_size, tensor.shape
+            ),
         ));
     }
-    Ok(Cow::Owned(content))
-}
-
-/// Parses JSON or named MessagePack, whichever it is, compressed or not.
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
-    let bytes = uncompressed(bytes, path)?;
-    let bytes = bytes.as_ref();
-    let json = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
-    let file: std::result::Result<RecordFile<T>, String> = if json {
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())
-    } else {
-        rmp_serde::from_slice(bytes).map_err(|error| error.to_string())
-    };
-    file.map(|file| file.item).map_err(|reason| {
-        let reason: String = reason.chars().take(200).collect();
-        fault(path, &format!("expected a record of the guide model in MessagePack or JSON, found something else: {reason}"))
-    })
-}
-
-impl ModelItem {
-    fn parameters(self, path: &Path) -> Result<Vec<Parameter>> {
-        let tensors = [self.conv1, self.conv2, self.linear1, self.linear2]
-            .into_iter()
-            .flat_map(|layer| [layer.weight.param, layer.bias.param]);
-        PARAMETER_NAMES
-            .into_iter()
-            .zip(tensors)
-            .map(|(name, tensor)| tensor.parameter(name, path))
-            .collect()
-    }
-}
-
-impl TensorItem {
-    fn parameter(self, name: &'static str, path: &Path) -> Result<Parameter> {
-        let (shape, values) = self.values(name, path)?;
-        Ok(Parameter {
+    Ok(tensors
+        .iter()
+        .zip(shapes)
+        .map(|((name, tensor), shape)| Parameter {
             name,
             shape,
-            values,
+            values: tensor.values(),
         })
-    }
-
-    /// Shape and values, once the number of bytes has been found to fit.
-    pub(super) fn values(self, name: &str, path: &Path) -> Result<(Vec<usize>, Vec<f32>)> {
-        let width = match self.dtype.as_str() {
-            "F16" | "BF16" => 2,
-            "F32" | "Flex32" => 4,
-            "F64" => 8,
-            other => {
-                let other: String = other.chars().take(40).collect();
-                return Err(fault(
-                    path,
-                    &format!("{name} must hold F16, BF16, F32 or F64 numbers, found {other:?}"),
-                ));
-            }
-        };
-        let length = self
-            .shape
-            .iter()
-            .try_fold(1_usize, |product, size| product.checked_mul(*size));
-        if self.shape.len() > 4
-            || length.and_then(|length| length.checked_mul(width)) != Some(self.bytes.len())
-        {
-            let shape: Vec<usize> = self.shape.iter().copied().take(8).collect();
-            return Err(fault(
-                path,
-                &format!(
-                    "{name} must hold {width} bytes for each number of its shape {shape:?}, found {}",
-                    self.bytes.len()
-                ),
-            ));
-        }
-        let bytes = self.bytes.as_slice();
-        let values = match self.dtype.as_str() {
-            "F16" => numbers(bytes, |number| half::f16::from_le_bytes(number).to_f32()),
-            "BF16" => numbers(bytes, |number| half::bf16::from_le_bytes(number).to_f32()),
-            "F64" => numbers(bytes, |number| f64::from_le_bytes(number) as f32),
-            _ => numbers(bytes, f32::from_le_bytes),
-        };
-        Ok((self.shape, values))
-    }
+        .collect())
 }
 
-fn numbers<const WIDTH: usize>(bytes: &[u8], read: impl Fn([u8; WIDTH]) -> f32) -> Vec<f32> {
-    bytes
-        .chunks_exact(WIDTH)
-        .map(|chunk| {
-            let mut number = [0; WIDTH];
-            number.copy_from_slice(chunk);
-            read(number)
-        })
-        .collect()
-}
-
-/// The sizes that the shapes of `linear2` say.
-fn shape_config(parameters: &[Parameter], path: &Path) -> Result<ModelConfig> {
-    let shape = parameters
+/// The sizes that the shape of `linear2.weight` says.
+fn shape_config(tensors: &Tensors<'_>, path: &Path) -> Result<ModelConfig> {
+    let shape = tensors
         .iter()
-        .find(|parameter| parameter.name == "linear2.weight")
-        .map(|parameter| parameter.shape.as_slice());
+        .find(|(name, _)| *name == "linear2.weight")
+        .map(|(_, tensor)| tensor.shape.as_slice());
     let Some([hidden_size, num_classes]) = shape else {
         return Err(fault(
             path,
@@ -240,10 +194,76 @@ fn config_beside(path: &Path) -> Option<ModelConfig> {
     ModelConfig::from_value(model, "").ok()
 }
 
-fn about(path: &Path, error: &Error) -> Error {
-    Error::Record(format!("{}: {error}", path.display()))
-}
+#[cfg(test)]
+#[cfg(feature = "cpu")]
+mod tests {
+    use super::*;
+    use crate::config::{Precision, Recorder};
+    use crate::record::encode::{encode, encode_scheduler};
+    use burn::backend::Flex;
+    use burn::backend::flex::FlexDevice;
+    use std::io::Write;
 
-pub(super) fn fault(path: &Path, what: &str) -> Error {
-    Error::Record(format!("{}: {what}", path.display()))
+    const SMALL: ModelConfig = ModelConfig {
+        num_classes: 3,
+        hidden_size: 2,
+        dropout: 0.0,
+    };
+
+    #[test]
+    fn the_state_of_every_schedule_is_read_back() {
+        let states = [
+            LrScheduleRecord::Constant(()),
+            LrScheduleRecord::Count(70_000),
+            LrScheduleRecord::Count(u64::MAX),
+            LrScheduleRecord::SignedCount(-1),
+            LrScheduleRecord::Rate(0.125),
+        ];
+        for recorder in Recorder::ALL {
+            for state in states {
+                let bytes = encode_scheduler::<Flex>(state, recorder).unwrap();
+                let read = decode_scheduler(&bytes, Path::new("scheduler"), state).unwrap();
+                assert_eq!(read, state, "{}", recorder.name());
+            }
+        }
+        let bytes = encode_scheduler::<Flex>(states[1], Recorder::Bin).unwrap();
+        let error = decode_scheduler(&bytes, Path::new("scheduler"), states[4]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("scheduler: expected a record of"),
+            "{error}"
+        );
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        decode_model::<Flex>(bytes, Path::new("model"), &SMALL, &FlexDevice)
+            .expect_err("it must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_model_or_beyond_its_size_is_refused() {
+        let other = ModelConfig {
+            hidden_size: 3,
+            ..SMALL
+        };
+        for recorder in Recorder::ALL {
+            let model = other.init_seeded::<Flex>(1, &FlexDevice).unwrap();
+            let error = refusal(&encode(model, recorder, Precision::Full).unwrap());
+            assert!(
+                error.contains("linear1.weight must have the shape [1024, 2]"),
+                "{error}"
+            );
+        }
+        // A map whose first value is longer than the whole model may be, and its gzip form, a thousandth of that.
+        let mut bomb = vec![0x81, 0xc6, 0x04, 0, 0, 0];
+        bomb.resize(1 << 26, 0);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&bomb).unwrap();
+        for bytes in [bomb, encoder.finish().unwrap()] {
+            let error = refusal(&bytes);
+            assert!(error.contains("must hold at most 91992 bytes"), "{error}");
+        }
+    }
 }

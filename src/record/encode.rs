@@ -3,9 +3,10 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use burn::module::Module;
 use burn::record::{
-    BurnRecord, DefaultFileRecorder, DoublePrecisionSettings, FullPrecisionSettings,
-    HalfPrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder, NamedMpkGzFileRecorder,
-    PrecisionSettings, PrettyJsonFileRecorder, Record, Recorder as BurnRecorder,
+    BinFileRecorder, BinGzFileRecorder, BurnRecord, DefaultFileRecorder, DoublePrecisionSettings,
+    FullPrecisionSettings, HalfPrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder,
+    NamedMpkGzFileRecorder, PrecisionSettings, PrettyJsonFileRecorder, Record,
+    Recorder as BurnRecorder,
 };
 use burn::tensor::backend::Backend;
 use serde::Serialize;
@@ -49,6 +50,8 @@ pub(super) fn encode_item<B: Backend, S: PrecisionSettings>(
         Recorder::Compact | Recorder::Default => message_pack::<B, DefaultFileRecorder<S>>(item),
         Recorder::NamedMpk => message_pack::<B, NamedMpkFileRecorder<S>>(item),
         Recorder::NamedMpkGz => message_pack::<B, NamedMpkGzFileRecorder<S>>(item),
+        Recorder::Bin => bincode::<B, BinFileRecorder<S>>(item),
+        Recorder::BinGz => bincode::<B, BinGzFileRecorder<S>>(item),
         Recorder::Json => json::<B, PrettyJsonFileRecorder<S>>(item, true),
         Recorder::JsonGz => json::<B, JsonGzFileRecorder<S>>(item, false),
     }?;
@@ -61,6 +64,14 @@ pub(super) fn encode_item<B: Backend, S: PrecisionSettings>(
 
 fn message_pack<B: Backend, R: BurnRecorder<B>>(item: impl Serialize) -> Result<Vec<u8>> {
     rmp_serde::encode::to_vec_named(&BurnRecord::<_, B>::new::<R>(item)).map_err(not_encoded)
+}
+
+fn bincode<B: Backend, R: BurnRecorder<B>>(item: impl Serialize) -> Result<Vec<u8>> {
+    bincode::serde::encode_to_vec(
+        BurnRecord::<_, B>::new::<R>(item),
+        bincode::config::standard(),
+    )
+    .map_err(not_encoded)
 }
 
 fn json<B: Backend, R: BurnRecorder<B>>(item: impl Serialize, indented: bool) -> Result<Vec<u8>> {

@@ -32,7 +32,7 @@ pub fn is_temporary(name: &str) -> bool {
 }
 
 /// Largest file that is read.
-const MAX_BYTES: u64 = 8 << 30;
+pub const MAX_BYTES: u64 = 8 << 30;
 
 /// The bytes of a regular file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {

@@ -2,11 +2,15 @@
 //!
 //! Writing goes through Burn's own record types, so that a plain Burn program reads what is written here, but only as
 //! far as bytes in memory: Burn's file recorders truncate a file on a full disk without an error. Reading goes through
-//! types of our own: a file is parsed, then names, shapes and sizes are checked, and only then tensors are made.
+//! types of our own: a file is read up to a limit and parsed, then names, shapes and sizes are checked, and only then
+//! tensors are made.
 
+mod content;
 mod decode;
 mod encode;
 pub(crate) mod file;
+mod format;
+mod item;
 mod optimizer;
 
 pub use decode::load;

@@ -3,11 +3,9 @@ use burn::backend::Flex;
 use burn::backend::flex::FlexDevice;
 use burn::prelude::*;
 use burn::record::{
-    CompactRecorder, DefaultRecorder, FullPrecisionSettings, HalfPrecisionSettings,
-};
-use burn::record::{
-    DoublePrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder, NamedMpkGzFileRecorder,
-    PrettyJsonFileRecorder,
+    BinFileRecorder, BinGzFileRecorder, CompactRecorder, DefaultRecorder, DoublePrecisionSettings,
+    FullPrecisionSettings, HalfPrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder,
+    NamedMpkGzFileRecorder, PrettyJsonFileRecorder,
 };
 use mnistburn::config::{ModelConfig, Precision, Recorder};
 use mnistburn::data::{IMAGE_SIZE, normalise};
@@ -32,7 +30,7 @@ fn flat(value: &serde_json::Value) -> Vec<f32> {
 }
 
 fn expected() -> Expected {
-    let text = fs::read_to_string(fixture("burn-0.21/expected.json")).unwrap();
+    let text = fs::read_to_string(fixture("expected.json")).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     Expected {
         input: flat(&value["input"]),
@@ -63,13 +61,22 @@ fn files_of_burn_programs_load_and_give_their_logits() {
         .iter()
         .map(|value| value * 0.3081 + 0.1307)
         .collect();
-    for (name, logits_of_file) in [
+    let files = [
         ("compact.mpk", &expected.logits_compact),
         ("default.mpk", &expected.logits_f32),
-    ] {
-        let model = load(&fixture("burn-0.21").join(name), Device::Cpu).unwrap();
-        assert_eq!(model.config().hidden_size, 32);
-        assert_near(&logits(model.as_ref(), &pixels), logits_of_file, 1e-5);
+        ("double.mpk", &expected.logits_f32),
+        ("namedmpkgz.mpk.gz", &expected.logits_f32),
+        ("bin.bin", &expected.logits_f32),
+        ("bin_half.bin", &expected.logits_compact),
+        ("bingz.bin.gz", &expected.logits_f32),
+        ("jsongz.json.gz", &expected.logits_f32),
+    ];
+    for version in ["burn-0.16", "burn-0.21"] {
+        for (name, logits_of_file) in files {
+            let model = load(&fixture(version).join(name), Device::Cpu).unwrap();
+            assert_eq!(model.config().hidden_size, 32);
+            assert_near(&logits(model.as_ref(), &pixels), logits_of_file, 1e-5);
+        }
     }
 }
 
@@ -123,18 +130,25 @@ where
 
 #[test]
 fn a_plain_burn_program_reads_every_format() {
+    use DoublePrecisionSettings as Double;
     use FullPrecisionSettings as Full;
     use HalfPrecisionSettings as Half;
     assert_burn_reads::<CompactRecorder>(Recorder::Compact, Precision::Half, 1e-2);
     assert_burn_reads::<DefaultRecorder>(Recorder::Default, Precision::Full, 1e-6);
-    assert_burn_reads::<NamedMpkFileRecorder<Full>>(Recorder::NamedMpk, Precision::Full, 1e-6);
-    assert_burn_reads::<NamedMpkGzFileRecorder<Full>>(Recorder::NamedMpkGz, Precision::Full, 1e-6);
-    assert_burn_reads::<PrettyJsonFileRecorder<Full>>(Recorder::Json, Precision::Full, 1e-6);
-    assert_burn_reads::<JsonGzFileRecorder<Half>>(Recorder::JsonGz, Precision::Half, 1e-2);
-    assert_burn_reads::<NamedMpkFileRecorder<DoublePrecisionSettings>>(
-        Recorder::NamedMpk,
-        Precision::Double,
-        1e-6,
+    macro_rules! assert_burn_reads_each_precision {
+        ($($theirs:ident as $ours:ident),*) => {$(
+            assert_burn_reads::<$theirs<Half>>(Recorder::$ours, Precision::Half, 1e-2);
+            assert_burn_reads::<$theirs<Full>>(Recorder::$ours, Precision::Full, 1e-6);
+            assert_burn_reads::<$theirs<Double>>(Recorder::$ours, Precision::Double, 1e-6);
+        )*};
+    }
+    assert_burn_reads_each_precision!(
+        NamedMpkFileRecorder as NamedMpk,
+        NamedMpkGzFileRecorder as NamedMpkGz,
+        BinFileRecorder as Bin,
+        BinGzFileRecorder as BinGz,
+        PrettyJsonFileRecorder as Json,
+        JsonGzFileRecorder as JsonGz
     );
 }
 

@@ -12,8 +12,10 @@ use crate::error::Result;
 use crate::kernels::Operations;
 use crate::kernels::optimizer::{Adam, AdamW};
 use crate::model::{OptimizerRecord, PARAMETER_NAMES, States, parameter_id, parameter_shapes};
-use crate::record::decode::{TensorItem, decode, fault};
+use crate::record::content::{Content, fault};
+use crate::record::decode::num_parameters;
 use crate::record::encode::encode_item;
+use crate::record::item::{Name, TensorItem};
 use burn::optim::momentum::MomentumState;
 use burn::optim::record::AdaptorRecord;
 use burn::optim::{AdamState, AdamWState, AdaptiveMomentumState, Sgd, SgdState, SimpleOptimizer};
@@ -24,7 +26,6 @@ use burn::record::{
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -70,35 +71,49 @@ enum AdaptorItem<I> {
     V1(RankItem<I>),
 }
 
+/// Burn's ranks, all of them: bincode has their numbers.
 #[derive(Deserialize)]
+#[allow(dead_code, reason = "no parameter of the model has the other ranks")]
 enum RankItem<I> {
+    Rank0(I),
     Rank1(I),
     Rank2(I),
+    Rank3(I),
     Rank4(I),
+    Rank5(I),
+    Rank6(I),
+    Rank7(I),
+    Rank8(I),
 }
 
 /// Of Adam and `AdamW`.
 #[derive(Deserialize)]
-struct AdaptiveItem {
-    momentum: AdaptiveMomentumItem,
+struct AdaptiveItem<'a> {
+    #[serde(borrow)]
+    momentum: AdaptiveMomentumItem<'a>,
 }
 
 #[derive(Deserialize)]
-struct AdaptiveMomentumItem {
+struct AdaptiveMomentumItem<'a> {
     time: u64,
-    moment_1: TensorItem,
-    moment_2: TensorItem,
-    max_moment_2: Option<TensorItem>,
+    #[serde(borrow)]
+    moment_1: TensorItem<'a>,
+    #[serde(borrow)]
+    moment_2: TensorItem<'a>,
+    #[serde(borrow)]
+    max_moment_2: Option<TensorItem<'a>>,
 }
 
 #[derive(Deserialize)]
-struct SgdItem {
-    momentum: Option<MomentumItem>,
+struct SgdItem<'a> {
+    #[serde(borrow)]
+    momentum: Option<MomentumItem<'a>>,
 }
 
 #[derive(Deserialize)]
-struct MomentumItem {
-    velocity: TensorItem,
+struct MomentumItem<'a> {
+    #[serde(borrow)]
+    velocity: TensorItem<'a>,
 }
 
 /// The parameter that a state is of.
@@ -111,17 +126,21 @@ struct Place<'a, B: Backend> {
 
 /// How the states of an optimizer of this configuration are read.
 trait ReadState<O: SimpleOptimizer<B>, B: Backend> {
-    type Item: DeserializeOwned;
-
-    fn state<const D: usize>(&self, item: Self::Item, place: &Place<'_, B>) -> Result<O::State<D>>;
-}
-
-impl<B: Operations> ReadState<Adam, B> for AdamConfig {
-    type Item = AdaptiveItem;
+    type Item<'a>: Deserialize<'a>;
 
     fn state<const D: usize>(
         &self,
-        item: AdaptiveItem,
+        item: Self::Item<'_>,
+        place: &Place<'_, B>,
+    ) -> Result<O::State<D>>;
+}
+
+impl<B: Operations> ReadState<Adam, B> for AdamConfig {
+    type Item<'a> = AdaptiveItem<'a>;
+
+    fn state<const D: usize>(
+        &self,
+        item: AdaptiveItem<'_>,
         place: &Place<'_, B>,
     ) -> Result<AdamState<B, D>> {
         Ok(AdamState::new(place.moments(item.momentum, self.amsgrad)?))
@@ -129,11 +148,11 @@ impl<B: Operations> ReadState<Adam, B> for AdamConfig {
 }
 
 impl<B: Operations> ReadState<AdamW, B> for AdamWConfig {
-    type Item = AdaptiveItem;
+    type Item<'a> = AdaptiveItem<'a>;
 
     fn state<const D: usize>(
         &self,
-        item: AdaptiveItem,
+        item: AdaptiveItem<'_>,
         place: &Place<'_, B>,
     ) -> Result<AdamWState<B, D>> {
         Ok(AdamWState::new(place.moments(item.momentum, self.amsgrad)?))
@@ -141,10 +160,14 @@ impl<B: Operations> ReadState<AdamW, B> for AdamWConfig {
 }
 
 impl<B: Backend> ReadState<Sgd<B>, B> for SgdConfig {
-    type Item = SgdItem;
+    type Item<'a> = SgdItem<'a>;
 
     /// Burn keeps a state of nothing for each parameter where there is no momentum.
-    fn state<const D: usize>(&self, item: SgdItem, place: &Place<'_, B>) -> Result<SgdState<B, D>> {
+    fn state<const D: usize>(
+        &self,
+        item: SgdItem<'_>,
+        place: &Place<'_, B>,
+    ) -> Result<SgdState<B, D>> {
         place.check_present(
             "velocity",
             item.momentum.is_some(),
@@ -153,7 +176,9 @@ impl<B: Backend> ReadState<Sgd<B>, B> for SgdConfig {
         )?;
         let momentum = match item.momentum {
             None => None,
-            Some(item) => Some(MomentumState::new(place.tensor("velocity", item.velocity)?)),
+            Some(item) => Some(MomentumState::new(
+                place.tensor("velocity", &item.velocity)?,
+            )),
         };
         Ok(SgdState::new(momentum))
     }
@@ -195,7 +220,10 @@ where
     B: AutodiffBackend,
     C: ReadState<O, B::InnerBackend>,
 {
-    let mut items: BTreeMap<String, AdaptorItem<C::Item>> = decode(bytes, path)?;
+    // Four tensors at most for each parameter, and the names.
+    let content = Content::of_bytes(bytes, path, 4 * num_parameters(config))?;
+    let mut items: BTreeMap<Name<'_>, AdaptorItem<C::Item<'_>>> =
+        content.item("an optimizer of this configuration")?;
     let mut states = States::<O, B>::new();
     // Before its first step an optimizer has no state.
     if items.is_empty() {
@@ -203,7 +231,7 @@ where
     }
     for (name, shape) in PARAMETER_NAMES.into_iter().zip(parameter_shapes(config)) {
         let id = parameter_id(name);
-        let Some(AdaptorItem::V1(item)) = items.remove(&id.serialize()) else {
+        let Some(AdaptorItem::V1(item)) = items.remove(id.serialize().as_str()) else {
             return Err(fault(
                 path,
                 &format!("the optimizer's state must include {name}: it is missing"),
@@ -238,7 +266,10 @@ where
         None => Ok(states),
         Some(stranger) => Err(fault(
             path,
-            &format!("the optimizer's state names a parameter that the model lacks: {stranger:?}"),
+            &format!(
+                "the optimizer's state names a parameter that the model lacks: {:?}",
+                stranger.0.chars().take(40).collect::<String>()
+            ),
         )),
     }
 }
@@ -246,7 +277,7 @@ where
 impl<B: Backend> Place<'_, B> {
     fn moments<const D: usize>(
         &self,
-        item: AdaptiveMomentumItem,
+        item: AdaptiveMomentumItem<'_>,
         amsgrad: bool,
     ) -> Result<AdaptiveMomentumState<B, D>> {
         let Self { path, name, .. } = self;
@@ -270,29 +301,32 @@ impl<B: Backend> Place<'_, B> {
         )?;
         let mut momentum = AdaptiveMomentumState::new(
             time,
-            self.tensor("moments", item.moment_1)?,
-            self.tensor("moments", item.moment_2)?,
+            self.tensor("moments", &item.moment_1)?,
+            self.tensor("moments", &item.moment_2)?,
         );
         momentum.max_moment_2 = item
             .max_moment_2
-            .map(|item| self.tensor("moments", item))
+            .map(|item| self.tensor("moments", &item))
             .transpose()?;
         Ok(momentum)
     }
 
-    fn tensor<const D: usize>(&self, what: &str, item: TensorItem) -> Result<Tensor<B, D>> {
+    fn tensor<const D: usize>(&self, what: &str, item: &TensorItem<'_>) -> Result<Tensor<B, D>> {
         let Self {
             path, name, shape, ..
         } = self;
-        let (found, values) = item.values(name, path)?;
-        if found != *shape {
+        item.check(name, path)?;
+        if item.shape != *shape {
             return Err(fault(
                 path,
-                &format!("the {what} of {name} must have the shape {shape:?}, found {found:?}"),
+                &format!(
+                    "the {what} of {name} must have the shape {shape:?}, found {:?}",
+                    item.shape
+                ),
             ));
         }
         Ok(Tensor::from_data(
-            TensorData::new(values, found),
+            TensorData::new(item.values(), shape.to_vec()),
             self.device,
         ))
     }
