@@ -551,3 +551,4 @@ def test_a_run_resumes_from_checkpoints_of_every_recorder(
     assert not resumed.interrupted
     if recorder != "compact":
         assert_same_bits(resumed, finished)
+        assert_same_bits(mnistburn.load_run(artifact_dir), finished)

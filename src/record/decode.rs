@@ -1,9 +1,7 @@
 use super::content::{Content, about, fault};
 use super::file;
 use super::format::{self, Format};
-use super::item::{
-    Dtype, Metadata, ModelItem, Nothing, OldDtype, Settings as NoSettings, TensorItem,
-};
+use super::item::{Dtype, Metadata, ModelItem, NoSettings, Nothing, OldDtype, TensorItem};
 use crate::config::{LrScheduleRecord, ModelConfig, Settings};
 use crate::device::Device;
 use crate::error::Result;
@@ -15,6 +13,8 @@ use serde::Deserialize;
 use std::path::Path;
 
 const GUIDE_MODEL: &str = "the guide model";
+/// Longest configuration that is looked for a dropout rate.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// The last version of Burn in whose bincode a convolution's settings and the types of numbers take other bytes.
 const LAST_OLD_MINOR: u64 = 16;
 
@@ -188,7 +188,7 @@ fn shape_config(tensors: &Tensors<'_>, path: &Path) -> Result<ModelConfig> {
 
 /// The model configuration of a `config.json` beside the file; anything else of that name is left alone.
 fn config_beside(path: &Path) -> Option<ModelConfig> {
-    let bytes = file::read(&path.with_file_name("config.json")).ok()?;
+    let bytes = file::read_at_most(&path.with_file_name("config.json"), MAX_CONFIG_BYTES).ok()?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
     let model = value.get("model").unwrap_or(&value);
     ModelConfig::from_value(model, "").ok()

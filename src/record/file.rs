@@ -36,10 +36,15 @@ pub const MAX_BYTES: u64 = 8 << 30;
 
 /// The bytes of a regular file.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
+    read_at_most(path, MAX_BYTES)
+}
+
+/// The bytes of a regular file that has no more than `limit`.
+pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     // Before it is opened: opening a pipe waits for somebody to write to it.
     let metadata = path.metadata().map_err(Error::io("could not read", path))?;
-    if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        let reason = format!("it is no regular file of at most {MAX_BYTES} bytes");
+    if !metadata.is_file() || metadata.len() > limit {
+        let reason = format!("it is no regular file of at most {limit} bytes");
         return Err(Error::io("could not read", path)(std::io::Error::new(
             ErrorKind::InvalidInput,
             reason,
@@ -47,7 +52,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     }
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
         .map_err(Error::io("could not read", path))?;
     Ok(bytes)
 }

@@ -121,7 +121,7 @@ pub(super) struct Nothing;
 
 /// The record of settings in a format with names: nothing, or, up to Burn 0.16, a list of nothings.
 #[derive(Default)]
-pub(super) struct Settings;
+pub(super) struct NoSettings;
 
 impl Borrow<str> for Name<'_> {
     fn borrow(&self) -> &str {
@@ -136,7 +136,7 @@ impl<'de> Deserialize<'de> for Nothing {
     }
 }
 
-impl<'de> Deserialize<'de> for Settings {
+impl<'de> Deserialize<'de> for NoSettings {
     fn deserialize<De: Deserializer<'de>>(deserializer: De) -> Result<Self, De::Error> {
         deserializer.deserialize_option(NothingVisitor { list: true })?;
         Ok(Self)

@@ -176,15 +176,39 @@ fn parts_of_another_shape_are_refused() {
 #[test]
 fn damaged_states_are_errors() {
     for optimizer in &optimizers() {
-        let whole = written(optimizer, Recorder::Default);
-        for length in (0..whole.len()).step_by(101) {
-            assert!(read(&whole[..length], optimizer).is_err());
+        for recorder in [Recorder::Default, Recorder::Bin] {
+            let whole = written(optimizer, recorder);
+            for length in (0..whole.len()).step_by(101) {
+                assert!(read(&whole[..length], optimizer).is_err());
+            }
+            for position in (0..whole.len()).step_by(7) {
+                let mut bytes = whole.clone();
+                bytes[position] ^= 0x55;
+                // A flipped number is a number; all else is refused.
+                let _ = read(&bytes, optimizer);
+            }
         }
-        for position in (0..whole.len()).step_by(7) {
-            let mut bytes = whole.clone();
-            bytes[position] ^= 0x55;
-            // A flipped number is a number; all else is refused.
-            let _ = read(&bytes, optimizer);
+    }
+}
+
+/// Each is read as far as it goes, and nothing is reserved for the rest: 2^40 names, and a name of 2^40 bytes.
+#[test]
+fn lengths_beyond_the_file_are_errors() {
+    let empty =
+        encode_item::<Flex, FullPrecisionSettings>(BTreeMap::<String, u8>::new(), Recorder::Bin)
+            .unwrap();
+    let (head, count) = empty.split_at(empty.len() - 1);
+    assert_eq!(count, [0]);
+    let long = [0xfd, 0, 0, 0, 0, 0, 1, 0, 0];
+    for tail in [long.to_vec(), [[1].as_slice(), &long].concat()] {
+        for optimizer in &optimizers() {
+            let error = read(&[head, &tail].concat(), optimizer).err().unwrap();
+            assert!(
+                error
+                    .to_string()
+                    .contains("expected a record of an optimizer"),
+                "{error}"
+            );
         }
     }
 }
