@@ -6,6 +6,7 @@
 //! - [`kernels`]: the operations computed here instead of by Burn
 //! - [`model`]: the guide network of the Burn book
 //! - [`record`]: models as files
+//! - [`interchange`]: models as files of other programs: ONNX, safetensors, NumPy, PyTorch
 //! - [`learner`]: training with checkpoints, history and resume
 //!
 //! # Features
@@ -20,6 +21,7 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod interchange;
 pub mod kernels;
 pub mod learner;
 pub mod model;

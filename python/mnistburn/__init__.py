@@ -27,6 +27,7 @@ from mnistburn.config import (
     TrainingConfig,
 )
 from mnistburn.dataset import Batch, DataLoader, Dataset
+from mnistburn.description import FileDescription, StoredTensor, describe
 from mnistburn.device import Device, devices
 from mnistburn.gradients import Gradients, Loss
 from mnistburn.model import ClassificationOutput, Evaluation, Model
@@ -46,6 +47,7 @@ __all__ = [
     "Device",
     "Evaluation",
     "ExponentialLrSchedulerConfig",
+    "FileDescription",
     "GradientClippingConfig",
     "Gradients",
     "History",
@@ -58,12 +60,14 @@ __all__ = [
     "Optimizer",
     "SgdConfig",
     "StepLrSchedulerConfig",
+    "StoredTensor",
     "TrainingConfig",
     "TrainingResult",
     "__version__",
     "build_info",
     "callbacks",
     "datasets",
+    "describe",
     "devices",
     "errors",
     "load_run",

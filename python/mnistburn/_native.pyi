@@ -23,6 +23,7 @@ __all__ = [
     "complete_config",
     "cuda_driver",
     "cuda_toolkit",
+    "describe",
     "devices",
     "load_run",
     "read_idx",
@@ -122,6 +123,18 @@ class Model:
             targets: n int64 classes.
             batch_size: Images in a forward pass.
         """
+    def export(self, /, path: str | PathLike[str], format: str | None, normalise: bool) -> Path:
+        """
+        Writes the model for another program.
+
+        Args:
+            path: The file.
+            format: Its format; None for what its extension says.
+            normalise: Whether an ONNX graph takes raw pixels.
+
+        Returns:
+            The path with its extension.
+        """
     def forward(self, /, images: Buffer) -> bytearray:
         """
         Logits without dropout.
@@ -143,7 +156,7 @@ class Model:
     @staticmethod
     def load(path: str | PathLike[str], device: str) -> Model:
         """
-        Loads a record file; format, precision and sizes are read from it.
+        Loads a model file; format, precision and sizes are read from it.
         """
     def load_state_dict(
         self,
@@ -277,6 +290,11 @@ def cuda_driver() -> bool:
 def cuda_toolkit() -> Path | None:
     """
     The CUDA toolkit whose headers kernels are compiled with: CUDA_PATH, or a usual place of one; None where there is none.
+    """
+
+def describe(path: str | PathLike[str], device: str) -> str:
+    """
+    What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
     """
 
 def devices() -> list[tuple[str, str, str, str | None]]:

@@ -1,16 +1,17 @@
-"""The command line: ``mnistburn train | evaluate | predict | devices | bench``."""
+"""The command line: ``mnistburn train | evaluate | predict | export | show | ...``."""
 
 import dataclasses
 import errno
 import json
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import click
 
 import mnistburn
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.errors import DataError, MnistburnError
+from mnistburn.model import ExportFormat
 from mnistburn.results import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -283,6 +284,60 @@ def _read_npy(path: Path) -> Any:  # noqa: ANN401  any array: the model checks i
     except (ValueError, EOFError, MemoryError) as error:
         message = f"{path} must be a .npy file of images: {error}"
         raise DataError(message) from None
+
+
+@main.command()
+@click.argument("path", type=_PATH, metavar="MODEL")
+@click.argument("out", type=_PATH)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(get_args(ExportFormat)),
+    help="The format; what the extension of OUT says unless given.",
+)
+@click.option(
+    "--normalised",
+    is_flag=True,
+    help="ONNX: take float32 images that are normalised, not raw uint8 pixels.",
+)
+def export(*, path: Path, out: Path, format_name: ExportFormat | None, normalised: bool) -> None:
+    """Write MODEL, a model file or an artifact directory, to OUT for another program."""
+    written = _load_model(path, "cpu").export(out, format_name, normalise=not normalised)
+    click.echo(click.format_filename(written))
+
+
+@main.command()
+@click.argument("file", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(*, file: Path, as_json: bool) -> None:
+    """Tell what is in FILE, a model file of any format.
+
+    Shapes are those of the file: a linear weight is [in, out] in a record of Burn, and [out, in]
+    in the files of other programs.
+    """
+    found = mnistburn.describe(file)
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(found), "num_params": found.num_params}))
+        return
+    click.echo(f"format      {found.format}")
+    click.echo(f"precision   {found.precision or 'not stated'}")
+    click.echo(f"parameters  {found.num_params:,}")
+    if found.config is not None:
+        values = dataclasses.asdict(found.config).items()
+        click.echo("config      " + ", ".join(f"{name} {value}" for name, value in values))
+    for key, text in found.metadata.items():
+        if key not in {"config", "format"}:
+            click.echo(f"{_line(key):<12}{_line(text)}")
+    for item in found.tensors:
+        click.echo(f"  {_line(item.name):<16}{item.number:<6}{list(item.shape)}")
+    if found.problem:
+        click.echo(f"no model    {_line(found.problem)}")
+
+
+def _line(text: str) -> str:
+    """Return text of a stranger as one short line that a terminal can show."""
+    shown = "".join(character if character.isprintable() else "?" for character in text[:300])
+    return shown + "..." * (len(text) > len(shown))
 
 
 @main.command()

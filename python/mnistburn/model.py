@@ -29,7 +29,7 @@ from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.gradients import Loss
 
-__all__ = ["ClassificationOutput", "Evaluation", "Model", "Precision", "Recorder"]
+__all__ = ["ClassificationOutput", "Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
 
 Recorder = Literal[
     "compact", "default", "named-mpk", "named-mpk-gz", "bin", "bin-gz", "json", "json-gz"
@@ -38,6 +38,9 @@ Recorder = Literal[
 
 Precision = Literal["half", "full", "double"]
 """The width of the numbers in a model file: 16, 32 or 64 bits."""
+
+ExportFormat = Literal["onnx", "safetensors", "npz"]
+"""The formats that `Model.export` writes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,10 +118,13 @@ class Model:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> Self:
-        """Read a model from a file of any of Burn's recorders.
+        """Read a model from a file of any of Burn's recorders, or from another program's.
 
-        Format, precision and sizes are read from the file's content, whatever its name. Dropout,
-        which no file holds, comes from a ``config.json`` beside it, else it is the default.
+        Those are safetensors, NumPy's ``.npz`` and PyTorch's ``.pt`` and ``.pth``, with the names
+        and shapes of a PyTorch ``state_dict``; nothing in a file is executed. Their names say the
+        format, else the content does, as it does for Burn's. Precision and sizes are read from
+        the file. Dropout, which only the files that `export` writes hold, comes from a
+        ``config.json`` beside it, else it is the default.
 
         Args:
             path: The model file.
@@ -165,6 +171,43 @@ class Model:
                 message = f"{argument} must be the name of one, a str, got {shown(value)}"
                 raise ConfigError(message)
         return Path(self._native.save(str(target), recorder, precision))
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: ExportFormat | None = None,  # noqa: A002  the word that users look for
+        *,
+        normalise: bool = True,
+    ) -> Path:
+        """Write the model for another program, whole or not at all.
+
+        Names and shapes of the weights are those of a PyTorch ``state_dict`` of the same network:
+        linear weights are ``[out, in]``. The numbers are float32.
+
+        Args:
+            path: The file. The format's extension is appended unless the path ends in it; an
+                existing file is replaced.
+            format: The format; None for the one that the path's extension says.
+            normalise: What an ONNX graph takes: raw pixels, uint8 of shape ``[batch, 28, 28]``,
+                which it normalises itself, or, with False, ``(pixels / 255 - 0.1307) / 0.3081``,
+                float32 of shape ``[batch, 1, 28, 28]``. It gives logits, ``[batch, num_classes]``.
+
+        Returns:
+            The path written.
+
+        Raises:
+            ConfigError: There is no such format, or normalise is False for another than ONNX.
+            RecordError: The path is none, or ends in no extension of the format.
+            OSError: The file cannot be written.
+        """
+        target = as_path(path, "path", RecordError)
+        if format is not None and not isinstance(format, str):
+            message = f"format must be the name of one, a str, or None, got {shown(format)}"
+            raise ConfigError(message)
+        if not isinstance(normalise, bool):
+            message = f"normalise must be True or False, got {shown(normalise)}"
+            raise ConfigError(message)
+        return Path(self._native.export(str(target), format, normalise))
 
     @property
     def config(self) -> ModelConfig:

@@ -22,7 +22,7 @@ pub use training::TrainingConfig;
 
 use crate::error::{Error, Result};
 use fields::Fields;
-pub(crate) use fields::shown;
+pub(crate) use fields::{nearest, shown};
 use serde_json::{Map, Value};
 
 /// A configuration that reads and writes Burn's JSON.

@@ -4,7 +4,7 @@ use super::run::detached;
 use crate::config::{AdamConfig, AdamWConfig, ModelConfig, Settings, SgdConfig, TrainingConfig};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
-use crate::{data, learner};
+use crate::{data, interchange, learner};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
@@ -220,4 +220,20 @@ pub fn batch_order(
 pub fn load_run(py: Python<'_>, artifact_dir: PathBuf, device: &str) -> PyResult<Model> {
     let (model, config) = detached(py, || learner::load_run(&artifact_dir, device.parse()?))?;
     Ok(Model::new(model, config.seed))
+}
+
+/// What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
+#[pyfunction]
+pub fn describe(py: Python<'_>, path: PathBuf, device: &str) -> PyResult<String> {
+    let found = detached(py, || interchange::describe(&path, device.parse()?))?;
+    let metadata: BTreeMap<String, String> = found.metadata.into_iter().collect();
+    Ok(serde_json::json!({
+        "format": found.format,
+        "precision": found.precision,
+        "tensors": found.tensors,
+        "config": found.config,
+        "metadata": metadata,
+        "problem": found.problem,
+    })
+    .to_string())
 }

@@ -15,7 +15,8 @@ mod _native {
     #[pymodule_export]
     use super::functions::{
         batch_order, build_info, burn_config, check_cuda_compiler, choose_device, complete_config,
-        cuda_driver, cuda_toolkit, devices, load_run, read_idx, resolve_device, split_indices,
+        cuda_driver, cuda_toolkit, describe, devices, load_run, read_idx, resolve_device,
+        split_indices,
     };
     #[pymodule_export]
     use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};

@@ -3,6 +3,7 @@ use super::run::{detached, interruptible};
 use crate::config::{ModelConfig, OptimizerConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
+use crate::interchange::{self, Format, Input};
 use crate::model::{self, Classifier, PARAMETER_NAMES, Parameter, Stepper};
 use crate::record;
 use pyo3::buffer::PyBuffer;
@@ -65,10 +66,10 @@ impl Model {
         Ok(Self::new(classifier, seed))
     }
 
-    /// Loads a record file; format, precision and sizes are read from it.
+    /// Loads a model file; format, precision and sizes are read from it.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf, device: &str) -> PyResult<Self> {
-        let classifier = detached(py, || record::load(&path, device.parse()?))?;
+        let classifier = detached(py, || interchange::load(&path, device.parse()?))?;
         Ok(Self::new(classifier, 0))
     }
 
@@ -198,6 +199,34 @@ impl Model {
                 recorder.parse::<Recorder>()?,
                 precision,
             )
+        })
+    }
+
+    /// Writes the model for another program.
+    ///
+    /// Args:
+    ///     path: The file.
+    ///     format: Its format; None for what its extension says.
+    ///     normalise: Whether an ONNX graph takes raw pixels.
+    ///
+    /// Returns:
+    ///     The path with its extension.
+    fn export(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        format: Option<&str>,
+        normalise: bool,
+    ) -> PyResult<PathBuf> {
+        let classifier = self.classifier();
+        detached(py, || {
+            let format = format.map(str::parse::<Format>).transpose()?;
+            let input = if normalise {
+                Input::Raw
+            } else {
+                Input::Normalised
+            };
+            interchange::export(classifier.as_ref(), &path, format, input)
         })
     }
 

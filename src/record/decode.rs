@@ -187,7 +187,7 @@ fn shape_config(tensors: &Tensors<'_>, path: &Path) -> Result<ModelConfig> {
 }
 
 /// The model configuration of a `config.json` beside the file; anything else of that name is left alone.
-fn config_beside(path: &Path) -> Option<ModelConfig> {
+pub(crate) fn config_beside(path: &Path) -> Option<ModelConfig> {
     let bytes = file::read_at_most(&path.with_file_name("config.json"), MAX_CONFIG_BYTES).ok()?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
     let model = value.get("model").unwrap_or(&value);

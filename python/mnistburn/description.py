@@ -1,0 +1,92 @@
+"""What is in a model file, without making a model of it.
+
+Example:
+    >>> import mnistburn
+    >>> model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=4), seed=1)
+    >>> found = mnistburn.describe(model.export("digits.safetensors"))
+    >>> found.format, found.precision, found.num_params, found.config.hidden_size
+    ('safetensors', 'F32', 5398, 4)
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mnistburn import _native
+from mnistburn.arguments import as_path
+from mnistburn.config import ModelConfig
+from mnistburn.errors import RecordError
+
+__all__ = ["FileDescription", "StoredTensor", "describe"]
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file.
+
+    Attributes:
+        name: Its name.
+        shape: Its shape, as the file has it.
+        number: The type of its numbers, for example ``"F32"``; empty where the file does not say.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    number: str
+
+
+@dataclass(frozen=True)
+class FileDescription:
+    """What a model file says of itself.
+
+    Attributes:
+        format: ``"onnx"``, ``"safetensors"``, ``"npz"`` or ``"pytorch"``, or Burn's name of the
+            recorder.
+        precision: The types of the numbers, for example ``"F32"``.
+        tensors: The tensors.
+        config: The configuration that the tensors fit; None where they fit none.
+        metadata: What else the file says: who wrote it, with which versions.
+        problem: Why `Model.load` would refuse the tensors; None where it would not.
+    """
+
+    format: str
+    precision: str
+    tensors: tuple[StoredTensor, ...]
+    config: ModelConfig | None
+    metadata: Mapping[str, str]
+    problem: str | None
+
+    @property
+    def num_params(self) -> int:
+        """The number of parameters."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+
+
+def describe(path: str | os.PathLike[str]) -> FileDescription:
+    """Tell what is in a model file of any format that is read or written here.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What it says of itself.
+
+    Raises:
+        RecordError: The file is damaged, or no model file.
+        OSError: The file cannot be read.
+    """
+    source = as_path(path, "path", RecordError)
+    found = json.loads(_native.describe(str(source), "cpu"))
+    config = found["config"]
+    return FileDescription(
+        format=found["format"],
+        precision=found["precision"],
+        tensors=tuple(
+            StoredTensor(name, tuple(shape), number) for name, shape, number in found["tensors"]
+        ),
+        config=None if config is None else ModelConfig.from_json(json.dumps(config)),
+        metadata=found["metadata"],
+        problem=found["problem"],
+    )

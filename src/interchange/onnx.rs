@@ -1,0 +1,359 @@
+//! The network as an ONNX graph: how it is written, and what of one is shown (onnx.ai, "ONNX Concepts"). The numbers of
+//! fields are those of `onnx.proto`.
+
+use super::protobuf::{Fields, Message, Value};
+use super::source::{Source, quoted};
+use super::state::{Entry, State, Tensor};
+use super::weights::{Weights, width};
+use crate::data::{IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD};
+use crate::error::{Error, Result};
+
+/// The version of the operators: the lowest that this module's contract allows, so that old runtimes read the file.
+const OPSET: i64 = 17;
+/// The version of the format that goes with it.
+const FORMAT_VERSION: i64 = 8;
+/// A protobuf message holds less than 2 GiB.
+const MAX_BYTES: usize = (1 << 31) - (1 << 16);
+
+const FLOAT: i64 = 1;
+const UINT8: i64 = 2;
+const INT64: i64 = 7;
+
+/// What the graph takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// `pixels`: raw pixels, uint8, `[batch, 28, 28]`; they are normalised inside.
+    Raw,
+    /// `images`: normalised pixels, float32, `[batch, 1, 28, 28]`.
+    Normalised,
+}
+
+/// The bytes of an ONNX file.
+pub(super) fn encode(state: &State, input: Input) -> Result<Vec<u8>> {
+    let bytes: usize = state
+        .tensors
+        .iter()
+        .map(|tensor| 4 * tensor.values.len())
+        .sum();
+    if bytes > MAX_BYTES {
+        return Err(Error::Record(format!(
+            "the weights of an ONNX file must take less than 2 GiB, got {bytes} bytes (num_classes {}, hidden_size {}); \
+             export to .safetensors",
+            state.config.num_classes, state.config.hidden_size
+        )));
+    }
+    let metadata = state.metadata();
+    let version = env!("CARGO_PKG_VERSION");
+    let model = Message::default()
+        .integer(1, FORMAT_VERSION)
+        .text(2, "mnistburn")
+        .text(3, version)
+        .integer(5, 1)
+        .text(6, "The guide network of the Burn book: a digit classifier.")
+        .message(7, &graph(state, input))
+        .message(8, &Message::default().text(1, "").integer(2, OPSET))
+        .each(metadata, |model, (key, value)| {
+            model.message(14, &Message::default().text(1, key).text(2, &value))
+        });
+    Ok(model.into_bytes())
+}
+
+fn graph(state: &State, input: Input) -> Message {
+    let side = IMAGE_SIZE as i64;
+    let (first, value, constants) = match input {
+        Input::Raw => (
+            vec![
+                node("Cast", &["pixels"], "floats", &[("to", &[FLOAT])]),
+                node("Mul", &["floats", "pixels.scale"], "scaled", &[]),
+                node("Sub", &["scaled", "pixels.shift"], "normalised", &[]),
+                node(
+                    "Unsqueeze",
+                    &["normalised", "pixels.channel"],
+                    "images",
+                    &[],
+                ),
+            ],
+            value_info("pixels", UINT8, &[side, side]),
+            vec![
+                scalar("pixels.scale", 1.0 / (255.0 * PIXEL_STD)),
+                scalar("pixels.shift", PIXEL_MEAN / PIXEL_STD),
+                Message::default()
+                    .integer(1, 1)
+                    .integer(2, INT64)
+                    .integer(7, 1)
+                    .text(8, "pixels.channel"),
+            ],
+        ),
+        Input::Normalised => (
+            Vec::new(),
+            value_info("images", FLOAT, &[1, side, side]),
+            Vec::new(),
+        ),
+    };
+    // 24 x 24 are pooled to 8 x 8: windows of 3 x 3 side by side. Dropout is for training alone.
+    let window: [(&str, &[i64]); 2] = [("kernel_shape", &[3, 3]), ("strides", &[3, 3])];
+    let transposed: [(&str, &[i64]); 1] = [("transB", &[1])];
+    let network = [
+        node(
+            "Conv",
+            &["images", "conv1.weight", "conv1.bias"],
+            "conv1",
+            &[],
+        ),
+        node(
+            "Conv",
+            &["conv1", "conv2.weight", "conv2.bias"],
+            "conv2",
+            &[],
+        ),
+        node("Relu", &["conv2"], "activation1", &[]),
+        node("AveragePool", &["activation1"], "pool", &window),
+        node("Flatten", &["pool"], "features", &[]),
+        node(
+            "Gemm",
+            &["features", "linear1.weight", "linear1.bias"],
+            "linear1",
+            &transposed,
+        ),
+        node("Relu", &["linear1"], "activation2", &[]),
+        node(
+            "Gemm",
+            &["activation2", "linear2.weight", "linear2.bias"],
+            "logits",
+            &transposed,
+        ),
+    ];
+    let classes = state.config.num_classes as i64;
+    Message::default()
+        .each(first.iter().chain(&network), |graph, node| {
+            graph.message(1, node)
+        })
+        .text(2, "guide")
+        .each(&constants, |graph, constant| graph.message(5, constant))
+        .each(&state.tensors, |graph, tensor| {
+            graph.message(5, &weights(tensor))
+        })
+        .message(11, &value)
+        .message(12, &value_info("logits", FLOAT, &[classes]))
+}
+
+/// An operation named after its output.
+fn node(kind: &str, inputs: &[&str], output: &str, attributes: &[(&str, &[i64])]) -> Message {
+    Message::default()
+        .each(inputs, |node, input| node.text(1, input))
+        .text(2, output)
+        .text(3, output)
+        .text(4, kind)
+        .each(attributes, |node, (name, values)| {
+            node.message(5, &attribute(name, values))
+        })
+}
+
+/// An attribute of one number, or of several.
+fn attribute(name: &str, values: &[i64]) -> Message {
+    const INT: i64 = 2;
+    const INTS: i64 = 7;
+
+    let attribute = Message::default().text(1, name);
+    match values {
+        [value] => attribute.integer(3, *value).integer(20, INT),
+        values => attribute
+            .each(values, |attribute, value| attribute.integer(8, *value))
+            .integer(20, INTS),
+    }
+}
+
+fn scalar(name: &str, value: f32) -> Message {
+    Message::default()
+        .integer(2, FLOAT)
+        .text(8, name)
+        .bytes(9, &value.to_le_bytes())
+}
+
+fn weights(tensor: &Tensor) -> Message {
+    Message::default()
+        .each(&tensor.shape, |message, size| {
+            message.integer(1, *size as i64)
+        })
+        .integer(2, FLOAT)
+        .text(8, tensor.name)
+        .bytes(9, &tensor.bytes())
+}
+
+/// The name, type and shape of an input or output, below a batch of any size.
+fn value_info(name: &str, number: i64, sizes: &[i64]) -> Message {
+    let batch = Message::default().text(2, "batch");
+    let shape = Message::default()
+        .message(1, &batch)
+        .each(sizes, |shape, size| {
+            shape.message(1, &Message::default().integer(1, *size))
+        });
+    let tensor = Message::default().integer(1, number).message(2, &shape);
+    let kind = Message::default().message(1, &tensor);
+    Message::default().text(1, name).message(2, &kind)
+}
+
+/// Tensors and properties beyond this number are no network of ours.
+const MAX_COUNT: usize = 64;
+
+/// What an ONNX file says of its weights.
+pub(super) struct Onnx {
+    source: Source,
+    entries: Vec<Entry>,
+    metadata: Vec<(String, String)>,
+}
+
+impl Onnx {
+    pub fn open(mut source: Source) -> Result<Self> {
+        if source.length > MAX_BYTES as u64 {
+            return Err(source.fault(&format!(
+                "an ONNX file must have at most {MAX_BYTES} bytes, found {}",
+                source.length
+            )));
+        }
+        let bytes = source.read(0, source.length)?;
+        let (entries, metadata) = describe(&bytes).map_err(|what| {
+            source.fault(&format!(
+                "expected an ONNX model, found something else: {what}"
+            ))
+        })?;
+        Ok(Self {
+            source,
+            entries,
+            metadata,
+        })
+    }
+}
+
+impl Weights for Onnx {
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn metadata(&self) -> &[(String, String)] {
+        &self.metadata
+    }
+
+    fn limit(&self) -> u64 {
+        self.source.length
+    }
+
+    fn read(&mut self, _index: usize) -> Result<Vec<u8>> {
+        Err(self.source.fault(
+            "a model must be loaded from a record, a safetensors, npz or PyTorch file, and this is an ONNX file, whose graph can \
+             be any",
+        ))
+    }
+}
+
+type Described = (Vec<Entry>, Vec<(String, String)>);
+
+fn describe(model: &[u8]) -> std::result::Result<Described, String> {
+    let (mut entries, mut metadata) = (Vec::new(), Vec::new());
+    let mut graph = None;
+    let mut fields = Fields::new(model);
+    while let Some((field, value)) = fields.next()? {
+        match (field, value) {
+            (1, Value::Integer(version)) => {
+                metadata.push(("onnx_format".into(), version.to_string()));
+            }
+            (7, Value::Bytes(bytes)) if graph.is_none() => graph = Some(bytes),
+            (7, _) => return Err("its graph is there twice".into()),
+            (8, Value::Bytes(bytes)) => {
+                metadata.extend(opset(bytes)?.map(|version| ("opset".into(), version)));
+            }
+            (14, Value::Bytes(bytes)) => metadata.push(property(bytes)?),
+            _ => {}
+        }
+        if metadata.len() > MAX_COUNT {
+            return Err(format!("more than {MAX_COUNT} properties"));
+        }
+    }
+    let mut fields = Fields::new(graph.ok_or("it has no graph")?);
+    while let Some((field, value)) = fields.next()? {
+        if let (5, Value::Bytes(bytes)) = (field, value) {
+            entries.push(initializer(bytes)?);
+        }
+        if entries.len() > MAX_COUNT {
+            return Err(format!("more than {MAX_COUNT} initializers"));
+        }
+    }
+    // The constants of the normalisation are no parameters.
+    entries.retain(|entry| !entry.name.starts_with("pixels."));
+    Ok((entries, metadata))
+}
+
+/// The version of ONNX's own operators; `None` for those of another domain.
+fn opset(bytes: &[u8]) -> std::result::Result<Option<String>, String> {
+    let (mut own, mut version) = (true, None);
+    let mut fields = Fields::new(bytes);
+    while let Some((field, value)) = fields.next()? {
+        match (field, value) {
+            (1, Value::Bytes(domain)) => own = domain.is_empty() || domain == b"ai.onnx",
+            (2, Value::Integer(number)) => version = Some(number.to_string()),
+            _ => {}
+        }
+    }
+    Ok(version.filter(|_| own))
+}
+
+fn property(bytes: &[u8]) -> std::result::Result<(String, String), String> {
+    let (mut key, mut text) = (String::new(), String::new());
+    let mut fields = Fields::new(bytes);
+    while let Some((field, value)) = fields.next()? {
+        match (field, value) {
+            (1, Value::Bytes(bytes)) => key = String::from_utf8_lossy(bytes).into_owned(),
+            (2, Value::Bytes(bytes)) => text = String::from_utf8_lossy(bytes).into_owned(),
+            _ => {}
+        }
+    }
+    Ok((key, text))
+}
+
+fn initializer(bytes: &[u8]) -> std::result::Result<Entry, String> {
+    let (mut name, mut shape, mut number, mut raw) = (String::new(), Vec::new(), 0, None);
+    let mut fields = Fields::new(bytes);
+    while let Some((field, value)) = fields.next()? {
+        match (field, value) {
+            (1, Value::Integer(size)) => shape.push(size as usize),
+            // Newer writers pack the dimensions.
+            (1, Value::Bytes(sizes)) => {
+                let mut sizes = Fields::new(sizes);
+                while !sizes.is_empty() && shape.len() <= MAX_COUNT {
+                    shape.push(sizes.varint()? as usize);
+                }
+            }
+            (2, Value::Integer(kind)) => number = kind,
+            (8, Value::Bytes(text)) => name = String::from_utf8_lossy(text).into_owned(),
+            (9, Value::Bytes(bytes)) => raw = Some(bytes.len()),
+            _ => {}
+        }
+        if shape.len() > MAX_COUNT {
+            return Err(format!("more than {MAX_COUNT} dimensions"));
+        }
+    }
+    let number = match number {
+        1 => "F32".to_owned(),
+        10 => "F16".to_owned(),
+        11 => "F64".to_owned(),
+        16 => "BF16".to_owned(),
+        other => format!("type {other} of ONNX"),
+    };
+    let needed = width(&number).and_then(|width| {
+        shape
+            .iter()
+            .try_fold(width, |bytes, size| bytes.checked_mul(*size))
+    });
+    if let (Some(_), Some(found)) = (width(&number), raw.filter(|raw| Some(*raw) != needed)) {
+        return Err(format!(
+            "{} must hold the bytes of {number} numbers of shape {:?}, found {found}",
+            quoted(&name),
+            &shape[..shape.len().min(8)]
+        ));
+    }
+    Ok(Entry {
+        name,
+        shape,
+        number,
+    })
+}

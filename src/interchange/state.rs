@@ -1,0 +1,124 @@
+//! The parameters in the layout of PyTorch's `state_dict`, which the formats of other programs share.
+
+use crate::config::{ModelConfig, Settings};
+use crate::error::{Error, Result};
+use crate::model::{Classifier, Parameter, parameter_shapes};
+use serde_json::Value;
+
+/// A network as the other program sees it.
+pub(super) struct State {
+    pub config: ModelConfig,
+    pub tensors: Vec<Tensor>,
+}
+
+/// A parameter of the network; a linear weight is `[out, in]`.
+pub(super) struct Tensor {
+    pub name: &'static str,
+    pub shape: Vec<usize>,
+    pub values: Vec<f32>,
+}
+
+impl State {
+    /// Reads the parameters of a model; refuses numbers that no reader would take.
+    pub fn of(model: &dyn Classifier) -> Result<Self> {
+        let tensors = model
+            .parameters()?
+            .into_iter()
+            .map(|parameter| {
+                check_finite(parameter.name, &parameter.values).map_err(Error::Record)?;
+                Ok(Tensor::from_parameter(parameter))
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            config: model.config(),
+            tensors,
+        })
+    }
+
+    /// What a file says about itself: keys and texts, in a fixed order so that equal models give equal files.
+    pub fn metadata(&self) -> [(&'static str, String); 5] {
+        let config = Value::Object(self.config.write(true));
+        [
+            // What PyTorch's own tools look for in a safetensors file.
+            ("format", "pt".into()),
+            ("producer", PRODUCER.into()),
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("config", config.to_string()),
+            ("linear_layout", "[out, in]".into()),
+        ]
+    }
+}
+
+/// What a file says of one tensor.
+pub(super) struct Entry {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// `F16`, `BF16`, `F32` or `F64`; another word for a number that no weight is made of.
+    pub number: String,
+}
+
+/// The producer of files whose configuration can be relied on.
+pub(super) const PRODUCER: &str = "mnistburn";
+
+impl Tensor {
+    fn from_parameter(parameter: Parameter) -> Self {
+        let Parameter {
+            name,
+            shape,
+            values,
+        } = parameter;
+        match shape[..] {
+            [inputs, outputs] => Self {
+                name,
+                shape: vec![outputs, inputs],
+                values: transposed(&values, inputs, outputs),
+            },
+            _ => Self {
+                name,
+                shape,
+                values,
+            },
+        }
+    }
+
+    /// The values, little-endian.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect()
+    }
+}
+
+/// The shapes that go with the names of the parameters.
+pub(super) fn layout(config: &ModelConfig) -> [Vec<usize>; 8] {
+    parameter_shapes(config).map(|mut shape| {
+        if shape.len() == 2 {
+            shape.reverse();
+        }
+        shape
+    })
+}
+
+/// The transpose of a matrix of that many rows and columns.
+pub(super) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut turned = Vec::with_capacity(values.len());
+    for column in 0..columns {
+        turned.extend((0..rows).map(|row| values[row * columns + column]));
+    }
+    turned
+}
+
+/// The sentence about the first number that is none.
+pub(super) fn check_finite(name: &str, values: &[f32]) -> std::result::Result<(), String> {
+    match values
+        .iter()
+        .enumerate()
+        .find(|(_, value)| !value.is_finite())
+    {
+        None => Ok(()),
+        Some((index, value)) => Err(format!(
+            "{name} must hold finite numbers, found {value} at index {index}"
+        )),
+    }
+}

@@ -1,0 +1,208 @@
+//! From the tensors of a file to a model: names, numbers, shapes and sizes are checked before anything is read.
+
+use super::source::{fault, quoted};
+use super::state::{Entry, PRODUCER, check_finite, layout, transposed};
+use crate::config::{ModelConfig, Settings};
+use crate::error::{Error, Result};
+use crate::model::{PARAMETER_NAMES, Parameter};
+use crate::record::config_beside;
+use std::path::Path;
+
+/// A file whose description is read, and whose numbers are not yet.
+pub(super) trait Weights {
+    /// The tensors it says it holds.
+    fn entries(&self) -> &[Entry];
+
+    /// What it says about itself.
+    fn metadata(&self) -> &[(String, String)];
+
+    /// The most bytes that its tensors may take together.
+    fn limit(&self) -> u64;
+
+    /// The bytes of one entry, little-endian, last dimension fastest: as many as its shape needs.
+    fn read(&mut self, index: usize) -> Result<Vec<u8>>;
+}
+
+/// The configuration and the parameters, in Burn's layout.
+pub(super) fn read(
+    weights: &mut dyn Weights,
+    path: &Path,
+) -> Result<(ModelConfig, Vec<Parameter>)> {
+    let (config, order) = check(weights, path)?;
+    let parameters = PARAMETER_NAMES
+        .into_iter()
+        .zip(order)
+        .map(|(name, index)| {
+            let bytes = weights.read(index)?;
+            let entry = &weights.entries()[index];
+            let values = values(&entry.number, &bytes);
+            if values.len() != entry.shape.iter().product::<usize>() {
+                return Err(fault(
+                    path,
+                    &format!(
+                        "{name} must have the bytes of its shape {:?}, found {}",
+                        entry.shape,
+                        bytes.len()
+                    ),
+                ));
+            }
+            check_finite(name, &values).map_err(|what| fault(path, &what))?;
+            let (shape, values) = match entry.shape[..] {
+                [outputs, inputs] => (vec![inputs, outputs], transposed(&values, outputs, inputs)),
+                _ => (entry.shape.clone(), values),
+            };
+            Ok(Parameter {
+                name,
+                shape,
+                values,
+            })
+        })
+        .collect::<Result<Vec<Parameter>>>()?;
+    Ok((config, parameters))
+}
+
+/// The configuration that the entries fit, and where in them each parameter is.
+pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<(ModelConfig, Vec<usize>)> {
+    let entries = weights.entries();
+    let order = positions(entries, path)?;
+    let sizes = &entries[order[6]].shape;
+    let &[num_classes, hidden_size] = &sizes[..] else {
+        return Err(fault(
+            path,
+            &format!(
+                "linear2.weight must have the shape [num_classes, hidden_size], found {}",
+                dimensions(sizes)
+            ),
+        ));
+    };
+    let config = ModelConfig {
+        num_classes,
+        hidden_size,
+        ..ModelConfig::default()
+    };
+    config
+        .validate()
+        .map_err(|error| fault(path, &error.to_string()))?;
+    let mut total = 0;
+    for ((name, index), shape) in PARAMETER_NAMES.into_iter().zip(&order).zip(layout(&config)) {
+        let entry = &entries[*index];
+        let Some(width) = width(&entry.number) else {
+            return Err(fault(
+                path,
+                &format!(
+                    "{name} must hold F16, BF16, F32 or F64 numbers, found {}",
+                    quoted(&entry.number)
+                ),
+            ));
+        };
+        if entry.shape != shape {
+            return Err(fault(
+                path,
+                &format!(
+                    "{name} must have the shape {shape:?} where linear2.weight is {sizes:?} (linear weights are [out, in], as \
+                 PyTorch has them), found {}",
+                    dimensions(&entry.shape)
+                ),
+            ));
+        }
+        total += (width * shape.iter().product::<usize>()) as u64;
+    }
+    if total > weights.limit() {
+        return Err(fault(
+            path,
+            &format!(
+                "the parameters must take at most {} bytes in a file of this size, found {total}",
+                weights.limit()
+            ),
+        ));
+    }
+    let dropout = match stated_config(weights.metadata(), path)? {
+        Some(stated) if (stated.num_classes, stated.hidden_size) != (num_classes, hidden_size) => {
+            return Err(fault(
+                path,
+                &format!(
+                    "the shapes must be those of the stated configuration, of num_classes {} and hidden_size {}, found {num_classes} \
+                 and {hidden_size}",
+                    stated.num_classes, stated.hidden_size
+                ),
+            ));
+        }
+        Some(stated) => stated.dropout,
+        None => config_beside(path).unwrap_or_default().dropout,
+    };
+    Ok((ModelConfig { dropout, ..config }, order))
+}
+
+/// Where each parameter is; all are there, once, and nothing else is.
+fn positions(entries: &[Entry], path: &Path) -> Result<Vec<usize>> {
+    let names = PARAMETER_NAMES.join(", ");
+    let wrong = |what: &str| fault(path, &format!("the parameters must be {names}; {what}"));
+    if let Some(entry) = entries
+        .iter()
+        .find(|entry| !PARAMETER_NAMES.contains(&entry.name.as_str()))
+    {
+        return Err(wrong(&format!("found {}", quoted(&entry.name))));
+    }
+    PARAMETER_NAMES
+        .into_iter()
+        .map(|name| {
+            let mut found = entries
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| entry.name == name);
+            match (found.next(), found.next()) {
+                (Some((index, _)), None) => Ok(index),
+                (None, _) => Err(wrong(&format!("{name} is missing"))),
+                _ => Err(wrong(&format!("{name} is there twice"))),
+            }
+        })
+        .collect()
+}
+
+/// The configuration that a file of this program states.
+fn stated_config(metadata: &[(String, String)], path: &Path) -> Result<Option<ModelConfig>> {
+    let stated = |key: &str| {
+        metadata
+            .iter()
+            .find(|(found, _)| found == key)
+            .map(|(_, value)| value)
+    };
+    // "config" of another program can mean anything.
+    if stated("producer").map(String::as_str) != Some(PRODUCER) {
+        return Ok(None);
+    }
+    stated("config")
+        .map(|text| ModelConfig::from_json(text))
+        .transpose()
+        .map_err(|error: Error| fault(path, &error.to_string()))
+}
+
+/// Bytes of a number, of those that weights are made of.
+pub(super) fn width(number: &str) -> Option<usize> {
+    match number {
+        "F16" | "BF16" => Some(2),
+        "F32" => Some(4),
+        "F64" => Some(8),
+        _ => None,
+    }
+}
+
+fn values(number: &str, bytes: &[u8]) -> Vec<f32> {
+    match number {
+        "F16" => numbers(bytes, |number| half::f16::from_le_bytes(number).to_f32()),
+        "BF16" => numbers(bytes, |number| half::bf16::from_le_bytes(number).to_f32()),
+        "F64" => numbers(bytes, |number| f64::from_le_bytes(number) as f32),
+        _ => numbers(bytes, f32::from_le_bytes),
+    }
+}
+
+fn numbers<const WIDTH: usize>(bytes: &[u8], read: impl Fn([u8; WIDTH]) -> f32) -> Vec<f32> {
+    let (chunks, _) = bytes.as_chunks::<WIDTH>();
+    chunks.iter().map(|chunk| read(*chunk)).collect()
+}
+
+/// A shape as a message shows it: a hostile one may have thousands of dimensions.
+fn dimensions(shape: &[usize]) -> String {
+    let more = if shape.len() > 8 { " and more" } else { "" };
+    format!("{:?}{more}", &shape[..shape.len().min(8)])
+}
