@@ -327,11 +327,11 @@ def test_the_command_shows_a_file(model: Model, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["show", path])
     assert done.exit_code == 0
     for line in (
-        "format      onnx",
-        "precision   F32",
-        f"parameters  {model.num_params:,}",
-        "config      num_classes 3, hidden_size 5, dropout 0.25",
-        "opset       17",
+        "format        onnx",
+        "precision     F32",
+        f"parameters    {model.num_params:,}",
+        "config        num_classes 3, hidden_size 5, dropout 0.25",
+        "opset         17",
         "  linear1.weight  F32   [5, 1024]",
     ):
         assert line in done.output.splitlines()

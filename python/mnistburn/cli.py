@@ -319,19 +319,19 @@ def show(*, file: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**dataclasses.asdict(found), "num_params": found.num_params}))
         return
-    click.echo(f"format      {found.format}")
-    click.echo(f"precision   {found.precision or 'not stated'}")
-    click.echo(f"parameters  {found.num_params:,}")
+    click.echo(f"format        {found.format}")
+    click.echo(f"precision     {found.precision or 'not stated'}")
+    click.echo(f"parameters    {found.num_params:,}")
     if found.config is not None:
         values = dataclasses.asdict(found.config).items()
-        click.echo("config      " + ", ".join(f"{name} {value}" for name, value in values))
+        click.echo("config        " + ", ".join(f"{name} {value}" for name, value in values))
     for key, text in found.metadata.items():
         if key not in {"config", "format"}:
-            click.echo(f"{_line(key):<12}{_line(text)}")
+            click.echo(f"{_line(key):<14}{_line(text)}")
     for item in found.tensors:
         click.echo(f"  {_line(item.name):<16}{item.number:<6}{list(item.shape)}")
     if found.problem:
-        click.echo(f"no model    {_line(found.problem)}")
+        click.echo(f"no model      {_line(found.problem)}")
 
 
 def _line(text: str) -> str:

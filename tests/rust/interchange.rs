@@ -1,0 +1,49 @@
+use mnistburn::config::ModelConfig;
+use mnistburn::device::Device;
+use mnistburn::interchange::{Format, Input, describe, export, load, to_bytes};
+use mnistburn::model::{Classifier, init};
+
+fn model() -> Box<dyn Classifier> {
+    let config = ModelConfig {
+        num_classes: 3,
+        hidden_size: 5,
+        dropout: 0.25,
+    };
+    init(&config, 4, Device::Cpu).unwrap()
+}
+
+#[test]
+fn what_is_exported_loads_with_every_bit() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = model();
+    for name in ["model.safetensors", "model.npz"] {
+        let path = directory.path().join(name);
+        assert_eq!(
+            export(model.as_ref(), &path, None, Input::Raw).unwrap(),
+            path
+        );
+        let read = load(&path, Device::Cpu).unwrap();
+        assert_eq!(read.config(), model.config());
+        assert_eq!(read.parameters().unwrap(), model.parameters().unwrap());
+    }
+}
+
+#[test]
+fn equal_models_give_equal_bytes_that_say_what_they_hold() {
+    let directory = tempfile::tempdir().unwrap();
+    for format in Format::EXPORTED {
+        let bytes = to_bytes(model().as_ref(), format, Input::Raw).unwrap();
+        assert_eq!(
+            bytes,
+            to_bytes(model().as_ref(), format, Input::Raw).unwrap()
+        );
+        let path = directory
+            .path()
+            .join("weights")
+            .with_extension(format.name());
+        std::fs::write(&path, bytes).unwrap();
+        let found = describe(&path, Device::Cpu).unwrap();
+        assert_eq!(found.format, format.name());
+        assert_eq!(found.config, Some(model().config()));
+    }
+}
