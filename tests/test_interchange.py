@@ -263,6 +263,14 @@ def test_what_does_not_fit_is_named(model: Model, tmp_path: Path, name: str, wro
         Model.load(path)
 
 
+def test_an_onnx_file_is_not_loaded_and_the_message_says_what_is(
+    model: Model, tmp_path: Path
+) -> None:
+    path = model.export(tmp_path / "model.onnx")
+    with pytest.raises(RecordError, match=r"model\.onnx: .*safetensors, npz or PyTorch"):
+        Model.load(path)
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "model.npz", "model.pt", "model.onnx"])
 def test_another_file_of_that_name_is_refused(model: Model, tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -48,7 +48,7 @@ class FileDescription:
         tensors: The tensors.
         config: The configuration that the tensors fit; None where they fit none.
         metadata: What else the file says: who wrote it, with which versions.
-        problem: Why `Model.load` would refuse the tensors; None where it would not.
+        problem: Why the tensors are not those of a network of this package; None where they are.
     """
 
     format: str

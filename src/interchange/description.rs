@@ -31,7 +31,7 @@ pub struct Description {
     pub config: Option<ModelConfig>,
     /// Keys and texts: who wrote it, with which versions.
     pub metadata: Vec<(String, String)>,
-    /// Why it can't be loaded as a model.
+    /// Why its tensors are not those of the network.
     pub problem: Option<String>,
 }
 

@@ -8,7 +8,7 @@ use super::weights::{Weights, width};
 use crate::data::{IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD};
 use crate::error::{Error, Result};
 
-/// The version of the operators: the lowest that this module's contract allows, so that old runtimes read the file.
+/// The version of the operators: nothing here needs a newer one, and old runtimes refuse those.
 const OPSET: i64 = 17;
 /// The version of the format that goes with it.
 const FORMAT_VERSION: i64 = 8;
