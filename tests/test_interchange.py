@@ -96,19 +96,19 @@ def test_an_onnx_file_says_what_it_is(model: Model, tmp_path: Path) -> None:
 def test_safetensors_of_python_reads_what_is_written(model: Model, tmp_path: Path) -> None:
     path = model.export(tmp_path / "model.safetensors")
     read = safetensors.numpy.load_file(path)
-    expected = as_torch(model)
+    expected = model.state_dict()
     assert read.keys() == expected.keys()
     assert all(read[name].dtype == numpy.float32 for name in read)
     assert all((read[name] == expected[name]).all() for name in read)
     with safetensors.safe_open(path, "numpy") as file:
         metadata = file.metadata()
-    assert metadata["format"] == "pt"
+    assert (metadata["format"], metadata["linear_layout"]) == ("pt", "[in, out]")
     assert ModelConfig.from_json(metadata["config"]) == model.config
 
 
 def test_numpy_reads_what_is_written(model: Model, tmp_path: Path) -> None:
     path = model.export(tmp_path / "model.npz")
-    expected = as_torch(model)
+    expected = model.state_dict()
     with numpy.load(path, allow_pickle=False) as read:
         assert sorted(read) == sorted(expected)
         assert all((read[name] == expected[name]).all() for name in expected)
@@ -124,6 +124,19 @@ def test_what_is_exported_is_loaded_with_every_bit(model: Model, tmp_path: Path,
     read = Model.load(model.export(tmp_path / name))
     assert read.config == model.config
     assert equal(read, model)
+
+
+@pytest.mark.parametrize("layout", ["[in, out]", "[out, in]"])
+@pytest.mark.parametrize("sizes", [(1024, 10), (1024, 1024), (64, 64), (1, 1024)])
+def test_linear_weights_of_either_layout_load(
+    tmp_path: Path, sizes: tuple[int, int], layout: str
+) -> None:
+    model = Model(ModelConfig(hidden_size=sizes[0], num_classes=sizes[1]), seed=3)
+    state = model.state_dict() if layout == "[in, out]" else as_torch(model)
+    # Square weights are of the stated layout, else of PyTorch's.
+    stated = {"linear_layout": layout} if layout == "[in, out]" else {}
+    safetensors.numpy.save_file(state, tmp_path / "model.safetensors", stated)
+    assert equal(Model.load(tmp_path / "model.safetensors"), model)
 
 
 @pytest.mark.parametrize("dtype", ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8"])
@@ -229,9 +242,13 @@ def test_the_command_exports_a_model_file(model: Model, tmp_path: Path) -> None:
 WRONG: dict[str, tuple[Any, str]] = {
     "missing": (lambda state: state.pop("conv2.bias"), r"conv2\.bias is missing"),
     "extra": (lambda state: state.update(extra=state["conv1.bias"]), 'found "extra"'),
-    "layout of Burn": (
+    "layouts of both": (
         lambda state: state.update({"linear1.weight": state["linear1.weight"].T.copy()}),
         r"linear1\.weight must have the shape \[5, 1024\].* found \[1024, 5\]",
+    ),
+    "a bias of two dimensions": (
+        lambda state: state.update({"linear2.bias": state["linear2.bias"].reshape(1, -1)}),
+        r"linear2\.bias must have one dimension, found \[1, 3\]",
     ),
     "integers": (
         lambda state: state.update({"conv1.bias": state["conv1.bias"].astype("i4")}),
@@ -243,7 +260,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "one dimension": (
         lambda state: state.update({"linear2.weight": state["linear2.weight"].reshape(-1)}),
-        r"linear2\.weight must have the shape \[num_classes, hidden_size\], found \[15\]",
+        r"linear2\.weight must have the shape \[3, 5\].* found \[15\]",
     ),
 }
 
@@ -288,9 +305,9 @@ def test_an_export_is_described(model: Model, tmp_path: Path, name: Any) -> None
     assert (found.format, found.precision, found.problem) == (name, "F32", None)
     assert found.config == model.config
     assert found.num_params == model.num_params
-    assert {item.name: item.shape for item in found.tensors} == {
-        name: array.shape for name, array in as_torch(model).items()
-    }
+    state = as_torch(model) if name == "onnx" else model.state_dict()
+    shapes = {parameter: array.shape for parameter, array in state.items()}
+    assert {item.name: item.shape for item in found.tensors} == shapes
     assert found.metadata["version"] == mnistburn.__version__
     assert found.metadata["producer"] == "mnistburn"
 
@@ -308,6 +325,8 @@ def test_a_file_of_pytorch_is_described() -> None:
         (("default",), "F32", "NamedMpkFileRecorder"),
         (("json-gz", "double"), "F64", "JsonGzFileRecorder"),
         (("named-mpk-gz",), "F32", "NamedMpkGzFileRecorder"),
+        (("bin", "half"), "F16", "BinFileRecorder"),
+        (("bin-gz", "double"), "F64", "BinGzFileRecorder"),
     ],
 )
 def test_a_record_of_burn_is_described(

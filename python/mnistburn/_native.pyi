@@ -292,7 +292,7 @@ def cuda_toolkit() -> Path | None:
     The CUDA toolkit whose headers kernels are compiled with: CUDA_PATH, or a usual place of one; None where there is none.
     """
 
-def describe(path: str | PathLike[str], device: str) -> str:
+def describe(path: str | PathLike[str]) -> str:
     """
     What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
     """

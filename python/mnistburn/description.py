@@ -78,7 +78,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
         OSError: The file cannot be read.
     """
     source = as_path(path, "path", RecordError)
-    found = json.loads(_native.describe(str(source), "cpu"))
+    found = json.loads(_native.describe(str(source)))
     config = found["config"]
     return FileDescription(
         format=found["format"],

@@ -4,19 +4,11 @@ use super::format::Format;
 use super::source::Source;
 use super::{open, weights};
 use crate::config::ModelConfig;
-use crate::device::Device;
 use crate::error::Result;
 use crate::model::{PARAMETER_NAMES, parameter_shapes};
 use crate::record;
-use serde::Deserialize;
-use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read};
+use std::collections::BTreeSet;
 use std::path::Path;
-
-/// Largest content of a compressed record.
-const MAX_UNCOMPRESSED_BYTES: u64 = 1 << 30;
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// What a model file holds, as far as it says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,11 +29,11 @@ pub struct Description {
 
 /// Describes a file of any format that is read or written here.
 ///
-/// A record of Burn is loaded for that, onto `device`; of another file only the description is read.
-pub fn describe(path: &Path, device: Device) -> Result<Description> {
+/// A record of Burn is parsed for that; of another file only the description is read.
+pub fn describe(path: &Path) -> Result<Description> {
     let mut source = Source::open(path)?;
     let Some(format) = Format::of_file(&mut source)? else {
-        return describe_record(source, device);
+        return describe_record(path);
     };
     let weights = open(source, format)?;
     let tensors: Vec<(String, Vec<usize>, String)> = weights
@@ -61,7 +53,7 @@ pub fn describe(path: &Path, device: Device) -> Result<Description> {
         .collect();
     let precision = numbers.into_iter().collect::<Vec<&str>>().join(", ");
     let (config, problem) = match weights::check(weights.as_ref(), path) {
-        Ok((config, _)) => (Some(config), None),
+        Ok(checked) => (Some(checked.config), None),
         Err(error) => (None, Some(error.to_string())),
     };
     Ok(Description {
@@ -74,18 +66,11 @@ pub fn describe(path: &Path, device: Device) -> Result<Description> {
     })
 }
 
-fn describe_record(source: Source, device: Device) -> Result<Description> {
-    let config = record::load(&source.path, device)?.config();
-    let metadata = record_metadata(source).unwrap_or_default();
+fn describe_record(path: &Path) -> Result<Description> {
+    let record::Description { config, metadata } = record::describe(path)?;
     let text = |key: &str| {
-        metadata
-            .get(key)
-            .map(ToString::to_string)
-            .unwrap_or_default()
-    };
-    let format = match text("format") {
-        format if format.is_empty() => "a record of Burn".to_owned(),
-        format => format,
+        let found = metadata.iter().find(|(found, _)| *found == key);
+        found.map(|(_, text)| text.clone()).unwrap_or_default()
     };
     let float = text("float");
     let precision = [("f16", "F16"), ("f64", "F64"), ("f32", "F32")]
@@ -97,46 +82,15 @@ fn describe_record(source: Source, device: Device) -> Result<Description> {
         .zip(parameter_shapes(&config))
         .map(|(name, shape)| (name.to_owned(), shape, precision.to_owned()))
         .collect();
+    let metadata = metadata
+        .iter()
+        .map(|(key, text)| ((*key).to_owned(), text.clone()));
     Ok(Description {
-        format,
+        format: text("format"),
         precision: precision.to_owned(),
         tensors,
+        metadata: metadata.collect(),
         config: Some(config),
-        metadata: metadata.into_iter().collect(),
         problem: None,
     })
-}
-
-/// The texts that Burn writes beside the item; `None` for a positional format, which can't be read without its types.
-fn record_metadata(source: Source) -> Option<BTreeMap<String, String>> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        metadata: BTreeMap<String, Value>,
-    }
-
-    let mut file = BufReader::new(source.file);
-    let mut start = [0; 2];
-    file.read_exact(&mut start).ok()?;
-    let whole = start.as_slice().chain(file);
-    let mut bytes = Vec::new();
-    if start == GZIP_MAGIC {
-        let unpacked = flate2::read::MultiGzDecoder::new(whole);
-        unpacked
-            .take(MAX_UNCOMPRESSED_BYTES)
-            .read_to_end(&mut bytes)
-            .ok()?;
-    } else {
-        whole.take(source.length).read_to_end(&mut bytes).ok()?;
-    }
-    let found: Metadata = serde_json::from_slice(&bytes)
-        .ok()
-        .or_else(|| rmp_serde::from_slice(&bytes).ok())?;
-    let texts = found
-        .metadata
-        .into_iter()
-        .filter_map(|(key, value)| match value {
-            Value::String(text) => Some((key, text)),
-            _ => None,
-        });
-    Some(texts.collect())
 }

@@ -101,7 +101,7 @@ impl Format {
         if said == Some(Self::Pytorch) {
             return Err(Error::Record(format!(
                 "an export must end in no extension of PyTorch's, whose files can run code, got {name:?}; export to .safetensors, \
-                 and in PyTorch: network.load_state_dict(safetensors.torch.load_file(path))"
+                 whose weights PyTorch's load_state_dict takes with the linear ones transposed"
             )));
         }
         match (format, said) {

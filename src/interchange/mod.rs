@@ -1,6 +1,6 @@
 //! Models as files of other programs.
 //!
-//! Names and layouts are those of a PyTorch `state_dict` of the same network (`docs/interchange.md`).
+//! Names are those of the parameters in Burn and in a PyTorch `state_dict` of the same network (`docs/interchange.md`).
 
 mod archive;
 mod description;
@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::model::{Classifier, from_parameters};
 use crate::record::{self, file};
 use source::Source;
-use state::State;
+use state::{LinearLayout, State};
 use std::path::{Path, PathBuf};
 use weights::Weights;
 
@@ -57,7 +57,12 @@ pub fn export(
 
 /// The bytes that [`export`] writes.
 pub fn to_bytes(model: &dyn Classifier, format: Format, input: Input) -> Result<Vec<u8>> {
-    let state = State::of(model)?;
+    let layout = match format {
+        // Operators have weights as PyTorch does.
+        Format::Onnx | Format::Pytorch => LinearLayout::OutputsFirst,
+        Format::Safetensors | Format::Npz => LinearLayout::InputsFirst,
+    };
+    let state = State::of(model, layout)?;
     match format {
         Format::Onnx => onnx::encode(&state, input),
         Format::Safetensors => Ok(safetensors::encode(&state)),

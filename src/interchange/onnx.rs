@@ -3,7 +3,7 @@
 
 use super::protobuf::{Fields, Message, Value};
 use super::source::{Source, quoted};
-use super::state::{Entry, State, Tensor};
+use super::state::{Entry, LinearLayout, State, Tensor};
 use super::weights::{Weights, width};
 use crate::data::{IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD};
 use crate::error::{Error, Result};
@@ -232,6 +232,10 @@ impl Weights for Onnx {
 
     fn metadata(&self) -> &[(String, String)] {
         &self.metadata
+    }
+
+    fn layout(&self) -> Option<LinearLayout> {
+        Some(LinearLayout::OutputsFirst)
     }
 
     fn limit(&self) -> u64 {

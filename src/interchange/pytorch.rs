@@ -2,7 +2,7 @@
 
 use super::archive;
 use super::source::{Source, reason};
-use super::state::Entry;
+use super::state::{Entry, LinearLayout};
 use super::weights::Weights;
 use crate::error::Result;
 use pytorch_reader::{PytorchReader, Tensor};
@@ -77,6 +77,10 @@ impl Weights for StateDict {
 
     fn metadata(&self) -> &[(String, String)] {
         &[]
+    }
+
+    fn layout(&self) -> Option<LinearLayout> {
+        Some(LinearLayout::OutputsFirst)
     }
 
     fn limit(&self) -> u64 {

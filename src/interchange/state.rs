@@ -1,17 +1,39 @@
-//! The parameters in the layout of PyTorch's `state_dict`, which the formats of other programs share.
+//! The parameters as the formats of other programs have them, which share their names.
 
 use crate::config::{ModelConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Parameter, parameter_shapes};
 use serde_json::Value;
 
+/// In which order a linear weight has its dimensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinearLayout {
+    /// `[in, out]`, as in Burn.
+    InputsFirst,
+    /// `[out, in]`, as in PyTorch.
+    OutputsFirst,
+}
+
+impl LinearLayout {
+    pub const BOTH: [Self; 2] = [Self::InputsFirst, Self::OutputsFirst];
+
+    /// How the metadata of a file has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InputsFirst => "[in, out]",
+            Self::OutputsFirst => "[out, in]",
+        }
+    }
+}
+
 /// A network as the other program sees it.
 pub(super) struct State {
     pub config: ModelConfig,
+    layout: LinearLayout,
     pub tensors: Vec<Tensor>,
 }
 
-/// A parameter of the network; a linear weight is `[out, in]`.
+/// A parameter of the network.
 pub(super) struct Tensor {
     pub name: &'static str,
     pub shape: Vec<usize>,
@@ -20,17 +42,18 @@ pub(super) struct Tensor {
 
 impl State {
     /// Reads the parameters of a model; refuses numbers that no reader would take.
-    pub fn of(model: &dyn Classifier) -> Result<Self> {
+    pub fn of(model: &dyn Classifier, layout: LinearLayout) -> Result<Self> {
         let tensors = model
             .parameters()?
             .into_iter()
             .map(|parameter| {
                 check_finite(parameter.name, &parameter.values).map_err(Error::Record)?;
-                Ok(Tensor::from_parameter(parameter))
+                Ok(Tensor::from_parameter(parameter, layout))
             })
             .collect::<Result<_>>()?;
         Ok(Self {
             config: model.config(),
+            layout,
             tensors,
         })
     }
@@ -39,12 +62,12 @@ impl State {
     pub fn metadata(&self) -> [(&'static str, String); 5] {
         let config = Value::Object(self.config.write(true));
         [
-            // What PyTorch's own tools look for in a safetensors file.
+            // What the tools around PyTorch look for in a safetensors file.
             ("format", "pt".into()),
             ("producer", PRODUCER.into()),
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("config", config.to_string()),
-            ("linear_layout", "[out, in]".into()),
+            ("linear_layout", self.layout.name().into()),
         ]
     }
 }
@@ -61,14 +84,14 @@ pub(super) struct Entry {
 pub(super) const PRODUCER: &str = "mnistburn";
 
 impl Tensor {
-    fn from_parameter(parameter: Parameter) -> Self {
+    fn from_parameter(parameter: Parameter, layout: LinearLayout) -> Self {
         let Parameter {
             name,
             shape,
             values,
         } = parameter;
         match shape[..] {
-            [inputs, outputs] => Self {
+            [inputs, outputs] if layout == LinearLayout::OutputsFirst => Self {
                 name,
                 shape: vec![outputs, inputs],
                 values: transposed(&values, inputs, outputs),
@@ -91,9 +114,9 @@ impl Tensor {
 }
 
 /// The shapes that go with the names of the parameters.
-pub(super) fn layout(config: &ModelConfig) -> [Vec<usize>; 8] {
+pub(super) fn shapes(config: &ModelConfig, layout: LinearLayout) -> [Vec<usize>; 8] {
     parameter_shapes(config).map(|mut shape| {
-        if shape.len() == 2 {
+        if shape.len() == 2 && layout == LinearLayout::OutputsFirst {
             shape.reverse();
         }
         shape

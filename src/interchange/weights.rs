@@ -1,7 +1,7 @@
 //! From the tensors of a file to a model: names, numbers, shapes and sizes are checked before anything is read.
 
 use super::source::{fault, quoted};
-use super::state::{Entry, PRODUCER, check_finite, layout, transposed};
+use super::state::{Entry, LinearLayout, PRODUCER, check_finite, shapes, transposed};
 use crate::config::{ModelConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{PARAMETER_NAMES, Parameter};
@@ -16,6 +16,11 @@ pub(super) trait Weights {
     /// What it says about itself.
     fn metadata(&self) -> &[(String, String)];
 
+    /// The order of a linear weight's dimensions, where the format says it.
+    fn layout(&self) -> Option<LinearLayout> {
+        None
+    }
+
     /// The most bytes that its tensors may take together.
     fn limit(&self) -> u64;
 
@@ -28,7 +33,11 @@ pub(super) fn read(
     weights: &mut dyn Weights,
     path: &Path,
 ) -> Result<(ModelConfig, Vec<Parameter>)> {
-    let (config, order) = check(weights, path)?;
+    let Checked {
+        config,
+        layout,
+        order,
+    } = check(weights, path)?;
     let parameters = PARAMETER_NAMES
         .into_iter()
         .zip(order)
@@ -48,7 +57,9 @@ pub(super) fn read(
             }
             check_finite(name, &values).map_err(|what| fault(path, &what))?;
             let (shape, values) = match entry.shape[..] {
-                [outputs, inputs] => (vec![inputs, outputs], transposed(&values, outputs, inputs)),
+                [outputs, inputs] if layout == LinearLayout::OutputsFirst => {
+                    (vec![inputs, outputs], transposed(&values, outputs, inputs))
+                }
                 _ => (entry.shape.clone(), values),
             };
             Ok(Parameter {
@@ -61,20 +72,32 @@ pub(super) fn read(
     Ok((config, parameters))
 }
 
-/// The configuration that the entries fit, and where in them each parameter is.
-pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<(ModelConfig, Vec<usize>)> {
+/// What a file holds, as far as its description tells.
+pub(super) struct Checked {
+    /// The configuration that the entries fit.
+    pub config: ModelConfig,
+    layout: LinearLayout,
+    /// Where in the entries each parameter is.
+    order: Vec<usize>,
+}
+
+/// Checks that the entries are the parameters of a network.
+pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
     let entries = weights.entries();
     let order = positions(entries, path)?;
-    let sizes = &entries[order[6]].shape;
-    let &[num_classes, hidden_size] = &sizes[..] else {
-        return Err(fault(
+    // The biases tell the sizes in either layout.
+    let length = |place: usize| match entries[order[place]].shape[..] {
+        [length] => Ok(length),
+        _ => Err(fault(
             path,
             &format!(
-                "linear2.weight must have the shape [num_classes, hidden_size], found {}",
-                dimensions(sizes)
+                "{} must have one dimension, found {}",
+                PARAMETER_NAMES[place],
+                dimensions(&entries[order[place]].shape)
             ),
-        ));
+        )),
     };
+    let (hidden_size, num_classes) = (length(5)?, length(7)?);
     let config = ModelConfig {
         num_classes,
         hidden_size,
@@ -83,8 +106,13 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<(ModelConfig, 
     config
         .validate()
         .map_err(|error| fault(path, &error.to_string()))?;
+    let layout = layout(weights, &config, &order);
     let mut total = 0;
-    for ((name, index), shape) in PARAMETER_NAMES.into_iter().zip(&order).zip(layout(&config)) {
+    for ((name, index), shape) in PARAMETER_NAMES
+        .into_iter()
+        .zip(&order)
+        .zip(shapes(&config, layout))
+    {
         let entry = &entries[*index];
         let Some(width) = width(&entry.number) else {
             return Err(fault(
@@ -99,8 +127,9 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<(ModelConfig, 
             return Err(fault(
                 path,
                 &format!(
-                    "{name} must have the shape {shape:?} where linear2.weight is {sizes:?} (linear weights are [out, in], as \
-                 PyTorch has them), found {}",
+                    "{name} must have the shape {shape:?} of a network with hidden_size {hidden_size} and num_classes \
+                     {num_classes} whose linear weights are {}, found {}",
+                    layout.name(),
                     dimensions(&entry.shape)
                 ),
             ));
@@ -130,7 +159,39 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<(ModelConfig, 
         Some(stated) => stated.dropout,
         None => config_beside(path).unwrap_or_default().dropout,
     };
-    Ok((ModelConfig { dropout, ..config }, order))
+    Ok(Checked {
+        config: ModelConfig { dropout, ..config },
+        layout,
+        order,
+    })
+}
+
+/// The layout of the linear weights: what the format says, else what their shapes say, else what the file says.
+fn layout(weights: &dyn Weights, config: &ModelConfig, order: &[usize]) -> LinearLayout {
+    let fits = |layout: LinearLayout| {
+        let linear = |name: &str| name.starts_with("linear") && name.ends_with("weight");
+        PARAMETER_NAMES
+            .into_iter()
+            .zip(order)
+            .zip(shapes(config, layout))
+            .filter(|((name, _), _)| linear(name))
+            .all(|((_, index), shape)| weights.entries()[*index].shape == shape)
+    };
+    let stated = || {
+        let (_, text) = weights
+            .metadata()
+            .iter()
+            .find(|(key, _)| key == "linear_layout")?;
+        LinearLayout::BOTH
+            .into_iter()
+            .find(|layout| layout.name() == text)
+    };
+    let [burn, torch] = LinearLayout::BOTH.map(fits);
+    weights.layout().unwrap_or(match (burn, torch) {
+        (true, false) => LinearLayout::InputsFirst,
+        (false, true) => LinearLayout::OutputsFirst,
+        _ => stated().unwrap_or(LinearLayout::OutputsFirst),
+    })
 }
 
 /// Where each parameter is; all are there, once, and nothing else is.

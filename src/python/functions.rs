@@ -224,8 +224,8 @@ pub fn load_run(py: Python<'_>, artifact_dir: PathBuf, device: &str) -> PyResult
 
 /// What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
 #[pyfunction]
-pub fn describe(py: Python<'_>, path: PathBuf, device: &str) -> PyResult<String> {
-    let found = detached(py, || interchange::describe(&path, device.parse()?))?;
+pub fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {
+    let found = detached(py, || interchange::describe(&path))?;
     let metadata: BTreeMap<String, String> = found.metadata.into_iter().collect();
     Ok(serde_json::json!({
         "format": found.format,

@@ -34,7 +34,7 @@ pub(crate) fn load_with_dropout(
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
     let content = Content::of_file(path)?;
-    let tensors = tensors(&content)?;
+    let (_, tensors) = tensors(&content)?;
     let config = ModelConfig {
         dropout,
         ..shape_config(&tensors, path)?
@@ -53,8 +53,37 @@ pub(crate) fn decode_model<B: Backend>(
     device: &B::Device,
 ) -> Result<Model<B>> {
     let content = Content::of_bytes(bytes, path, num_parameters(config))?;
-    let parameters = parameters(&tensors(&content)?, config, path)?;
+    let parameters = parameters(&tensors(&content)?.1, config, path)?;
     Model::from_parameters(config, parameters, device).map_err(|error| about(path, &error))
+}
+
+/// What a model's record says about itself.
+pub(crate) struct Description {
+    pub config: ModelConfig,
+    /// Keys and texts of Burn's metadata.
+    pub metadata: [(&'static str, String); 5],
+}
+
+/// Describes the record of a model, of which everything is checked.
+pub(crate) fn describe(path: &Path) -> Result<Description> {
+    let content = Content::of_file(path)?;
+    let (metadata, tensors) = tensors(&content)?;
+    let config = ModelConfig {
+        dropout: config_beside(path).unwrap_or_default().dropout,
+        ..shape_config(&tensors, path)?
+    };
+    parameters(&tensors, &config, path)?;
+    let metadata = [
+        ("float", metadata.float),
+        ("int", metadata.int),
+        ("format", metadata.format),
+        ("version", metadata.version),
+        ("settings", metadata.settings),
+    ];
+    Ok(Description {
+        config,
+        metadata: metadata.map(|(key, text)| (key, text.into_owned())),
+    })
 }
 
 /// Parses the state of a learning-rate schedule that is of the kind of `like`, which bincode does not say.
@@ -92,8 +121,8 @@ pub(super) fn num_parameters(config: &ModelConfig) -> usize {
 
 type Tensors<'a> = Vec<(&'static str, TensorItem<'a>)>;
 
-/// The tensors of a model's record, as many bytes in each as its shape says.
-fn tensors<'a>(content: &'a Content<'_>) -> Result<Tensors<'a>> {
+/// The metadata and the tensors of a model's record, as many bytes in each as its shape says.
+fn tensors<'a>(content: &'a Content<'_>) -> Result<(Metadata<'a>, Tensors<'a>)> {
     let path = content.path;
     let (metadata, tensors) = if content.format == Format::Bincode {
         let (metadata, item) = format::metadata(&content.bytes)
@@ -118,7 +147,7 @@ fn tensors<'a>(content: &'a Content<'_>) -> Result<Tensors<'a>> {
         tensor.check_type(&metadata, name, path)?;
         tensor.check(name, path)?;
     }
-    Ok(tensors)
+    Ok((metadata, tensors))
 }
 
 fn positional<'a, D, S>(item: &'a [u8], content: &Content<'_>) -> Result<Tensors<'a>>

@@ -17,14 +17,14 @@ use std::path::Path;
 pub(super) struct Metadata<'a> {
     #[serde(borrow)]
     pub float: Cow<'a, str>,
-    #[serde(borrow, rename = "int")]
-    _int: Cow<'a, str>,
-    #[serde(borrow, rename = "format")]
-    _format: Cow<'a, str>,
+    #[serde(borrow)]
+    pub int: Cow<'a, str>,
+    #[serde(borrow)]
+    pub format: Cow<'a, str>,
     #[serde(borrow)]
     pub version: Cow<'a, str>,
-    #[serde(borrow, rename = "settings")]
-    _settings: Cow<'a, str>,
+    #[serde(borrow)]
+    pub settings: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,9 @@ mod item;
 mod optimizer;
 
 pub use decode::load;
-pub(crate) use decode::{config_beside, decode_model, decode_scheduler, load_with_dropout};
+pub(crate) use decode::{
+    Description, config_beside, decode_model, decode_scheduler, describe, load_with_dropout,
+};
 pub(crate) use encode::{encode, encode_scheduler};
 pub(crate) use optimizer::{decode_optimizer, encode_optimizer};
 

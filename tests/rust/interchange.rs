@@ -42,7 +42,7 @@ fn equal_models_give_equal_bytes_that_say_what_they_hold() {
             .join("weights")
             .with_extension(format.name());
         std::fs::write(&path, bytes).unwrap();
-        let found = describe(&path, Device::Cpu).unwrap();
+        let found = describe(&path).unwrap();
         assert_eq!(found.format, format.name());
         assert_eq!(found.config, Some(model().config()));
     }
