@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any, cast, get_args
 
 import pytest
 
 import mnistburn
+from mnistburn.model import ExportFormat, Recorder
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -58,3 +60,34 @@ def test_examples_of_the_readme(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+DOCS = README.parent / "docs"
+
+
+def documented(page: str) -> dict[str, tuple[str, int]]:
+    """Return extension and bytes of each format in the table of a page."""
+    row = r'^\| `"?([\w-]+)"?` \|.*?`(\.[\w.]+)` \|.*?([\d,]{7,}) \|'
+    found = re.findall(row, (DOCS / page).read_text("utf-8"), re.MULTILINE)
+    return {name: (extension, int(size.replace(",", ""))) for name, extension, size in found}
+
+
+def test_the_formats_in_the_docs_have_the_extensions_and_sizes_that_are_said(
+    tmp_path: Path,
+) -> None:
+    records, exports = documented("records.md"), documented("interchange.md")
+    assert records.keys() == set(get_args(Recorder))
+    assert exports.keys() == set(get_args(ExportFormat))
+    model = mnistburn.Model()
+    sizes = {}
+    for name, (extension, size) in (records | exports).items():
+        stem = tmp_path / name
+        if name in records:
+            path = model.save(stem, cast("Any", name))
+        else:
+            path = model.export(stem, cast("Any", name))
+        assert path.name == name + extension
+        # Of compressed numbers and of numbers in decimal, the size depends on the weights.
+        tolerance = 0.005 if extension.endswith("gz") or extension == ".json" else 0
+        sizes[name] = abs(path.stat().st_size - size) <= tolerance * size
+    assert all(sizes.values()), sizes
