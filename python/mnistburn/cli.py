@@ -312,8 +312,8 @@ def export(*, path: Path, out: Path, format_name: ExportFormat | None, normalise
 def show(*, file: Path, as_json: bool) -> None:
     """Tell what is in FILE, a model file of any format.
 
-    Shapes are those of the file: a linear weight is [in, out] in a record of Burn, and [out, in]
-    in the files of other programs.
+    Shapes are those of the file: a linear weight is [in, out] in what is written here, and
+    [out, in] in ONNX and in PyTorch's files.
     """
     found = mnistburn.describe(file)
     if as_json:

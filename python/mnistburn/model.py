@@ -121,7 +121,8 @@ class Model:
         """Read a model from a file of any of Burn's recorders, or from another program's.
 
         Those are safetensors, NumPy's ``.npz`` and PyTorch's ``.pt`` and ``.pth``, with the names
-        and shapes of a PyTorch ``state_dict``; nothing in a file is executed. Their names say the
+        of `state_dict` and linear weights ``[in, out]`` or, as in PyTorch, ``[out, in]``, which
+        the shapes tell; nothing in a file is executed. Their names say the
         format, else the content does, as it does for Burn's. Precision and sizes are read from
         the file. Dropout, which only the files that `export` writes hold, comes from a
         ``config.json`` beside it, else it is the default.
@@ -181,8 +182,8 @@ class Model:
     ) -> Path:
         """Write the model for another program, whole or not at all.
 
-        Names and shapes of the weights are those of a PyTorch ``state_dict`` of the same network:
-        linear weights are ``[out, in]``. The numbers are float32.
+        Names and shapes of the weights are those of `state_dict`, linear weights ``[in, out]``; in
+        an ONNX graph they are ``[out, in]``. The numbers are float32.
 
         Args:
             path: The file. The format's extension is appended unless the path ends in it; an
