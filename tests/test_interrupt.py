@@ -100,8 +100,9 @@ def test_a_second_ctrl_c_raises(script: Path, tmp_path: Path) -> None:
             time.sleep(0.002)
         output, errors = process.communicate(timeout=60)
     assert "panicked" not in errors
-    ending = output.splitlines()[-1] if output else ""
-    assert ending in {"raised", "interrupted True"} or "KeyboardInterrupt" in errors
+    # A signal may also cut the printing of a step, whose beginning then stands before the ending.
+    ended = output.endswith(("raised\n", "interrupted True\n"))
+    assert ended or "KeyboardInterrupt" in errors
     assert process.returncode in {0, 1, 130, -signal.SIGINT}
 
 
