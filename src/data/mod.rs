@@ -8,7 +8,7 @@ mod loader;
 pub mod mnist;
 
 pub use crate::kernels::{
-    DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, normalise,
+    DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, normalise,
 };
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};

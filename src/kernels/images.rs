@@ -13,6 +13,36 @@ pub const IMAGE_SIZE: usize = 28;
 /// Pixels of an image.
 pub const IMAGE_PIXELS: usize = IMAGE_SIZE * IMAGE_SIZE;
 
+/// Rows, columns and channels of an image; its bytes lie row by row, the channels of a pixel side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ImageShape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// 1 for grey images, 3 for colours.
+    pub channels: usize,
+}
+
+impl ImageShape {
+    /// MNIST's: 28 x 28 grey pixels.
+    pub const MNIST: Self = Self {
+        height: IMAGE_SIZE,
+        width: IMAGE_SIZE,
+        channels: 1,
+    };
+
+    /// Values of an image.
+    pub fn len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// Whether an image has no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Mean of the pixels of MNIST's training images, in 0..1.
 pub const PIXEL_MEAN: f32 = 0.1307;
 /// Their standard deviation.

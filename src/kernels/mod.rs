@@ -14,7 +14,9 @@ mod tape;
 mod words;
 
 pub use dropout::{Dropout, DropoutKey};
-pub use images::{IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, Pixels, normalise};
+pub use images::{
+    IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, Pixels, normalise,
+};
 pub(crate) use images::{normalised, normalised_words};
 pub use operations::{Convolutions, Kernels, Linear, Operations, Predict};
 pub(crate) use words::{pack_bytes, words};
