@@ -23,7 +23,7 @@ use divan::Bencher;
 use mnistburn::config::AdamConfig;
 use mnistburn::kernels::cpu::{Cpu, Level};
 use mnistburn::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
-use mnistburn::kernels::{Dropout, DropoutKey, IMAGE_PIXELS, Images, Kernels};
+use mnistburn::kernels::{Dropout, DropoutKey, IMAGE_PIXELS, ImageShape, Images, Kernels};
 use std::hint::black_box;
 
 const BATCH: usize = 64;
@@ -86,6 +86,7 @@ fn images() -> Images<Flex> {
         .collect();
     Images::Raw {
         pixels: pixels.into(),
+        shape: ImageShape::MNIST,
         indices: (0..BATCH as u64).collect(),
         device: FlexDevice,
     }
@@ -194,7 +195,7 @@ fn convolutions(bencher: Bencher, by: By) {
             });
         }
         By::Burn => {
-            let images = images().normalised().unsqueeze_dim(1);
+            let images = images().normalised();
             bencher.bench_local(|| parameters.burn(images.clone()));
         }
         By::Loops => {

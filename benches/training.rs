@@ -20,7 +20,7 @@ use burn::train::TrainStep;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use mnistburn::config::{ModelConfig, TrainingConfig};
-use mnistburn::data::{DataLoader, Dataset, MnistBatch, Order, mnist};
+use mnistburn::data::{DataLoader, Dataset, ImageShape, MnistBatch, Order, mnist};
 use mnistburn::device::Device;
 use mnistburn::learner::{Data, TrainOptions, train};
 use mnistburn::model::{Model, Pixels, init};
@@ -111,10 +111,13 @@ fn loader(bencher: Bencher, num_workers: usize) {
 #[divan::bench(args = [1, 64, 10_000], sample_count = 20)]
 fn inference(bencher: Bencher, images: usize) {
     let model = init(&ModelConfig::default(), 1, Device::Cpu).unwrap();
-    let pixels = &TEST.pixels()[..images * 784];
+    let pixels = &TEST.pixels().unwrap()[..images * 784];
     bencher.counter(ItemsCount::new(images)).bench_local(|| {
         model
-            .forward(Pixels::Raw(black_box(pixels)), &false.into())
+            .forward(
+                Pixels::raw(black_box(pixels), ImageShape::MNIST).unwrap(),
+                &false.into(),
+            )
             .unwrap()
     });
 }

@@ -133,7 +133,7 @@ TABLE: list[Row] = [
     ("images: one flat image", *images(lambda: zeros((784,)), SHAPES, "[784]", "reshape(28, 28)")),
     ("images: a row", *images(lambda: zeros((28,)), SHAPES, "[28]")),
     ("images: a number", *images(lambda: 7, SHAPES, "[]")),
-    ("images: channel last", *images(lambda: zeros((2, 28, 28, 1)), SHAPES, "images[..., 0]")),
+    ("images: channels last", *images(lambda: zeros((2, 28, 28, 3)), SHAPES, "[2, 28, 28, 3]")),
     ("images: three channels", *images(lambda: zeros((2, 3, 28, 28)), SHAPES, "[2, 3, 28, 28]")),
     ("images: five axes", *images(lambda: zeros((1, 1, 1, 28, 28)), SHAPES, "[1, 1, 1, 28, 28]")),
     ("images: no pixels", *images(lambda: zeros((2, 0)), SHAPES, "[2, 0]")),
@@ -297,7 +297,7 @@ TABLE: list[Row] = [
         "idx: labels for images",
         lambda b: Dataset.from_idx(b.file("labels.idx", b"\0\0\x08\x01\0\0\0\x02\1\2"), "b"),
         DataError,
-        ("labels.idx", "[n, 28, 28]", "[2]"),
+        ("labels.idx", "[n, height, width]", "[2]"),
     ),
     # Configurations.
     ("config: positional", lambda _: untyped.TrainingConfig(3), TypeError, ("positional",)),

@@ -357,7 +357,8 @@ def test_the_command_shows_a_file(model: Model, tmp_path: Path) -> None:
         "format        onnx",
         "precision     F32",
         f"parameters    {model.num_params:,}",
-        "config        num_classes 3, hidden_size 5, dropout 0.25",
+        "config        num_classes 3, hidden_size 5, dropout 0.25, image_height 28, "
+        "image_width 28, image_channels 1",
         "opset         17",
         "  linear1.weight  F32   [5, 1024]",
     ):

@@ -26,7 +26,8 @@ from mnistburn.config import (
     StepLrSchedulerConfig,
     TrainingConfig,
 )
-from mnistburn.dataset import Batch, DataLoader, Dataset
+from mnistburn.dataset import Batch, BrokenPicture, DataLoader, Dataset
+from mnistburn.dataset_description import DatasetDescription, Finding
 from mnistburn.description import FileDescription, StoredTensor, describe
 from mnistburn.device import Device, devices
 from mnistburn.gradients import Gradients, Loss
@@ -39,15 +40,18 @@ __all__ = [
     "AdamConfig",
     "AdamWConfig",
     "Batch",
+    "BrokenPicture",
     "Callback",
     "ClassificationOutput",
     "CosineAnnealingLrSchedulerConfig",
     "DataLoader",
     "Dataset",
+    "DatasetDescription",
     "Device",
     "Evaluation",
     "ExponentialLrSchedulerConfig",
     "FileDescription",
+    "Finding",
     "GradientClippingConfig",
     "Gradients",
     "History",

@@ -11,7 +11,9 @@ from typing_extensions import Buffer
 __all__ = [
     "VERSION",
     "ClassificationOutput",
+    "Dataset",
     "Gradients",
+    "ImageFile",
     "Loss",
     "Model",
     "Optimizer",
@@ -24,8 +26,10 @@ __all__ = [
     "cuda_driver",
     "cuda_toolkit",
     "describe",
+    "describe_datasets",
     "devices",
     "load_run",
+    "read_folder",
     "read_idx",
     "resolve_device",
     "split_indices",
@@ -54,6 +58,34 @@ class ClassificationOutput:
         """
 
 @final
+class Dataset:
+    """
+    Images with their classes, as the core has them.
+    """
+    @staticmethod
+    def from_buffer(
+        images: Buffer, shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex], targets: Buffer
+    ) -> Dataset:
+        """
+        A data set in memory, of copies of the arrays.
+
+        Args:
+            images: C-contiguous raw pixels, uint8, n images of the shape.
+            shape: Height, width and channels.
+            targets: n int64 classes.
+        """
+    @staticmethod
+    def from_file(file: ImageFile, positions: Buffer | None, targets: Buffer) -> Dataset:
+        """
+        A data set whose images stay on disk.
+
+        Args:
+            file: The images.
+            positions: Which of them, int64; None for all.
+            targets: int64 classes, one for each image.
+        """
+
+@final
 class Gradients:
     """
     Gradients by parameter.
@@ -72,6 +104,29 @@ class Gradients:
     def norm(self, /) -> float:
         """
         L2 norm over all gradients together.
+        """
+
+@final
+class ImageFile:
+    """
+    An uncompressed IDX file of images that stays on disk.
+    """
+    def __new__(cls, /, path: str | PathLike[str]) -> ImageFile:
+        """
+        Opens a file, whose size must be what its header says.
+
+        Args:
+            path: The file.
+        """
+    @property
+    def offset(self, /) -> int:
+        """
+        Where the first image begins, in bytes.
+        """
+    @property
+    def shape(self, /) -> tuple[int, int, int, int]:
+        """
+        Number of images, height, width and channels.
         """
 
 @final
@@ -112,15 +167,12 @@ class Model:
         """
         Where it computes.
         """
-    def evaluate(
-        self, /, images: Buffer, targets: Buffer, batch_size: SupportsIndex
-    ) -> tuple[float, float]:
+    def evaluate(self, /, dataset: Dataset, batch_size: SupportsIndex) -> tuple[float, float]:
         """
         Mean loss and accuracy without dropout.
 
         Args:
-            images: n x 784 raw pixels, uint8.
-            targets: n int64 classes.
+            dataset: Images of the model's shape.
             batch_size: Images in a forward pass.
         """
     def export(self, /, path: str | PathLike[str], format: str | None, normalise: bool) -> Path:
@@ -140,7 +192,7 @@ class Model:
         Logits without dropout.
 
         Args:
-            images: C-contiguous buffer of n x 784 raw pixels (uint8) or pixels in 0..1 (float32).
+            images: C-contiguous buffer of raw pixels (uint8) or pixels in 0..1 (float32), n images of the model's shape.
 
         Returns:
             n x num_classes float32 values, as bytes.
@@ -297,6 +349,17 @@ def describe(path: str | PathLike[str]) -> str:
     What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
     """
 
+def describe_datasets(
+    datasets: SupportsGetItem[int, tuple[str, Dataset]], num_classes: SupportsIndex
+) -> str:
+    """
+    What data sets hold and what is odd about them, as JSON: an object for each, with its warnings.
+
+    Args:
+        datasets: The sets with their names, as in ("training", ...). What is also in the first one is a leak of the others.
+        num_classes: Number of classes.
+    """
+
 def devices() -> list[tuple[str, str, str, str | None]]:
     """
     The devices this build knows: (device, kind, name, reason why it can't be used or None).
@@ -309,6 +372,29 @@ def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
     Raises:
         RecordError: The record is broken.
         OSError: The directory holds no run.
+    """
+
+def read_folder(
+    path: str | PathLike[str],
+    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+    class_names: SupportsGetItem[int, str] | None,
+    progress: Any | None,
+) -> tuple[list[str], bytearray, bytearray, list[tuple[Path, str]]]:
+    """
+    Reads a folder of pictures with a sub-folder for each class.
+
+    Args:
+        path: The folder.
+        shape: Height, width and channels (1 or 3) of the images.
+        class_names: The classes; None for the names of the sub-folders.
+        progress: Called now and then with the pictures read so far and their number.
+
+    Returns:
+        The class names, the pixels, the int64 targets as bytes, and the pictures that can't be read with the reasons.
+
+    Raises:
+        DataError: There is no sub-folder, or no picture.
+        OSError: A folder can't be read.
     """
 
 def read_idx(path: str | PathLike[str], sha256: str | None = None) -> tuple[list[int], bytearray]:
@@ -357,10 +443,8 @@ def train(
     artifact_dir: str | PathLike[str],
     config: str,
     devices: SupportsGetItem[int, str],
-    train_images: Buffer,
-    train_targets: Buffer,
-    valid_images: Buffer,
-    valid_targets: Buffer,
+    train: Dataset,
+    valid: Dataset,
     resume: bool,
     config_given: bool,
     observer: Any | None,
@@ -373,10 +457,8 @@ def train(
         artifact_dir: Where the run is kept.
         config: Training configuration, JSON.
         devices: Where it computes; several of one kind share each step.
-        train_images: n x 784 raw pixels, uint8.
-        train_targets: n int64 classes.
-        valid_images: As train_images.
-        valid_targets: As train_targets.
+        train: The images to train with.
+        valid: The images to validate on.
         resume: Whether to go on with the run in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
         observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.

@@ -1,7 +1,7 @@
 """What the caller passes as images and targets, as the arrays the Rust core takes."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy
 from numpy.typing import NDArray
@@ -9,51 +9,78 @@ from numpy.typing import NDArray
 from mnistburn.arguments import shown
 from mnistburn.errors import DataError, MnistburnError
 
-__all__ = ["IMAGE_SIDE", "Images", "as_array", "as_images", "as_targets"]
+__all__ = ["MNIST", "ImageShape", "Images", "as_array", "as_images", "as_targets", "shape_of"]
 
-IMAGE_SIDE: Final = 28
-"""The height and the width of an image, in pixels."""
+
+class ImageShape(NamedTuple):
+    """The sizes of an image, in pixels, and its channels: 1 for grey, 3 for colours."""
+
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Those that an array of such an image has: without channels where there is one."""
+        return self[:2] if self.channels == 1 else tuple(self)
+
+    def __str__(self) -> str:
+        return " x ".join(map(str, self.sizes))
+
+
+MNIST: Final = ImageShape(28, 28, 1)
+"""The shape of MNIST's images."""
 
 Images = NDArray[numpy.uint8] | NDArray[numpy.float32]
 """Raw pixels (uint8, 0..255) or scaled ones (float32, 0..1)."""
 
-_PIXELS: Final = IMAGE_SIDE * IMAGE_SIDE
-_SHAPES: Final = "[batch, 28, 28], [28, 28], [batch, 784] or [batch, 1, 28, 28]"
+# Sides and channels that a ModelConfig takes.
+_SIDES: Final = range(5, 4097)
+_CHANNELS: Final = (1, 3)
 # A broadcast view can claim any size at no cost: refuse before copying it.
 _LARGEST_BYTES: Final = 8 << 30
 # The largest num_classes that a ModelConfig takes.
 _MOST_CLASSES: Final = 1 << 20
 
 
-def as_images(images: object) -> tuple[Images, int]:
+def as_images(images: object, shape: ImageShape | None = None) -> tuple[Images, int]:
     """Return images as a C-contiguous array of a kind the Rust core takes.
 
     Args:
-        images: An array, or what NumPy makes one of, of shape ``[batch, 28, 28]``, ``[28, 28]``,
-            ``[batch, 784]`` or ``[batch, 1, 28, 28]``: uint8 raw pixels, or floats that are pixels
-            in 0..1. Any memory layout and byte order.
+        images: An array, or what NumPy makes one of, of shape ``[batch, height, width]`` for one
+            channel, ``[batch, height, width, channels]``, ``[batch, channels, height, width]`` or
+            ``[batch, height * width * channels]``, or a single image without the batch: uint8 raw
+            pixels, or floats that are pixels in 0..1. Any memory layout and byte order.
+        shape: The shape of each image. None takes any that the array says by itself: 1 or 3
+            channels, flat ones and single ones of 28 x 28.
 
     Returns:
-        The array of shape ``[batch, 28, 28]``, uint8 or float32, and the batch size. An array that
-        is already right is not copied.
+        The array of shape ``[batch, height, width]``, or ``[batch, height, width, channels]`` for
+        more than one channel, uint8 or float32, and the batch size. An array that is already right
+        is not copied.
 
     Raises:
         DataError: The shape, the type or a value is another.
     """
     array = as_array(images, "images", DataError)
-    count = _image_count(array.shape)
+    arranged = _arranged(array, shape)
     converted: Images
     if array.dtype == numpy.uint8:
-        _check_size(count, itemsize=1)
-        converted = numpy.ascontiguousarray(array, dtype=numpy.uint8)
+        _check_size(arranged, itemsize=1)
+        converted = numpy.ascontiguousarray(arranged, dtype=numpy.uint8)
     elif array.dtype.kind == "f":
-        _check_size(count, itemsize=4)
+        _check_size(arranged, itemsize=4)
         _check_scaled(array)
         with numpy.errstate(under="ignore"):
-            converted = numpy.ascontiguousarray(array, dtype=numpy.float32)
+            converted = numpy.ascontiguousarray(arranged, dtype=numpy.float32)
     else:
         raise DataError(_image_type_message(array))
-    return converted.reshape(count, IMAGE_SIDE, IMAGE_SIDE), count
+    return converted, len(converted)
+
+
+def shape_of(images: Images) -> ImageShape:
+    """Return the shape of each of the images that `as_images` gave."""
+    return ImageShape(*images.shape[1:], *(1,) * (4 - images.ndim))
 
 
 def as_targets(targets: object, count: int, num_classes: int | None = None) -> NDArray[numpy.int64]:
@@ -140,27 +167,68 @@ def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[A
         raise error(message) from reason
 
 
-def _image_count(shape: tuple[int, ...]) -> int:
-    """Return the number of images of an array of this shape."""
-    match shape:
-        case (28, 28):
-            return 1
-        case (count, 28, 28) | (count, 784) | (count, 1, 28, 28):
-            return count
-    message = f"images must have the shape {_SHAPES}, got {list(shape)}"
-    if shape == (_PIXELS,):
-        message += "; a single flat image is image.reshape(28, 28)"
-    elif shape[1:] == (IMAGE_SIDE, IMAGE_SIDE, 1):
-        message += "; the channel comes first: images[..., 0]"
+def _arranged(array: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
+    """Return a view with the batch first and the channels last, or gone where there is one."""
+    if shape is None:
+        return _arranged(array, _stated_shape(array.shape))
+    height, width, channels = shape
+    sizes = array.shape
+    whole = (height, width, channels)
+    if sizes == whole or (channels == 1 and sizes == whole[:2]):
+        return array.reshape(1, *shape.sizes)
+    if sizes[1:] in {shape.sizes, whole, (height * width * channels,)}:
+        return array.reshape(sizes[0], *shape.sizes)
+    if sizes[1:] == (channels, height, width):
+        return array[:, 0] if channels == 1 else numpy.moveaxis(array, 1, 3)
+    allowed: list[list[object]] = [["batch", height, width], [height, width]]
+    if channels > 1:
+        allowed = [["batch", *whole], [*whole]]
+    allowed += [["batch", height * width * channels], ["batch", channels, height, width]]
+    texts = [f"[{', '.join(map(str, sizes))}]" for sizes in allowed]
+    message = (
+        f"images must have the shape {', '.join(texts[:-1])} or {texts[-1]}, got {list(sizes)}"
+    )
+    if sizes == (height * width * channels,):
+        message += f"; a single flat image is image.reshape({', '.join(map(str, shape.sizes))})"
     raise DataError(message)
 
 
-def _check_size(count: int, itemsize: int) -> None:
-    size = count * _PIXELS * itemsize
+def _stated_shape(sizes: tuple[int, ...]) -> ImageShape:
+    """Return the shape of the images of an array of these sizes."""
+    shape = None
+    match sizes:
+        case (28, 28) | (_, 784):
+            shape = MNIST
+        case (_, height, width):
+            shape = ImageShape(height, width, 1)
+        case (_, height, width, channels) if channels in _CHANNELS:
+            shape = ImageShape(height, width, channels)
+        case (_, channels, height, width) if channels in _CHANNELS:
+            shape = ImageShape(height, width, channels)
+    if shape is None:
+        message = (
+            "images must have the shape [n, height, width], [n, height, width, channels] or "
+            f"[n, channels, height, width] with 1 or 3 channels, or [n, 784], got {list(sizes)}"
+        )
+        if sizes == (MNIST.height * MNIST.width,):
+            message += "; a single flat image is image.reshape(28, 28)"
+        raise DataError(message)
+    if shape.height not in _SIDES or shape.width not in _SIDES:
+        message = (
+            f"the height and the width of images must be {_SIDES.start} to {_SIDES.stop - 1}, "
+            f"got {shape.height} x {shape.width} in an array of shape {list(sizes)}"
+        )
+        raise DataError(message)
+    return shape
+
+
+def _check_size(array: NDArray[Any], itemsize: int) -> None:
+    size = array.size * itemsize
     if size > _LARGEST_BYTES:
         message = (
             f"images would take {size / 2**30:.1f} GiB, more than the {_LARGEST_BYTES >> 30} GiB "
-            "allowed at once; pass them in smaller batches"
+            "allowed at once; pass them in smaller batches, or keep them on disk with "
+            "Dataset.from_idx"
         )
         raise DataError(message)
 

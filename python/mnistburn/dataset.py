@@ -11,21 +11,28 @@ Example:
     [64, 16]
 """
 
+import json
 import math
 import operator
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Self, TypeVar, overload
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self, TypeVar, overload
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native
+from mnistburn import _native, pictures
 from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, as_share, shown
-from mnistburn.arrays import IMAGE_SIDE, as_array, as_images, as_targets
+from mnistburn.arrays import MNIST, ImageShape, as_array, as_images, as_targets, shape_of
+from mnistburn.dataset_description import DatasetDescription
+from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
 
-__all__ = ["Batch", "DataLoader", "Dataset"]
+__all__ = ["Batch", "BrokenPicture", "DataLoader", "Dataset"]
+
+# An uncompressed file of images that is larger stays on disk.
+_LARGEST_IN_MEMORY: Final = 1 << 30
 
 _Item = TypeVar("_Item", bound=numpy.generic)
 
@@ -34,7 +41,7 @@ class Batch(NamedTuple):
     """A part of a data set, as a step of training takes it.
 
     Attributes:
-        images: Raw pixels, uint8 of shape ``[batch, 28, 28]``.
+        images: Raw pixels, uint8 of shape ``[batch, height, width]``, or with channels behind.
         targets: Class numbers, int64 of shape ``[batch]``.
     """
 
@@ -42,45 +49,93 @@ class Batch(NamedTuple):
     targets: NDArray[numpy.int64]
 
 
+class BrokenPicture(NamedTuple):
+    """A picture that `Dataset.from_folder` passed over.
+
+    Attributes:
+        path: The file.
+        reason: Why it cannot be read.
+    """
+
+    path: Path
+    reason: str
+
+
 class Dataset:
-    """Grey images of 28 by 28 pixels, each with its class.
+    """Images of one size, each with its class.
 
     The arrays are read-only. An array that already is of the right kind is shared, not copied: do
     not change it afterwards.
 
     Attributes:
-        images: Raw pixels, uint8 of shape ``[n, 28, 28]``.
         targets: Class numbers, int64 of shape ``[n]``.
+        class_names: The names of the classes; None where they are not known.
+        broken: The pictures that `from_folder` could not read.
     """
 
-    images: NDArray[numpy.uint8]
     targets: NDArray[numpy.int64]
+    class_names: tuple[str, ...] | None
+    broken: tuple[BrokenPicture, ...]
 
-    def __init__(self, images: ArrayLike, targets: ArrayLike) -> None:
+    def __init__(
+        self,
+        images: ArrayLike,
+        targets: ArrayLike,
+        class_names: Sequence[str] | None = None,
+    ) -> None:
         """Make a data set from arrays; see `from_numpy`.
 
         Args:
             images: Raw pixels, uint8.
             targets: Class numbers, of any integer type.
+            class_names: The names of the classes.
         """
-        pixels, count = as_images(images)
+        pixels, _ = as_images(images)
         if pixels.dtype != numpy.uint8:
             message = (
                 "the images of a Dataset must be uint8 (raw pixels in 0..255), got floats; "
                 "pixels in 0..1 are (images * 255).round().astype(numpy.uint8)"
             )
             raise DataError(message)
-        self.images = _read_only(pixels.view(numpy.uint8))
-        self.targets = _read_only(as_targets(targets, count))
+        self._fill(_read_only(pixels.view(numpy.uint8)), targets, class_names)
+
+    def _fill(
+        self,
+        images: NDArray[numpy.uint8] | ImagesOnDisk,
+        targets: ArrayLike,
+        class_names: Sequence[str] | None,
+    ) -> None:
+        self._images = images
+        self.targets = _read_only(as_targets(targets, len(images)))
+        self.class_names = _checked_names(class_names, self.targets)
+        self.broken = ()
         self._num_classes: int | None = None
 
     @classmethod
-    def from_numpy(cls, images: ArrayLike, targets: ArrayLike) -> Self:
+    def _of(
+        cls,
+        images: NDArray[numpy.uint8] | ImagesOnDisk,
+        targets: ArrayLike,
+        class_names: Sequence[str] | None,
+    ) -> Self:
+        dataset = object.__new__(cls)
+        dataset._fill(images, targets, class_names)
+        return dataset
+
+    @classmethod
+    def from_numpy(
+        cls,
+        images: ArrayLike,
+        targets: ArrayLike,
+        class_names: Sequence[str] | None = None,
+    ) -> Self:
         """Make a data set from arrays.
 
         Args:
-            images: Raw pixels, uint8 of shape ``[n, 28, 28]``, ``[n, 784]`` or ``[n, 1, 28, 28]``.
+            images: Raw pixels, uint8 of shape ``[n, height, width]``, ``[n, height, width, 3]`` or
+                with the channels, 1 or 3, in second place; ``[n, 784]`` are images of 28 by 28.
             targets: Class numbers from 0 up, of any integer type and shape ``[n]``.
+            class_names: The names of the classes, as many as there are classes.
 
         Returns:
             The data set.
@@ -88,15 +143,26 @@ class Dataset:
         Raises:
             DataError: A shape, type or value is another.
         """
-        return cls(images, targets)
+        return cls(images, targets, class_names)
 
     @classmethod
-    def from_idx(cls, images: str | os.PathLike[str], labels: str | os.PathLike[str]) -> Self:
+    def from_idx(
+        cls,
+        images: str | os.PathLike[str],
+        labels: str | os.PathLike[str],
+        *,
+        class_names: Sequence[str] | None = None,
+        in_memory: bool | None = None,
+    ) -> Self:
         """Read a data set from two files in the IDX format of MNIST, plain or gzip.
 
         Args:
-            images: The file of the images: unsigned bytes of shape ``[n, 28, 28]``.
+            images: The file of the images: unsigned bytes of shape ``[n, height, width]`` or
+                ``[n, height, width, channels]``.
             labels: The file of the class numbers: unsigned bytes of shape ``[n]``.
+            class_names: The names of the classes.
+            in_memory: False leaves the images in their file, which must not be compressed, and
+                reads them when they are needed; None does so for one of more than a gigabyte.
 
         Returns:
             The data set.
@@ -105,7 +171,17 @@ class Dataset:
             DataError: A file is damaged or holds another shape; the message names it.
             OSError: A file cannot be read.
         """
-        return cls._from_idx(images, labels, (None, None))
+        path = as_path(images, "images", DataError)
+        if in_memory is None:
+            in_memory = not _is_large(path)
+        elif not isinstance(in_memory, bool):
+            message = f"in_memory must be True, False or None, got {shown(in_memory)}"
+            raise DataError(message)
+        if in_memory:
+            return cls._from_idx(path, labels, (None, None), class_names)
+        on_disk = ImagesOnDisk(path)
+        classes = _read_labels(labels, len(on_disk), path, None)
+        return cls._of(on_disk, classes, class_names)
 
     @classmethod
     def _from_idx(
@@ -113,31 +189,95 @@ class Dataset:
         images: str | os.PathLike[str],
         labels: str | os.PathLike[str],
         sha256: tuple[str | None, str | None],
+        class_names: Sequence[str] | None = None,
     ) -> Self:
-        images_path = str(as_path(images, "images", DataError))
-        labels_path = str(as_path(labels, "labels", DataError))
-        shape, pixels = _native.read_idx(images_path, sha256[0])
-        if len(shape) != 3 or shape[1:] != [IMAGE_SIDE, IMAGE_SIDE]:  # noqa: PLR2004  [n, 28, 28]
-            message = f"{images_path} must hold images of shape [n, 28, 28], got {shape}"
-            raise DataError(message)
-        label_shape, classes = _native.read_idx(labels_path, sha256[1])
-        if label_shape != shape[:1]:
-            message = (
-                f"{labels_path} must hold one label for each of the {shape[0]} images "
-                f"of {images_path}, got the shape {label_shape}"
-            )
-            raise DataError(message)
-        return cls(
-            numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape),
-            numpy.frombuffer(classes, dtype=numpy.uint8),
+        path = as_path(images, "images", DataError)
+        shape, pixels = _native.read_idx(str(path), sha256[0])
+        try:
+            array, count = as_images(numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape))
+        except DataError as error:
+            message = f"{path}: {error}"
+            raise DataError(message) from None
+        classes = _read_labels(labels, count, path, sha256[1])
+        return cls._of(_read_only(array.view(numpy.uint8)), classes, class_names)
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        image_size: tuple[int, int] = (28, 28),
+        channels: int = 1,
+        class_names: Sequence[str] | None = None,
+        strict: bool = False,
+        progress: bool = True,
+    ) -> Self:
+        """Read pictures from a folder that has a sub-folder for each class.
+
+        PNG, JPEG, BMP and WebP are read, on all cores. A picture is turned as its EXIF orientation
+        says, made grey (0.2126 red + 0.7152 green + 0.0722 blue) or coloured, and resized with a
+        triangle filter, whatever its proportions; transparency is dropped. Hidden files, and those
+        of other extensions, are passed over.
+
+        Args:
+            path: The folder. The classes are its sub-folders, sorted by name, or by number where
+                all names are numbers; pictures may lie in folders below them.
+            image_size: Height and width of the images.
+            channels: 1 for grey images, 3 for colours.
+            class_names: The classes in their order, for a folder that may lack some: those of the
+                data set that was trained with.
+            strict: Whether a picture that cannot be read is an error. Otherwise it is left out,
+                told in a warning of the log, and listed in ``broken``.
+            progress: Whether a progress bar is shown.
+
+        Returns:
+            The data set, with ``class_names``.
+
+        Raises:
+            DataError: There is no sub-folder or no whole picture, an argument breaks its rule, or,
+                with ``strict``, a picture cannot be read.
+            OSError: A folder cannot be read.
+        """
+        names, pixels, targets, broken = pictures.read(
+            as_path(path, "path", DataError),
+            image_size=image_size,
+            channels=channels,
+            class_names=class_names,
+            strict=strict,
+            progress=progress,
         )
+        dataset = cls._of(_read_only(pixels), targets, names)
+        dataset.broken = tuple(BrokenPicture(Path(file), reason) for file, reason in broken)
+        return dataset
+
+    @property
+    def images(self) -> NDArray[numpy.uint8]:
+        """Raw pixels, uint8 of shape ``[n, height, width]`` or ``[n, height, width, channels]``.
+
+        Those of a file on disk are mapped, not read; those of a part of it are copied.
+        """
+        return self._images.array() if isinstance(self._images, ImagesOnDisk) else self._images
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Height, width and channels of an image."""
+        if isinstance(self._images, ImagesOnDisk):
+            return self._images.image_shape
+        return shape_of(self._images)
 
     @property
     def num_classes(self) -> int:
-        """The number of classes: one more than the largest target, 0 for an empty set."""
+        """The number of class names; without them one more than the largest target."""
         if self._num_classes is None:
-            self._num_classes = int(self.targets.max()) + 1 if len(self) else 0
+            largest = int(self.targets.max()) + 1 if len(self) else 0
+            self._num_classes = largest if self.class_names is None else len(self.class_names)
         return self._num_classes
+
+    @property
+    def class_counts(self) -> NDArray[numpy.int64]:
+        """The number of images of each class, int64 of shape ``[num_classes]``."""
+        counts = numpy.bincount(self.targets, minlength=self.num_classes)
+        return _read_only(counts.astype(numpy.int64))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -148,7 +288,7 @@ class Dataset:
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> "tuple[NDArray[numpy.uint8], int] | Self":
-        """Return one image, ``[28, 28]``, with its class; or, for a slice, a data set.
+        """Return one image, ``[height, width]``, with its class; or, for a slice, a data set.
 
         Args:
             index: The position, counted from the end when negative; or a slice.
@@ -160,7 +300,9 @@ class Dataset:
             IndexError: There is no such position.
         """
         if isinstance(index, slice):
-            return type(self)(self.images[index], self.targets[index])
+            if isinstance(self._images, ImagesOnDisk):
+                return self._at(numpy.arange(len(self), dtype=numpy.int64)[index])
+            return self._of(self._images[index], self.targets[index], self.class_names)
         try:
             position = operator.index(index)
         except TypeError:
@@ -172,20 +314,42 @@ class Dataset:
         if not -len(self) <= position < len(self):
             message = f"index {position} is out of range for a Dataset of {len(self)} images"
             raise IndexError(message)
-        return self.images[position], int(self.targets[position])
+        return self._pixels(position), int(self.targets[position])
 
     def __iter__(self) -> Iterator[tuple[NDArray[numpy.uint8], int]]:
         """Yield each image with its class."""
-        for image, target in zip(self.images, self.targets, strict=True):
-            yield image, int(target)
+        for index in range(len(self)):
+            yield self[index]
 
     def __repr__(self) -> str:
         """Return the number of images and classes."""
-        return f"Dataset({len(self)} images, {self.num_classes} classes)"
+        size = "" if self.image_shape == MNIST else f" of {self.image_shape}"
+        return f"Dataset({len(self)} images{size}, {self.num_classes} classes)"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[NDArray[numpy.uint8], NDArray[numpy.int64]]]:
-        """Take part in pickling and copying: a copy is read-only too."""
-        return type(self), (self.images, self.targets)
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+        """Take part in pickling and copying: a copy is read-only too, and in memory."""
+        return type(self), (numpy.asarray(self.images), self.targets, self.class_names)
+
+    def _native(self) -> _native.Dataset:
+        """Return the data set as the Rust core has it."""
+        if isinstance(self._images, ImagesOnDisk):
+            return self._images.native(self.targets)
+        shape = (self.image_shape.height, self.image_shape.width, self.image_shape.channels)
+        return _native.Dataset.from_buffer(self._images, shape, self.targets)
+
+    def _pixels(self, index: Any) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
+        """Return the images at an index; of those on disk, only these are read."""
+        if isinstance(self._images, ImagesOnDisk):
+            return self._images.array(index)
+        pixels: NDArray[numpy.uint8] = self._images[index]
+        return pixels
+
+    def _at(self, positions: NDArray[numpy.integer]) -> Self:
+        targets = self.targets[positions]
+        if isinstance(self._images, ImagesOnDisk):
+            images = self._images.take(positions.astype(numpy.int64))
+            return self._of(images, targets, self.class_names)
+        return self._of(_read_only(self._images[positions]), targets, self.class_names)
 
     def subset(self, indices: Sequence[int] | NDArray[numpy.integer]) -> Self:
         """Return the images at the given positions, in the given order.
@@ -217,7 +381,65 @@ class Dataset:
                 f"got {int(positions[place])} at position {place}"
             )
             raise DataError(message)
-        return type(self)(self.images[positions], self.targets[positions])
+        return self._at(positions)
+
+    def concat(self, *others: "Dataset") -> Self:
+        """Return this data set with others behind it, in memory.
+
+        Args:
+            others: Data sets of images of the same shape, and with the same class names if any.
+
+        Returns:
+            The whole, with copies of the images.
+
+        Raises:
+            DataError: One is no Dataset, or its images or class names are others.
+        """
+        for other in others:
+            if not isinstance(other, Dataset):
+                message = f"a Dataset is joined with others, got {shown(other)}"
+                raise DataError(message)
+            if other.image_shape != self.image_shape:
+                message = (
+                    f"the images of all must be of {self.image_shape}, got {other.image_shape}; "
+                    "resize them"
+                )
+                raise DataError(message)
+            if other.class_names != self.class_names:
+                message = (
+                    f"the class names of all must be {self.class_names}, got {other.class_names}; "
+                    "make the data sets with the same class_names"
+                )
+                raise DataError(message)
+        parts: tuple[Dataset, ...] = (self, *others)
+        images = numpy.concatenate([part.images for part in parts])
+        targets = numpy.concatenate([part.targets for part in parts])
+        return self._of(_read_only(images), targets, self.class_names)
+
+    def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
+        """Count what the data set holds, and say what is odd about it.
+
+        Looked for are duplicates, equal images of different classes, images of a single value,
+        pixels on another scale than 0 to 255, inverted images, classes without an image, and images
+        that are also in another set. `train` does the same and tells what it finds in the log.
+
+        Args:
+            against: Another set, for example the one trained with, whose images must not be here.
+
+        Returns:
+            The numbers, with the warnings in words.
+
+        Raises:
+            DataError: The other one is no Dataset.
+        """
+        if against is not None and not isinstance(against, Dataset):
+            message = f"against must be a Dataset or None, got {shown(against)}"
+            raise DataError(message)
+        sets = [("", self._native())]
+        if against is not None:
+            sets.insert(0, ("", against._native()))  # noqa: SLF001  of this class
+        found = json.loads(_native.describe_datasets(sets, self.num_classes))[-1]
+        return DatasetDescription._from_json(found, self.class_names)  # noqa: SLF001
 
     def split(self, fraction: float, seed: int = 42) -> tuple[Self, Self]:
         """Set a share of the images aside, the same share of each class.
@@ -313,7 +535,8 @@ class DataLoader:
         return self._batches(self._epoch)
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        images, targets = self.dataset.images, self.dataset.targets
+        targets = self.dataset.targets
+        pixels = self.dataset._pixels  # noqa: SLF001  the loader of this class
         order: NDArray[numpy.int64] | None = None
         if self.shuffle is not None and len(self.dataset):
             buffer = _native.batch_order(len(self.dataset), self.shuffle, epoch)
@@ -321,9 +544,9 @@ class DataLoader:
         for start in range(0, len(self.dataset), self.batch_size):
             part = slice(start, start + self.batch_size)
             if order is None:
-                yield Batch(images[part], targets[part])
+                yield Batch(pixels(part), targets[part])
             else:
-                yield Batch(images[order[part]], targets[order[part]])
+                yield Batch(pixels(order[part]), targets[order[part]])
 
     def __repr__(self) -> str:
         """Return the settings."""
@@ -331,6 +554,52 @@ class DataLoader:
             f"DataLoader({self.dataset!r}, batch_size={self.batch_size}, "
             f"shuffle={self.shuffle}, num_workers={self.num_workers})"
         )
+
+
+def _is_large(path: Path) -> bool:
+    """Whether a file is an uncompressed one that would fill the memory."""
+    try:
+        with path.open("rb") as file:
+            return path.stat().st_size > _LARGEST_IN_MEMORY and file.read(2) == b"\0\0"
+    except OSError:
+        return False  # the reader says why
+
+
+def _read_labels(
+    labels: str | os.PathLike[str], count: int, images: Path, sha256: str | None
+) -> NDArray[numpy.uint8]:
+    path = as_path(labels, "labels", DataError)
+    shape, classes = _native.read_idx(str(path), sha256)
+    if shape != [count]:
+        message = (
+            f"{path} must hold one label for each of the {count} images of {images}, "
+            f"got the shape {shape}"
+        )
+        raise DataError(message)
+    return numpy.frombuffer(classes, dtype=numpy.uint8)
+
+
+def _checked_names(
+    class_names: Sequence[str] | None, targets: NDArray[numpy.int64]
+) -> tuple[str, ...] | None:
+    if class_names is None:
+        return None
+    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
+        message = f"class_names must be a sequence of str, got {shown(class_names)}"
+        raise DataError(message)
+    names = tuple(class_names)
+    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if twice is not None:
+        message = f"class_names must differ from each other, got {twice!r} twice"
+        raise DataError(message)
+    largest = int(targets.max()) if len(targets) else -1
+    if largest >= len(names):
+        message = (
+            f"class_names must name every class: there are {len(names)} names, and the targets go "
+            f"up to {largest}"
+        )
+        raise DataError(message)
+    return names
 
 
 def _read_only(array: NDArray[_Item]) -> NDArray[_Item]:

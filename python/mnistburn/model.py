@@ -72,10 +72,12 @@ class Evaluation:
 
 
 class Model:
-    """A convolutional network that tells the class of a 28 by 28 image.
+    """A convolutional network that tells the class of an image.
 
-    Images are uint8 raw pixels of shape ``[batch, 28, 28]``; ``[28, 28]`` is a batch of one, and
-    ``[batch, 784]`` and ``[batch, 1, 28, 28]`` are taken too. Floats are taken as pixels in 0..1.
+    Images are uint8 raw pixels of shape ``[batch, height, width]``, by default ``[batch, 28, 28]``,
+    or ``[batch, height, width, channels]`` where the configuration has several channels; one image
+    without the batch, flat ones and ``[batch, channels, height, width]`` are taken too. Floats are
+    taken as pixels in 0..1.
     Both are normalised inside.
     """
 
@@ -189,9 +191,10 @@ class Model:
             path: The file. The format's extension is appended unless the path ends in it; an
                 existing file is replaced.
             format: The format; None for the one that the path's extension says.
-            normalise: What an ONNX graph takes: raw pixels, uint8 of shape ``[batch, 28, 28]``,
-                which it normalises itself, or, with False, ``(pixels / 255 - 0.1307) / 0.3081``,
-                float32 of shape ``[batch, 1, 28, 28]``. It gives logits, ``[batch, num_classes]``.
+            normalise: What an ONNX graph takes: raw pixels, uint8 of shape ``[batch, 28, 28]`` (or
+                ``[batch, height, width, channels]``), which it normalises itself, or, with False,
+                ``(pixels / 255 - 0.1307) / 0.3081``, float32 of shape
+                ``[batch, channels, height, width]``. It gives logits, ``[batch, num_classes]``.
 
         Returns:
             The path written.
@@ -256,7 +259,7 @@ class Model:
         Raises:
             DataError: The images have another shape, type or values.
         """
-        pixels, count = as_images(images)
+        pixels, count = as_images(images, self._config.image_shape)
         shape = (count, self._config.num_classes)
         if count == 0:
             return numpy.zeros(shape, dtype=numpy.float32)
@@ -322,7 +325,7 @@ class Model:
             DataError: The images or the targets have another shape, type or values, or there are
                 none.
         """
-        pixels, count = as_images(images)
+        pixels, count = as_images(images, self._config.image_shape)
         classes = as_targets(targets, count, self._config.num_classes)
         if count == 0:
             message = "images must not be empty: the mean loss of no images does not exist"
@@ -359,10 +362,10 @@ class Model:
         if not len(dataset):
             message = "dataset must not be empty: the accuracy on no images does not exist"
             raise DataError(message)
-        targets = as_targets(dataset.targets, len(dataset), self._config.num_classes)
+        as_targets(dataset.targets, len(dataset), self._config.num_classes)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
-        return Evaluation(*self._native.evaluate(dataset.images, targets, size))
+        return Evaluation(*self._native.evaluate(dataset._native(), size))  # noqa: SLF001
 
     def state_dict(self) -> dict[str, NDArray[numpy.float32]]:
         """Return the parameters by name.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["Progress", "start_progress"]
+__all__ = ["Counter", "Progress", "start_counter", "start_progress"]
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 
@@ -39,6 +39,68 @@ def start_progress(enabled: bool, batch_size: int) -> Progress | None:  # noqa: 
     if _in_notebook() or _on_terminal():
         return _Quiet(_Bar(batch_size))
     return _Quiet(_Lines(batch_size))
+
+
+def start_counter(enabled: bool, unit: str) -> "Counter | None":  # noqa: FBT001
+    """Show how many of a known number are done.
+
+    Args:
+        enabled: Whether it is shown at all.
+        unit: What is counted, in the singular.
+
+    Returns:
+        The display; None for nothing.
+    """
+    return Counter(unit) if enabled and sys.stderr is not None else None
+
+
+class Counter:
+    """How many of a known number are done: a bar on a terminal, else a line every ten seconds."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._bar: tqdm[Any] | None = None
+        self._shown = _in_notebook() or _on_terminal()
+        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+
+    def show(self, done: int, total: int) -> None:
+        """Show a state; a display that cannot be written ends.
+
+        Args:
+            done: The number done.
+            total: The number of all.
+        """
+        # A closed pipe, a closed file, whatever a stand-in for stderr raises.
+        with contextlib.suppress(Exception):
+            if self._shown:
+                if self._bar is None:
+                    self._bar = _bar_type()(
+                        total=total,
+                        unit=f" {self._unit}s",
+                        leave=False,
+                        dynamic_ncols=True,
+                        file=sys.stderr,
+                    )
+                self._bar.update(done - self._bar.n)
+            elif time.monotonic() >= self._next_line:
+                self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+                print(f"{done}/{total} {self._unit}s", file=sys.stderr)  # noqa: T201
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self._bar is not None:
+            with contextlib.suppress(Exception):
+                self._bar.close()
+
+
+def _bar_type() -> Any:  # noqa: ANN401  a class of tqdm's
+    from tqdm import auto  # noqa: PLC0415  not every use of the package shows a bar
+
+    class Bar(auto.tqdm):  # type: ignore[misc]
+        # Without this, tqdm starts a thread that never ends.
+        monitor_interval = 0
+
+    return Bar
 
 
 def _on_terminal() -> bool:
@@ -113,13 +175,7 @@ class _Bar:
     """A bar for each epoch, then a line with its result."""
 
     def __init__(self, batch_size: int) -> None:
-        from tqdm import auto  # noqa: PLC0415  the bar is needed in training only
-
-        class Bar(auto.tqdm):  # type: ignore[misc]
-            # Without this, tqdm starts a thread that never ends.
-            monitor_interval = 0
-
-        self._bar_type = Bar
+        self._bar_type = _bar_type()
         self._bar: tqdm[Any] | None = None
         self._batch_size = batch_size
         self._start: Mapping[str, Any] = {}

@@ -22,7 +22,7 @@ from mnistburn import _native, datasets
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
-from mnistburn.config import TrainingConfig
+from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
@@ -54,8 +54,8 @@ def train(
     Args:
         artifact_dir: The directory. It is made, or made anew when it holds an earlier run of this
             function; files of others are never touched.
-        config: The configuration. None stands for ``TrainingConfig()``, or with ``resume`` for
-            the stored one.
+        config: The configuration. None stands for ``TrainingConfig()`` with a model that fits the
+            images and classes of the data, or with ``resume`` for the stored one.
         device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"``, the
             fastest that works here. Several devices of one kind, as in ``["cuda:0", "cuda:1"]``,
             share each step: every one computes its part of the batch, and the gradients are
@@ -90,10 +90,9 @@ def train(
     places = resolve_devices(device)
     train_data, valid_data = _data_pair(data)
     hooks = CallbackList(callbacks)
-    used = config or (stored_config(directory) if resume else None) or TrainingConfig()
-    classes = used.model.num_classes
-    train_targets = _checked_targets(train_data, classes, "training")
-    valid_targets = _checked_targets(valid_data, classes, "validation")
+    used = config or (stored_config(directory) if resume else None) or _fitting(train_data)
+    _check_data(train_data, used.model, "training")
+    _check_data(valid_data, used.model, "validation")
 
     observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
     try:
@@ -101,10 +100,8 @@ def train(
             str(directory),
             used.to_json(),
             places,
-            train_data.images,
-            train_targets,
-            valid_data.images,
-            valid_targets,
+            train_data._native(),  # noqa: SLF001
+            valid_data._native(),  # noqa: SLF001
             resume,
             config is not None,
             observer,
@@ -132,12 +129,35 @@ def _data_pair(data: object) -> tuple[Dataset, Dataset]:
     raise DataError(message)
 
 
-def _checked_targets(data: Dataset, num_classes: int, name: str) -> Any:  # noqa: ANN401  a buffer
+def _fitting(data: Dataset) -> TrainingConfig:
+    """Return the default configuration with a model for these images and classes."""
+    default = ModelConfig()
+    # Images without class names may lack some of the ten classes by chance.
+    least = default.num_classes if data.class_names is None else 2
+    height, width, channels = data.image_shape
+    model = ModelConfig(
+        num_classes=max(least, data.num_classes),
+        image_height=height,
+        image_width=width,
+        image_channels=channels,
+    )
+    return TrainingConfig(model=model)
+
+
+def _check_data(data: Dataset, model: ModelConfig, name: str) -> None:
     if not len(data):
         message = f"the {name} data must not be empty"
         raise DataError(message)
+    if data.image_shape != model.image_shape:
+        height, width, channels = data.image_shape
+        message = (
+            f"the {name} images of {data.image_shape} do not fit the model, which takes images of "
+            f"{model.image_shape}; resize them, or set ModelConfig(image_height={height}, "
+            f"image_width={width}, image_channels={channels})"
+        )
+        raise DataError(message)
     try:
-        return as_targets(data.targets, len(data), num_classes)
+        as_targets(data.targets, len(data), model.num_classes)
     except DataError as error:
         message = f"the {name} data do not fit the model: {error}"
         raise DataError(message) from None

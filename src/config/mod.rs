@@ -6,12 +6,14 @@
 //! every key.
 
 mod fields;
+mod image;
 mod lr_scheduler;
 mod model;
 mod optimizer;
 mod recorder;
 mod training;
 
+pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use model::ModelConfig;
 pub use optimizer::{

@@ -1,4 +1,4 @@
-use super::{Fields, Settings, impl_config};
+use super::{Fields, ImageShape, Settings, impl_config};
 use crate::error::Result;
 use serde_json::{Map, Value, json};
 
@@ -11,6 +11,8 @@ pub struct ModelConfig {
     pub hidden_size: usize,
     /// Share of activations that a training forward sets to zero, in [0, 1).
     pub dropout: f64,
+    /// Images the model takes; three keys of their own in JSON, `image_height`, `image_width` and `image_channels`.
+    pub image: ImageShape,
 }
 
 impl Default for ModelConfig {
@@ -19,6 +21,7 @@ impl Default for ModelConfig {
             num_classes: 10,
             hidden_size: 512,
             dropout: 0.5,
+            image: ImageShape::MNIST,
         }
     }
 }
@@ -28,6 +31,12 @@ impl ModelConfig {
     pub const MAX_HIDDEN_SIZE: usize = 1 << 20;
     /// Largest accepted number of classes.
     pub const MAX_CLASSES: usize = 1 << 20;
+    /// Smallest accepted side of an image: two convolutions of 3 x 3 leave one pixel of it.
+    pub const MIN_SIDE: usize = 5;
+    /// Largest accepted side of an image.
+    pub const MAX_SIDE: usize = 4096;
+    /// Largest accepted number of channels.
+    pub const MAX_CHANNELS: usize = 64;
     /// Largest accepted number of weights in a layer: 4 GiB of f32 values.
     const MAX_WEIGHTS: usize = 1 << 30;
 }
@@ -57,9 +66,25 @@ impl Settings for ModelConfig {
                 &json!(hidden_size),
             ));
         }
+        let side = (Self::MIN_SIDE as u64, Self::MAX_SIDE as u64);
+        let ImageShape {
+            height,
+            width,
+            channels,
+        } = default.image;
+        let image = ImageShape {
+            height: fields.whole("image_height", Some(height as u64), side)? as usize,
+            width: fields.whole("image_width", Some(width as u64), side)? as usize,
+            channels: fields.whole(
+                "image_channels",
+                Some(channels as u64),
+                (1, Self::MAX_CHANNELS as u64),
+            )? as usize,
+        };
         Ok(Self {
             num_classes,
             hidden_size,
+            image,
             dropout: fields.number(
                 "dropout",
                 Some(default.dropout),
@@ -69,11 +94,21 @@ impl Settings for ModelConfig {
         })
     }
 
-    fn write(&self, _complete: bool) -> Map<String, Value> {
+    fn write(&self, complete: bool) -> Map<String, Value> {
         let mut object = Map::new();
         object.insert("num_classes".into(), json!(self.num_classes));
         object.insert("hidden_size".into(), json!(self.hidden_size));
         object.insert("dropout".into(), json!(self.dropout));
+        let default = Self::default().image;
+        for (key, value, default) in [
+            ("image_height", self.image.height, default.height),
+            ("image_width", self.image.width, default.width),
+            ("image_channels", self.image.channels, default.channels),
+        ] {
+            if complete || value != default {
+                object.insert(key.into(), json!(value));
+            }
+        }
         object
     }
 }

@@ -1,5 +1,6 @@
 use super::images::targets_tensor;
-use super::{DropoutKey, IMAGE_PIXELS, Images, Sample};
+use super::{DropoutKey, Images, Sample};
+use crate::config::ImageShape;
 use crate::device::Backend;
 use crate::kernels::normalised;
 use burn::data::dataloader::batcher::Batcher;
@@ -9,7 +10,7 @@ use burn::tensor::{Int, Tensor};
 /// A batch of images.
 #[derive(Clone, Debug)]
 pub struct MnistBatch<B: BurnBackend> {
-    /// `[batch_size, height, width]`
+    /// `[batch_size, channels, height, width]`
     pub images: Images<B>,
     /// `[batch_size]`
     pub targets: Tensor<B, 1, Int>,
@@ -27,6 +28,8 @@ pub struct MnistBatcher {
     pub seed: u64,
     /// The epoch, from 1.
     pub epoch: u64,
+    /// The shape of each image.
+    pub shape: ImageShape,
 }
 
 impl MnistBatcher {
@@ -42,13 +45,13 @@ impl MnistBatcher {
 
 impl<B: Backend> Batcher<B, Sample, MnistBatch<B>> for MnistBatcher {
     fn batch(&self, samples: Vec<Sample>, device: &B::Device) -> MnistBatch<B> {
-        let mut pixels = Vec::with_capacity(samples.len() * IMAGE_PIXELS);
+        let mut pixels = Vec::with_capacity(samples.len() * self.shape.len());
         for sample in &samples {
             pixels.extend_from_slice(&sample.pixels);
         }
         let targets: Vec<u32> = samples.iter().map(|sample| sample.target).collect();
         MnistBatch {
-            images: normalised(&pixels, device).into(),
+            images: normalised(&pixels, self.shape, device).into(),
             targets: targets_tensor(&targets, device),
             dropout: self.key(samples.iter().map(|sample| sample.index)),
             share: 1.0,

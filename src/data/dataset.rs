@@ -1,15 +1,34 @@
-use super::{IMAGE_PIXELS, IMAGE_SIZE, IdxArray};
+use super::idx::images_of;
+use super::{IdxArray, ImageFile};
+use crate::config::{ImageShape, ModelConfig};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Grey-scale images of 28 x 28 raw pixels with their targets. A clone shares the pixels.
+/// Bytes that are read at a time of a data set on disk.
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// Images of raw pixels with their targets, in memory or on disk. A clone shares them.
 #[derive(Clone)]
 pub struct Dataset {
-    pixels: Arc<[u8]>,
+    source: Source,
+    shape: ImageShape,
     targets: Arc<[u32]>,
+}
+
+/// Where the pixels are.
+#[derive(Clone)]
+enum Source {
+    Memory(Arc<[u8]>),
+    File {
+        file: Arc<ImageFile>,
+        /// Which of its images, where these are not all.
+        positions: Option<Arc<[usize]>>,
+    },
 }
 
 /// One image of a [`Dataset`].
@@ -17,54 +36,78 @@ pub struct Dataset {
 pub struct Sample {
     /// Position in the data set; dropout masks follow from it.
     pub index: usize,
-    /// Raw pixels, row by row.
-    pub pixels: [u8; IMAGE_PIXELS],
+    /// Raw pixels, row by row, the channels of a pixel side by side.
+    pub pixels: Vec<u8>,
     /// The class.
     pub target: u32,
 }
 
 impl Dataset {
     /// A data set of raw pixels, image by image and row by row, and one target for each image.
-    pub fn new(pixels: &[u8], targets: &[i64]) -> Result<Self> {
-        if pixels.len() != targets.len() * IMAGE_PIXELS {
+    pub fn new(pixels: impl Into<Arc<[u8]>>, shape: ImageShape, targets: &[i64]) -> Result<Self> {
+        let pixels = pixels.into();
+        if shape.is_empty() || pixels.len() != targets.len() * shape.len() {
             return Err(Error::Data(format!(
-                "there must be {IMAGE_PIXELS} pixels for each of the {} targets, got {} pixels",
+                "there must be {} values of an image of {shape} for each of the {} targets, got {} in all",
+                shape.len(),
                 targets.len(),
                 pixels.len()
             )));
         }
-        let targets = targets
-            .iter()
-            .enumerate()
-            .map(|(index, target)| {
-                u32::try_from(*target)
-                    .ok()
-                    .filter(|target| i32::try_from(*target).is_ok())
-                    .ok_or_else(|| {
-                        Error::Data(format!(
-                            "targets must be classes from 0 on, got {target} at index {index}"
-                        ))
-                    })
-            })
-            .collect::<Result<Vec<u32>>>()?;
         Ok(Self {
-            pixels: pixels.into(),
-            targets: targets.into(),
+            source: Source::Memory(pixels),
+            shape,
+            targets: classes(targets)?,
         })
     }
 
     /// A data set from the contents of two IDX files.
     pub fn from_idx(images: IdxArray, targets: IdxArray) -> Result<Self> {
         let length = targets.bytes.len();
-        if images.shape != [length, IMAGE_SIZE, IMAGE_SIZE] || targets.shape != [length] {
-            return Err(Error::Data(format!(
-                "IDX images must have the shape [n, {IMAGE_SIZE}, {IMAGE_SIZE}] and their targets [n], got {:?} and {:?}",
+        match images_of(&images.shape) {
+            Some((count, shape)) if count == length && targets.shape == [length] => Ok(Self {
+                source: Source::Memory(images.bytes.into()),
+                shape,
+                targets: targets.bytes.into_iter().map(u32::from).collect(),
+            }),
+            _ => Err(Error::Data(format!(
+                "IDX images must have the shape [n, height, width] or [n, height, width, channels] and their targets [n], \
+                 got {:?} and {:?}",
                 images.shape, targets.shape
+            ))),
+        }
+    }
+
+    /// A data set whose images stay on disk: those at `positions` of the file, or all, with one target for each.
+    pub fn from_file(
+        file: Arc<ImageFile>,
+        positions: Option<Vec<usize>>,
+        targets: &[i64],
+    ) -> Result<Self> {
+        let count = positions.as_ref().map_or(file.len(), Vec::len);
+        if count != targets.len() {
+            return Err(Error::Data(format!(
+                "there must be one target for each of the {count} images, got {}",
+                targets.len()
+            )));
+        }
+        if let Some(outside) = positions
+            .iter()
+            .flatten()
+            .find(|position| **position >= file.len())
+        {
+            return Err(Error::Data(format!(
+                "the file has {} images, and no image {outside}",
+                file.len()
             )));
         }
         Ok(Self {
-            pixels: images.bytes.into(),
-            targets: targets.bytes.into_iter().map(u32::from).collect(),
+            shape: file.shape(),
+            source: Source::File {
+                file,
+                positions: positions.map(Into::into),
+            },
+            targets: classes(targets)?,
         })
     }
 
@@ -78,19 +121,63 @@ impl Dataset {
         self.targets.is_empty()
     }
 
-    /// The raw pixels of all images.
-    pub fn pixels(&self) -> &[u8] {
-        &self.pixels
-    }
-
-    /// The same, shared.
-    pub(super) fn shared_pixels(&self) -> Arc<[u8]> {
-        Arc::clone(&self.pixels)
+    /// The shape of each image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
     }
 
     /// The class of each image.
     pub fn targets(&self) -> &[u32] {
         &self.targets
+    }
+
+    /// The raw pixels of all images; `None` where they are on disk.
+    pub fn pixels(&self) -> Option<&Arc<[u8]>> {
+        match &self.source {
+            Source::Memory(pixels) => Some(pixels),
+            Source::File { .. } => None,
+        }
+    }
+
+    /// The raw pixels of the images at `range`, which must be in the data set.
+    pub fn read(&self, range: Range<usize>) -> Result<Cow<'_, [u8]>> {
+        let length = self.shape.len();
+        let (file, positions) = match &self.source {
+            Source::Memory(pixels) => {
+                return Ok(Cow::Borrowed(
+                    &pixels[range.start * length..range.end * length],
+                ));
+            }
+            Source::File { file, positions } => (file, positions),
+        };
+        let mut pixels = vec![0; range.len() * length];
+        match positions {
+            None => file.read(range.start, &mut pixels)?,
+            Some(positions) => {
+                let images = pixels.chunks_exact_mut(length);
+                for (position, image) in positions[range].iter().zip(images) {
+                    file.read(*position, image)?;
+                }
+            }
+        }
+        Ok(Cow::Owned(pixels))
+    }
+
+    /// The positions of the images in parts that are read at a time.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Range<usize>> {
+        let (length, size) = (self.len(), (CHUNK_BYTES / self.shape.len()).max(1));
+        (0..length)
+            .step_by(size)
+            .map(move |first| first..(first + size).min(length))
+    }
+
+    /// The image at `index`, which must be in the data set.
+    pub fn sample(&self, index: usize) -> Result<Sample> {
+        Ok(Sample {
+            index,
+            pixels: self.read(index..index + 1)?.into_owned(),
+            target: self.targets[index],
+        })
     }
 
     /// The images at `indices`, in that order; indices out of range are left out.
@@ -101,18 +188,43 @@ impl Dataset {
             .copied()
             .filter(|index| *index < self.len())
             .collect();
+        let source = match &self.source {
+            Source::Memory(pixels) => {
+                let image = |index: &usize| &pixels[index * self.shape.len()..][..self.shape.len()];
+                Source::Memory(indices.iter().flat_map(image).copied().collect())
+            }
+            Source::File { file, positions } => {
+                let position = |index: &usize| match positions {
+                    None => *index,
+                    Some(positions) => positions[*index],
+                };
+                Source::File {
+                    file: Arc::clone(file),
+                    positions: Some(indices.iter().map(position).collect()),
+                }
+            }
+        };
         Self {
-            pixels: indices
-                .iter()
-                .flat_map(|index| &self.pixels[index * IMAGE_PIXELS..(index + 1) * IMAGE_PIXELS])
-                .copied()
-                .collect(),
+            source,
+            shape: self.shape,
             targets: indices.iter().map(|index| self.targets[*index]).collect(),
         }
     }
 
+    /// Checks that a model takes these images.
+    pub fn check_model(&self, model: &ModelConfig) -> Result<()> {
+        if self.shape != model.image {
+            return Err(Error::Data(format!(
+                "images must be of the model's {} (height x width x channels), got {}; make a ModelConfig with image_height {}, \
+                 image_width {} and image_channels {}, or resize the images",
+                model.image, self.shape, self.shape.height, self.shape.width, self.shape.channels
+            )));
+        }
+        self.check_classes(model.num_classes)
+    }
+
     /// Checks that every target is a class of a model with `num_classes` classes.
-    pub fn check_classes(&self, num_classes: usize) -> Result<()> {
+    fn check_classes(&self, num_classes: usize) -> Result<()> {
         match self
             .targets
             .iter()
@@ -128,26 +240,42 @@ impl Dataset {
     }
 
     /// SHA-256 of images and targets.
-    pub fn fingerprint(&self) -> String {
+    pub fn fingerprint(&self) -> Result<String> {
         let mut hash = Sha256::new();
-        hash.update(&self.pixels);
+        for part in self.parts() {
+            hash.update(self.read(part)?);
+        }
         for target in self.targets.iter() {
             hash.update(target.to_le_bytes());
         }
-        super::idx::hexadecimal(&hash.finalize())
+        Ok(super::idx::hexadecimal(&hash.finalize()))
     }
 }
 
-impl burn::data::dataset::Dataset<Sample> for Dataset {
-    fn get(&self, index: usize) -> Option<Sample> {
-        let pixels = self
-            .pixels
-            .get(index * IMAGE_PIXELS..(index + 1) * IMAGE_PIXELS)?;
-        Some(Sample {
-            index,
-            pixels: pixels.try_into().ok()?,
-            target: *self.targets.get(index)?,
+/// Checks that targets are classes.
+fn classes(targets: &[i64]) -> Result<Arc<[u32]>> {
+    targets
+        .iter()
+        .enumerate()
+        .map(|(index, target)| {
+            u32::try_from(*target)
+                .ok()
+                .filter(|target| i32::try_from(*target).is_ok())
+                .ok_or_else(|| {
+                    Error::Data(format!(
+                        "targets must be classes from 0 on, got {target} at index {index}"
+                    ))
+                })
         })
+        .collect()
+}
+
+impl burn::data::dataset::Dataset<Sample> for Dataset {
+    /// The image at `index`; `None` also where its file can't be read, which [`sample`](Dataset::sample) tells apart.
+    fn get(&self, index: usize) -> Option<Sample> {
+        (index < self.len())
+            .then(|| self.sample(index).ok())
+            .flatten()
     }
 
     fn len(&self) -> usize {
@@ -237,12 +365,13 @@ mod tests {
 
     #[test]
     fn a_target_that_is_no_class_is_named_with_its_index() {
-        let error = Dataset::new(&[0; 2 * IMAGE_PIXELS], &[3, -1])
+        let pixels = [0; 2 * ImageShape::MNIST.len()];
+        let error = Dataset::new(pixels, ImageShape::MNIST, &[3, -1])
             .err()
             .unwrap()
             .to_string();
         assert!(error.contains("got -1 at index 1"), "{error}");
-        let dataset = Dataset::new(&[0; 2 * IMAGE_PIXELS], &[3, 10]).unwrap();
+        let dataset = Dataset::new(pixels, ImageShape::MNIST, &[3, 10]).unwrap();
         let error = dataset.check_classes(10).unwrap_err().to_string();
         assert!(
             error.contains("num_classes of 10, got 10 at index 1"),

@@ -1,5 +1,6 @@
 //! The IDX format of the MNIST files: a magic number, the sizes as big-endian u32, then the bytes.
 
+use crate::config::ImageShape;
 use crate::error::{Error, Result};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -15,8 +16,10 @@ pub struct IdxArray {
     pub bytes: Vec<u8>,
 }
 
-/// Bytes above this are refused unread.
+/// An array of more bytes is refused unread.
 const MAX_BYTES: usize = 8 << 30;
+/// A file of more bytes is none.
+const MAX_FILE_BYTES: usize = 1 << 44;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Two zero bytes, then the type code of unsigned bytes; the number of dimensions follows.
 const UNSIGNED_BYTES: [u8; 3] = [0, 0, 0x08];
@@ -45,37 +48,103 @@ pub fn read_idx(path: &Path, sha256: Option<&str>) -> Result<IdxArray> {
     }
 }
 
+/// What an IDX file says of itself.
+pub(super) struct Header {
+    /// The header as it is in the file.
+    pub bytes: Vec<u8>,
+    /// Length of each dimension.
+    pub shape: Vec<usize>,
+    /// The product of the shape.
+    pub length: usize,
+}
+
+impl Header {
+    pub fn read(reader: &mut impl Read, path: &Path) -> Result<Self> {
+        let mut bytes = vec![0; 4];
+        read_exactly(reader, &mut bytes, path)?;
+        if bytes[..2] == GZIP_MAGIC {
+            return Err(fault(
+                path,
+                "the file is compressed, and single images can't be read from it; decompress it first",
+            ));
+        }
+        if bytes[..3] != UNSIGNED_BYTES || !(1..=4).contains(&bytes[3]) {
+            return Err(fault(
+                path,
+                &format!(
+                    "an IDX file of unsigned bytes must start with 00 00 08 and 1 to 4 dimensions, got {:02x} {:02x} {:02x} {:02x}",
+                    bytes[0], bytes[1], bytes[2], bytes[3]
+                ),
+            ));
+        }
+        bytes.resize(4 + 4 * usize::from(bytes[3]), 0);
+        read_exactly(reader, &mut bytes[4..], path)?;
+        let (words, _) = bytes[4..].as_chunks();
+        let shape: Vec<usize> = words
+            .iter()
+            .map(|word| u32::from_be_bytes(*word) as usize)
+            .collect();
+        let length = shape
+            .iter()
+            .try_fold(1_usize, |product, size| product.checked_mul(*size))
+            .filter(|length| *length <= MAX_FILE_BYTES)
+            .ok_or_else(|| {
+                fault(
+                    path,
+                    &format!(
+                        "an IDX file holds at most {MAX_FILE_BYTES} bytes, its header says {shape:?}"
+                    ),
+                )
+            })?;
+        Ok(Self {
+            bytes,
+            shape,
+            length,
+        })
+    }
+
+    /// Number and shape of the images of a file that holds such.
+    pub fn images(&self, path: &Path) -> Result<(usize, ImageShape)> {
+        images_of(&self.shape).ok_or_else(|| {
+            fault(
+                path,
+                &format!(
+                    "an IDX file of images must have the shape [n, height, width] or [n, height, width, channels], got {:?}",
+                    self.shape
+                ),
+            )
+        })
+    }
+}
+
+/// Number and shape of images whose array has this shape.
+pub(super) fn images_of(shape: &[usize]) -> Option<(usize, ImageShape)> {
+    let (count, height, width, channels) = match *shape {
+        [count, height, width] => (count, height, width, 1),
+        [count, height, width, channels] => (count, height, width, channels),
+        _ => return None,
+    };
+    let shape = ImageShape {
+        height,
+        width,
+        channels,
+    };
+    (!shape.is_empty()).then_some((count, shape))
+}
+
 fn read_array(mut reader: impl Read, path: &Path, sha256: Option<&str>) -> Result<IdxArray> {
+    let header = Header::read(&mut reader, path)?;
     let mut hash = Sha256::new();
-    let mut word = [0; 4];
-    read_exactly(&mut reader, &mut word, path)?;
-    hash.update(word);
-    if word[..3] != UNSIGNED_BYTES || !(1..=4).contains(&word[3]) {
+    hash.update(&header.bytes);
+    let Header { shape, length, .. } = header;
+    if length > MAX_BYTES {
         return Err(fault(
             path,
             &format!(
-                "an IDX file of unsigned bytes must start with 00 00 08 and 1 to 4 dimensions, got {:02x} {:02x} {:02x} {:02x}",
-                word[0], word[1], word[2], word[3]
+                "an array in memory holds at most {MAX_BYTES} bytes, the header says {shape:?}"
             ),
         ));
     }
-    let mut shape = Vec::new();
-    for _ in 0..word[3] {
-        let mut size = [0; 4];
-        read_exactly(&mut reader, &mut size, path)?;
-        hash.update(size);
-        shape.push(u32::from_be_bytes(size) as usize);
-    }
-    let length = shape
-        .iter()
-        .try_fold(1_usize, |product, size| product.checked_mul(*size))
-        .filter(|length| *length <= MAX_BYTES)
-        .ok_or_else(|| {
-            fault(
-                path,
-                &format!("an IDX file holds at most {MAX_BYTES} bytes, its header says {shape:?}"),
-            )
-        })?;
     // Memory grows with what is there, not with what the header promises.
     let mut bytes = Vec::new();
     reader
@@ -130,7 +199,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     fault(path, &format!("the file can't be decoded: {error}"))
 }
 
-fn fault(path: &Path, what: &str) -> Error {
+pub(super) fn fault(path: &Path, what: &str) -> Error {
     Error::Data(format!("{}: {what}", path.display()))
 }
 

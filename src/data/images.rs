@@ -1,8 +1,9 @@
 //! Data sets on their way to a GPU, and classes as tensors.
 
 use super::Dataset;
+use crate::config::ImageShape;
 use crate::device::Backend;
-use crate::kernels::{normalised_words, pack_bytes, words};
+use crate::kernels::{normalised_words, packed};
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -25,29 +26,31 @@ pub(crate) fn targets_tensor<B: BurnBackend>(
 #[derive(Clone)]
 pub(super) struct ResidentImages<B: BurnBackend> {
     words: Tensor<B, 2, Int>,
+    shape: ImageShape,
     targets: Tensor<B, 1, Int>,
 }
 
 impl<B: Backend> ResidentImages<B> {
-    /// Sends a data set to a GPU; `None` where it is of no use, or too large.
+    /// Sends a data set to a GPU; `None` where it is of no use, too large, or on disk.
     pub fn send(dataset: &Dataset, device: &B::Device) -> Option<Self> {
-        if B::ON_HOST || dataset.is_empty() || dataset.pixels().len() > RESIDENT_BYTES {
+        let pixels = dataset.pixels()?;
+        if B::ON_HOST || dataset.is_empty() || pixels.len() > RESIDENT_BYTES {
             return None;
         }
-        let packed = pack_bytes(dataset.pixels()).collect();
         Some(Self {
-            words: words(packed, dataset.len(), device),
+            words: packed(pixels, dataset.shape(), device),
+            shape: dataset.shape(),
             targets: targets_tensor(dataset.targets(), device),
         })
     }
 
-    /// The images and targets at `indices`: `[batch_size, height, width]` and `[batch_size]`.
-    pub fn gather(&self, indices: &[usize]) -> (Tensor<B, 3>, Tensor<B, 1, Int>) {
+    /// The images and targets at `indices`: `[batch_size, channels, height, width]` and `[batch_size]`.
+    pub fn gather(&self, indices: &[usize]) -> (Tensor<B, 4>, Tensor<B, 1, Int>) {
         let indices: Vec<i32> = indices.iter().map(|index| *index as i32).collect();
         let shape = [indices.len()];
         let indices = Tensor::from_data(TensorData::new(indices, shape), &self.words.device());
         (
-            normalised_words(self.words.clone().select(0, indices.clone())),
+            normalised_words(self.words.clone().select(0, indices.clone()), self.shape),
             self.targets.clone().select(0, indices),
         )
     }
@@ -68,12 +71,13 @@ mod tests {
             .map(|number| (number * 7 % 256) as u8)
             .collect();
         let resident = ResidentImages::<Flex> {
-            words: words(pack_bytes(&pixels).collect(), 3, &FlexDevice),
+            words: packed(&pixels, ImageShape::MNIST, &FlexDevice),
+            shape: ImageShape::MNIST,
             targets: targets_tensor(&[4, 5, 6], &FlexDevice),
         };
         let (images, targets) = resident.gather(&[2, 0]);
         let reordered = [&pixels[2 * IMAGE_PIXELS..], &pixels[..IMAGE_PIXELS]].concat();
-        let expected = normalised::<Flex>(&reordered, &FlexDevice).into_data();
+        let expected = normalised::<Flex>(&reordered, ImageShape::MNIST, &FlexDevice).into_data();
         let tolerance = burn::tensor::Tolerance::<f32>::absolute(1e-6);
         images.into_data().assert_approx_eq(&expected, tolerance);
         assert_eq!(

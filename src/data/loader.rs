@@ -1,10 +1,10 @@
 use super::images::{ResidentImages, targets_tensor};
-use super::{Dataset, Images, MnistBatch, MnistBatcher};
+use super::{Dataset, Images, MnistBatch, MnistBatcher, Sample};
 use crate::device::Backend;
+use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator, Progress};
-use burn::data::dataset::Dataset as _;
 use burn::tensor::backend::Backend as BurnBackend;
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -46,6 +46,8 @@ pub struct DataLoader<B: BurnBackend> {
     device: B::Device,
     part: Part,
     next: Mutex<Position>,
+    /// Why an epoch ended before its last batch.
+    fault: Arc<Mutex<Option<Error>>>,
 }
 
 /// Which part of each batch a loader gives: the one at `number` of `count` that are equally large, but for one image.
@@ -94,6 +96,7 @@ impl<B: Backend> DataLoader<B> {
             device,
             part: Part::WHOLE,
             next: Mutex::new(Position { epoch: 1, batch: 0 }),
+            fault: Arc::default(),
         }
     }
 
@@ -138,6 +141,14 @@ impl<B: Backend> DataLoader<B> {
         };
     }
 
+    /// Why an epoch ended before its last batch, if one did.
+    pub(crate) fn fault(&self) -> Option<Error> {
+        self.fault
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
     fn with(&self, dataset: Dataset, device: B::Device) -> Self {
         let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
@@ -179,6 +190,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             batcher: MnistBatcher {
                 seed: self.seed,
                 epoch: start.epoch,
+                shape: self.dataset.shape(),
             },
             order,
             batch_size: self.batch_size,
@@ -193,6 +205,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             first: start.batch,
             next: start.batch,
             num_batches,
+            fault: Arc::clone(&self.fault),
         })
     }
 
@@ -223,7 +236,7 @@ struct EpochPlan<B: BurnBackend> {
 
 impl<B: Backend> EpochPlan<B> {
     /// This loader's part of a batch.
-    fn batch(&self, number: usize) -> MnistBatch<B> {
+    fn batch(&self, number: usize) -> Result<MnistBatch<B>> {
         let whole = self.range(number);
         let part = self.part.of(whole.clone());
         let share = part.len() as f64 / whole.len() as f64;
@@ -232,9 +245,10 @@ impl<B: Backend> EpochPlan<B> {
         let (images, targets) = if let Some(resident) = &self.resident {
             let (images, targets) = resident.gather(indices);
             (images.into(), targets)
-        } else if B::ON_HOST {
+        } else if let Some(pixels) = self.dataset.pixels().filter(|_| B::ON_HOST) {
             let images = Images::Raw {
-                pixels: self.dataset.shared_pixels(),
+                pixels: Arc::clone(pixels),
+                shape: self.dataset.shape(),
                 indices: Arc::clone(&dropout.indices),
                 device: self.device.clone(),
             };
@@ -242,16 +256,19 @@ impl<B: Backend> EpochPlan<B> {
             let targets: Vec<u32> = indices.iter().map(|index| all[*index]).collect();
             (images, targets_tensor(&targets, &self.device))
         } else {
-            let samples = indices.iter().filter_map(|index| self.dataset.get(*index));
-            let batch = self.batcher.batch(samples.collect(), &self.device);
+            let samples = indices
+                .iter()
+                .map(|index| self.dataset.sample(*index))
+                .collect::<Result<Vec<Sample>>>()?;
+            let batch = self.batcher.batch(samples, &self.device);
             (batch.images, batch.targets)
         };
-        MnistBatch {
+        Ok(MnistBatch {
             images,
             targets,
             dropout,
             share,
-        }
+        })
     }
 
     /// Batches with an image for this loader: in an epoch's last, there may be fewer images than devices.
@@ -270,7 +287,7 @@ impl<B: Backend> EpochPlan<B> {
 }
 
 struct Worker<B: BurnBackend> {
-    batches: Option<Receiver<MnistBatch<B>>>,
+    batches: Option<Receiver<Result<MnistBatch<B>>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -324,12 +341,14 @@ struct EpochIterator<B: BurnBackend> {
     first: usize,
     next: usize,
     num_batches: usize,
+    fault: Arc<Mutex<Option<Error>>>,
 }
 
 impl<B: Backend> Iterator for EpochIterator<B> {
     type Item = MnistBatch<B>;
 
-    /// The next batch. `None` before the epoch's end says that a worker died: the training loop counts the images.
+    /// The next batch. `None` before the epoch's end says that its images could not be read, which
+    /// [`fault`](DataLoader::fault) tells, or that a worker died: the training loop counts the images.
     fn next(&mut self) -> Option<MnistBatch<B>> {
         if self.next >= self.num_batches {
             return None;
@@ -340,8 +359,17 @@ impl<B: Backend> Iterator for EpochIterator<B> {
             let worker = (self.next - self.first) % self.workers.len();
             self.workers[worker].batches.as_ref()?.recv().ok()?
         };
-        self.next += 1;
-        Some(batch)
+        match batch {
+            Ok(batch) => {
+                self.next += 1;
+                Some(batch)
+            }
+            Err(error) => {
+                *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                self.num_batches = self.next;
+                None
+            }
+        }
     }
 }
 
@@ -356,13 +384,14 @@ impl<B: Backend> DataLoaderIterator<MnistBatch<B>> for EpochIterator<B> {
 #[cfg(feature = "cpu")]
 mod tests {
     use super::*;
-    use crate::data::IMAGE_PIXELS;
+    use crate::config::ImageShape;
     use burn::backend::Flex;
     use burn::backend::flex::FlexDevice;
 
     fn dataset(length: usize) -> Dataset {
         let targets: Vec<i64> = (0..length as i64).collect();
-        Dataset::new(&vec![0; length * IMAGE_PIXELS], &targets).unwrap()
+        let shape = ImageShape::MNIST;
+        Dataset::new(vec![0; length * shape.len()], shape, &targets).unwrap()
     }
 
     fn loader(num_workers: usize) -> DataLoader<Flex> {

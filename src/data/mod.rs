@@ -2,7 +2,10 @@
 
 mod batcher;
 mod dataset;
+mod description;
+mod folder;
 mod idx;
+mod image_file;
 mod images;
 mod loader;
 pub mod mnist;
@@ -12,7 +15,10 @@ pub use crate::kernels::{
 };
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
+pub use description::{Description, Finding, Hashes};
+pub use folder::{Folder, Pictures};
 pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};
+pub use image_file::ImageFile;
 pub(crate) use images::targets_tensor;
 pub use loader::{DataLoader, Order, batch_order};

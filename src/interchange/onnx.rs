@@ -3,9 +3,10 @@
 
 use super::protobuf::{Fields, Message, Value};
 use super::source::{Source, quoted};
-use super::state::{Entry, LinearLayout, State, Tensor};
+use super::state::{Entry, LinearLayout, State, Tensor, transposed};
 use super::weights::{Weights, width};
-use crate::data::{IMAGE_SIZE, PIXEL_MEAN, PIXEL_STD};
+use crate::config::ImageShape;
+use crate::data::{PIXEL_MEAN, PIXEL_STD};
 use crate::error::{Error, Result};
 
 /// The version of the operators: nothing here needs a newer one, and old runtimes refuse those.
@@ -22,9 +23,10 @@ const INT64: i64 = 7;
 /// What the graph takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// `pixels`: raw pixels, uint8, `[batch, 28, 28]`; they are normalised inside.
+    /// `pixels`: raw pixels, uint8, `[batch, height, width]`, or `[batch, height, width, channels]` where there are several;
+    /// they are normalised inside.
     Raw,
-    /// `images`: normalised pixels, float32, `[batch, 1, 28, 28]`.
+    /// `images`: normalised pixels, float32, `[batch, channels, height, width]`.
     Normalised,
 }
 
@@ -59,40 +61,50 @@ pub(super) fn encode(state: &State, input: Input) -> Result<Vec<u8>> {
 }
 
 fn graph(state: &State, input: Input) -> Message {
-    let side = IMAGE_SIZE as i64;
-    let (first, value, constants) = match input {
-        Input::Raw => (
-            vec![
+    let shape = state.config.image;
+    let [height, width, channels] =
+        [shape.height, shape.width, shape.channels].map(|size| size as i64);
+    let (first, value, mut constants) = match input {
+        Input::Raw => {
+            let (to_planes, sizes): (Message, &[i64]) = if channels == 1 {
+                let inputs = ["normalised", "pixels.channel"];
+                (node("Unsqueeze", &inputs, "images", &[]), &[height, width])
+            } else {
+                let order: (&str, &[i64]) = ("perm", &[0, 3, 1, 2]);
+                (
+                    node("Transpose", &["normalised"], "images", &[order]),
+                    &[height, width, channels],
+                )
+            };
+            let nodes = vec![
                 node("Cast", &["pixels"], "floats", &[("to", &[FLOAT])]),
                 node("Mul", &["floats", "pixels.scale"], "scaled", &[]),
                 node("Sub", &["scaled", "pixels.shift"], "normalised", &[]),
-                node(
-                    "Unsqueeze",
-                    &["normalised", "pixels.channel"],
-                    "images",
-                    &[],
-                ),
-            ],
-            value_info("pixels", UINT8, &[side, side]),
-            vec![
+                to_planes,
+            ];
+            let mut constants = vec![
                 scalar("pixels.scale", 1.0 / (255.0 * PIXEL_STD)),
                 scalar("pixels.shift", PIXEL_MEAN / PIXEL_STD),
-                Message::default()
-                    .integer(1, 1)
-                    .integer(2, INT64)
-                    .integer(7, 1)
-                    .text(8, "pixels.channel"),
-            ],
-        ),
+            ];
+            if channels == 1 {
+                constants.push(
+                    Message::default()
+                        .integer(1, 1)
+                        .integer(2, INT64)
+                        .integer(7, 1)
+                        .text(8, "pixels.channel"),
+                );
+            }
+            (nodes, value_info("pixels", UINT8, sizes), constants)
+        }
         Input::Normalised => (
             Vec::new(),
-            value_info("images", FLOAT, &[1, side, side]),
+            value_info("images", FLOAT, &[channels, height, width]),
             Vec::new(),
         ),
     };
-    // 24 x 24 are pooled to 8 x 8: windows of 3 x 3 side by side. Dropout is for training alone.
-    let window: [(&str, &[i64]); 2] = [("kernel_shape", &[3, 3]), ("strides", &[3, 3])];
-    let transposed: [(&str, &[i64]); 1] = [("transB", &[1])];
+    let pool = pool(shape, &mut constants);
+    let outputs_first: [(&str, &[i64]); 1] = [("transB", &[1])];
     let network = [
         node(
             "Conv",
@@ -107,27 +119,30 @@ fn graph(state: &State, input: Input) -> Message {
             &[],
         ),
         node("Relu", &["conv2"], "activation1", &[]),
-        node("AveragePool", &["activation1"], "pool", &window),
+    ];
+    // Dropout is for training alone.
+    let head = [
         node("Flatten", &["pool"], "features", &[]),
         node(
             "Gemm",
             &["features", "linear1.weight", "linear1.bias"],
             "linear1",
-            &transposed,
+            &outputs_first,
         ),
         node("Relu", &["linear1"], "activation2", &[]),
         node(
             "Gemm",
             &["activation2", "linear2.weight", "linear2.bias"],
             "logits",
-            &transposed,
+            &outputs_first,
         ),
     ];
     let classes = state.config.num_classes as i64;
     Message::default()
-        .each(first.iter().chain(&network), |graph, node| {
-            graph.message(1, node)
-        })
+        .each(
+            first.iter().chain(&network).chain(&pool).chain(&head),
+            |graph, node| graph.message(1, node),
+        )
         .text(2, "guide")
         .each(&constants, |graph, constant| graph.message(5, constant))
         .each(&state.tensors, |graph, tensor| {
@@ -135,6 +150,46 @@ fn graph(state: &State, input: Input) -> Message {
         })
         .message(11, &value)
         .message(12, &value_info("logits", FLOAT, &[classes]))
+}
+
+/// Burn's adaptive pooling to 8 x 8. Windows of one size side by side are ONNX's own pooling; any others are a mean over rows
+/// and one over columns, each a product with a matrix.
+fn pool(shape: ImageShape, constants: &mut Vec<Message>) -> Vec<Message> {
+    // Two convolutions of 3 x 3 take four pixels.
+    let [height, width] = [shape.height - 4, shape.width - 4];
+    if height.is_multiple_of(8) && width.is_multiple_of(8) {
+        let window = [height as i64 / 8, width as i64 / 8];
+        let attributes: [(&str, &[i64]); 2] = [("kernel_shape", &window), ("strides", &window)];
+        return vec![node("AveragePool", &["activation1"], "pool", &attributes)];
+    }
+    let rows = means(height);
+    let columns = transposed(&means(width), 8, width);
+    constants.push(matrix("pool.rows", [8, height], rows));
+    constants.push(matrix("pool.columns", [width, 8], columns));
+    vec![
+        node("MatMul", &["pool.rows", "activation1"], "pool.means", &[]),
+        node("MatMul", &["pool.means", "pool.columns"], "pool", &[]),
+    ]
+}
+
+/// The means over the 8 windows of adaptive pooling, as a matrix of 8 rows of `length`.
+fn means(length: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; 8 * length];
+    for (window, row) in rows.chunks_exact_mut(length).enumerate() {
+        let range = window * length / 8..((window + 1) * length).div_ceil(8);
+        let share = 1.0 / range.len() as f32;
+        row[range].fill(share);
+    }
+    rows
+}
+
+fn matrix(name: &str, shape: [usize; 2], values: Vec<f32>) -> Message {
+    let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+    Message::default()
+        .each(&shape, |message, size| message.integer(1, *size as i64))
+        .integer(2, FLOAT)
+        .text(8, name)
+        .bytes(9, &bytes)
 }
 
 /// An operation named after its output.

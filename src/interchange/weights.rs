@@ -2,7 +2,7 @@
 
 use super::source::{fault, quoted};
 use super::state::{Entry, LinearLayout, PRODUCER, check_finite, shapes, transposed};
-use crate::config::{ModelConfig, Settings};
+use crate::config::{ImageShape, ModelConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{PARAMETER_NAMES, Parameter};
 use crate::record::config_beside;
@@ -98,9 +98,26 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
         )),
     };
     let (hidden_size, num_classes) = (length(5)?, length(7)?);
+    let channels = match entries[order[0]].shape[..] {
+        [_, channels, _, _] => channels,
+        _ => {
+            return Err(fault(
+                path,
+                &format!(
+                    "{} must have the shape [8, channels, 3, 3], found {}",
+                    PARAMETER_NAMES[0],
+                    dimensions(&entries[order[0]].shape)
+                ),
+            ));
+        }
+    };
     let config = ModelConfig {
         num_classes,
         hidden_size,
+        image: ImageShape {
+            channels,
+            ..ImageShape::MNIST
+        },
         ..ModelConfig::default()
     };
     config
@@ -145,22 +162,38 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
             ),
         ));
     }
-    let dropout = match stated_config(weights.metadata(), path)? {
-        Some(stated) if (stated.num_classes, stated.hidden_size) != (num_classes, hidden_size) => {
+    let sizes = |config: &ModelConfig| {
+        [
+            config.num_classes,
+            config.hidden_size,
+            config.image.channels,
+        ]
+    };
+    let known = match stated_config(weights.metadata(), path)? {
+        Some(stated) if sizes(&stated) != sizes(&config) => {
             return Err(fault(
                 path,
                 &format!(
-                    "the shapes must be those of the stated configuration, of num_classes {} and hidden_size {}, found {num_classes} \
-                 and {hidden_size}",
-                    stated.num_classes, stated.hidden_size
+                    "the shapes must be those of the stated configuration, of num_classes, hidden_size and image_channels {:?}, \
+                     found {:?}",
+                    sizes(&stated),
+                    sizes(&config)
                 ),
             ));
         }
-        Some(stated) => stated.dropout,
-        None => config_beside(path).unwrap_or_default().dropout,
+        Some(stated) => stated,
+        None => config_beside(path).unwrap_or_default(),
+    };
+    let config = ModelConfig {
+        dropout: known.dropout,
+        image: ImageShape {
+            channels,
+            ..known.image
+        },
+        ..config
     };
     Ok(Checked {
-        config: ModelConfig { dropout, ..config },
+        config,
         layout,
         order,
     })

@@ -112,7 +112,11 @@ impl Dropout {
             for (image, bits) in bits.chunks_exact_mut(bytes).enumerate() {
                 self.draw(image, layer, bits);
             }
-            let words = words::<B>(super::pack_bytes(&bits).collect(), self.images(), &device);
+            let words = words::<B>(
+                super::words::pack_bytes(&bits).collect(),
+                self.images(),
+                &device,
+            );
             unpack(words, 1).narrow(1, 0, size).float() * self.scale()
         };
         let kept = match shape[1..] {

@@ -2,46 +2,17 @@
 
 use super::Operations;
 use super::words::{pack_bytes, unpack, words};
+use crate::config::ImageShape;
 use crate::error::{Error, Result};
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor, TensorData};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Rows and columns of an image.
-pub const IMAGE_SIZE: usize = 28;
-/// Pixels of an image.
-pub const IMAGE_PIXELS: usize = IMAGE_SIZE * IMAGE_SIZE;
-
-/// Rows, columns and channels of an image; its bytes lie row by row, the channels of a pixel side by side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ImageShape {
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// 1 for grey images, 3 for colours.
-    pub channels: usize,
-}
-
-impl ImageShape {
-    /// MNIST's: 28 x 28 grey pixels.
-    pub const MNIST: Self = Self {
-        height: IMAGE_SIZE,
-        width: IMAGE_SIZE,
-        channels: 1,
-    };
-
-    /// Values of an image.
-    pub fn len(&self) -> usize {
-        self.height * self.width * self.channels
-    }
-
-    /// Whether an image has no value.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+/// Rows and columns of MNIST's images, for which there are kernels.
+pub const IMAGE_SIZE: usize = ImageShape::MNIST.height;
+/// Pixels of such an image.
+pub const IMAGE_PIXELS: usize = ImageShape::MNIST.len();
 
 /// Mean of the pixels of MNIST's training images, in 0..1.
 pub const PIXEL_MEAN: f32 = 0.1307;
@@ -56,12 +27,14 @@ pub fn normalise(pixel: f32) -> f32 {
 /// Images that enter the network.
 #[derive(Clone, Debug)]
 pub enum Images<B: BurnBackend> {
-    /// Normalised pixels, `[batch_size, height, width]`.
-    Normalised(Tensor<B, 3>),
-    /// Raw pixels of 28 x 28 images where they lie, to be gathered and normalised where they are used.
+    /// Normalised pixels, `[batch_size, channels, height, width]`.
+    Normalised(Tensor<B, 4>),
+    /// Raw pixels where they lie, to be gathered and normalised where they are used.
     Raw {
-        /// A whole data set, image by image and row by row.
+        /// Images of a data set, one after the other.
         pixels: Arc<[u8]>,
+        /// The shape of each.
+        shape: ImageShape,
         /// The position there of each image of the batch.
         indices: Arc<[u64]>,
         /// Where the batch is computed.
@@ -83,6 +56,21 @@ impl<B: Operations> Images<B> {
         self.len() == 0
     }
 
+    /// The shape of each image.
+    pub fn shape(&self) -> ImageShape {
+        match self {
+            Self::Normalised(images) => {
+                let [_, channels, height, width] = images.dims();
+                ImageShape {
+                    height,
+                    width,
+                    channels,
+                }
+            }
+            Self::Raw { shape, .. } => *shape,
+        }
+    }
+
     /// Where the batch is computed.
     pub fn device(&self) -> B::Device {
         match self {
@@ -91,49 +79,81 @@ impl<B: Operations> Images<B> {
         }
     }
 
-    /// Normalised pixels, `[batch_size, height, width]`.
-    pub fn normalised(self) -> Tensor<B, 3> {
+    /// Normalised pixels, `[batch_size, channels, height, width]`.
+    pub fn normalised(self) -> Tensor<B, 4> {
         match self {
             Self::Normalised(images) => images,
             Self::Raw {
                 pixels,
+                shape,
                 indices,
                 device,
-            } => normalised(&gather(&pixels, &indices), &device),
+            } => normalised(&gather(&pixels, shape, &indices), shape, &device),
         }
     }
 }
 
-/// Images on their way in, one after the other, row by row.
+/// Images on their way in, one after the other, each row by row with the channels of a pixel side by side.
 #[derive(Clone, Copy, Debug)]
-pub enum Pixels<'a> {
+pub struct Pixels<'a> {
+    values: PixelValues<'a>,
+    shape: ImageShape,
+}
+
+/// The values of [`Pixels`].
+#[derive(Clone, Copy, Debug)]
+pub enum PixelValues<'a> {
     /// Raw pixels, 0 to 255.
     Raw(&'a [u8]),
     /// Pixels in 0..1.
     Unit(&'a [f32]),
 }
 
-impl Pixels<'_> {
-    /// Number of images.
-    pub fn len(&self) -> usize {
+impl PixelValues<'_> {
+    fn len(&self) -> usize {
         match self {
-            Self::Raw(pixels) => pixels.len() / IMAGE_PIXELS,
-            Self::Unit(pixels) => pixels.len() / IMAGE_PIXELS,
+            Self::Raw(values) => values.len(),
+            Self::Unit(values) => values.len(),
         }
     }
+}
 
-    /// Whether the last image is whole.
-    pub(crate) fn check(&self) -> Result<()> {
-        let pixels = match self {
-            Self::Raw(pixels) => pixels.len(),
-            Self::Unit(pixels) => pixels.len(),
-        };
-        if pixels.is_multiple_of(IMAGE_PIXELS) {
-            Ok(())
-        } else {
-            let text = format!("images must have {IMAGE_PIXELS} pixels each, got {pixels} in all");
-            Err(Error::Data(text))
+impl<'a> Pixels<'a> {
+    /// Whole images of one shape.
+    pub fn new(values: PixelValues<'a>, shape: ImageShape) -> Result<Self> {
+        if shape.is_empty() || !values.len().is_multiple_of(shape.len()) {
+            return Err(Error::Data(format!(
+                "images of {shape} must have {} values each, got {} in all",
+                shape.len(),
+                values.len()
+            )));
         }
+        Ok(Self { values, shape })
+    }
+
+    /// Raw pixels, 0 to 255.
+    pub fn raw(pixels: &'a [u8], shape: ImageShape) -> Result<Self> {
+        Self::new(PixelValues::Raw(pixels), shape)
+    }
+
+    /// Pixels in 0..1.
+    pub fn unit(pixels: &'a [f32], shape: ImageShape) -> Result<Self> {
+        Self::new(PixelValues::Unit(pixels), shape)
+    }
+
+    /// The shape of each image.
+    pub fn shape(&self) -> ImageShape {
+        self.shape
+    }
+
+    /// The values of all images.
+    pub fn values(&self) -> PixelValues<'a> {
+        self.values
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.shape.len()
     }
 
     /// Whether there is no image.
@@ -144,67 +164,139 @@ impl Pixels<'_> {
     /// Some of the images.
     #[must_use]
     pub fn range(&self, images: Range<usize>) -> Self {
-        let range = images.start * IMAGE_PIXELS..images.end * IMAGE_PIXELS;
-        match self {
-            Self::Raw(pixels) => Self::Raw(&pixels[range]),
-            Self::Unit(pixels) => Self::Unit(&pixels[range]),
-        }
+        let length = self.shape.len();
+        let range = images.start * length..images.end * length;
+        let values = match self.values {
+            PixelValues::Raw(values) => PixelValues::Raw(&values[range]),
+            PixelValues::Unit(values) => PixelValues::Unit(&values[range]),
+        };
+        Self { values, ..*self }
     }
 
-    /// The images as the network sees them, `[batch_size, height, width]`.
-    pub(crate) fn tensor<B: Operations>(&self, device: &B::Device) -> Tensor<B, 3> {
-        match self {
-            Self::Raw(pixels) => normalised(pixels, device),
-            Self::Unit(pixels) => {
+    /// The images as the network sees them, `[batch_size, channels, height, width]`.
+    pub(crate) fn tensor<B: Operations>(&self, device: &B::Device) -> Tensor<B, 4> {
+        match self.values {
+            PixelValues::Raw(pixels) => normalised(pixels, self.shape, device),
+            PixelValues::Unit(pixels) => {
                 let values = pixels.iter().map(|pixel| normalise(*pixel)).collect();
-                let shape = [self.len(), IMAGE_SIZE, IMAGE_SIZE];
-                Tensor::from_data(TensorData::new::<f32, _>(values, shape), device)
+                channels_first(values, self.shape, device)
             }
         }
     }
 }
 
-impl<B: BurnBackend> From<Tensor<B, 3>> for Images<B> {
-    fn from(images: Tensor<B, 3>) -> Self {
+impl<B: BurnBackend> From<Tensor<B, 4>> for Images<B> {
+    fn from(images: Tensor<B, 4>) -> Self {
         Self::Normalised(images)
     }
 }
 
+/// Grey images, `[batch_size, height, width]`, as the Burn book has them.
+impl<B: BurnBackend> From<Tensor<B, 3>> for Images<B> {
+    fn from(images: Tensor<B, 3>) -> Self {
+        Self::Normalised(images.unsqueeze_dim(1))
+    }
+}
+
 /// The pixels of some images, one behind the other.
-pub(crate) fn gather(pixels: &[u8], indices: &[u64]) -> Vec<u8> {
-    let mut gathered = Vec::with_capacity(indices.len() * IMAGE_PIXELS);
+pub(crate) fn gather(pixels: &[u8], shape: ImageShape, indices: &[u64]) -> Vec<u8> {
+    let length = shape.len();
+    let mut gathered = Vec::with_capacity(indices.len() * length);
     for index in indices {
-        gathered.extend_from_slice(&pixels[*index as usize * IMAGE_PIXELS..][..IMAGE_PIXELS]);
+        gathered.extend_from_slice(&pixels[*index as usize * length..][..length]);
     }
     gathered
 }
 
-/// Raw pixels of whole images, row by row, as the network sees them.
+/// Raw pixels of whole images as the network sees them.
 ///
 /// # Shapes
 ///
-/// - output: `[batch_size, height, width]`
-pub(crate) fn normalised<B: Operations>(pixels: &[u8], device: &B::Device) -> Tensor<B, 3> {
-    let count = pixels.len() / IMAGE_PIXELS;
+/// - output: `[batch_size, channels, height, width]`
+pub(crate) fn normalised<B: Operations>(
+    pixels: &[u8],
+    shape: ImageShape,
+    device: &B::Device,
+) -> Tensor<B, 4> {
     if B::ON_HOST {
-        let values: Vec<f32> = pixels
+        let values = pixels
             .iter()
             .map(|pixel| normalise(f32::from(*pixel) / 255.0))
             .collect();
-        Tensor::from_data(
-            TensorData::new(values, [count, IMAGE_SIZE, IMAGE_SIZE]),
-            device,
-        )
+        channels_first(values, shape, device)
     } else {
-        normalised_words(words(pack_bytes(pixels).collect(), count, device))
+        normalised_words(packed(pixels, shape, device), shape)
     }
 }
 
-/// The same from packed pixels, `[batch_size, IMAGE_PIXELS / 4]`, on their device.
-pub(crate) fn normalised_words<B: BurnBackend>(words: Tensor<B, 2, Int>) -> Tensor<B, 3> {
+/// Values of images in their order in memory as a tensor, `[batch_size, channels, height, width]`.
+fn channels_first<B: BurnBackend>(
+    values: Vec<f32>,
+    ImageShape {
+        height,
+        width,
+        channels,
+    }: ImageShape,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let count = values.len() / (height * width * channels);
+    let data = TensorData::new(values, [count, height, width, channels]);
+    let images = Tensor::from_data(data, device);
+    if channels == 1 {
+        images.reshape([count, 1, height, width])
+    } else {
+        images.permute([0, 3, 1, 2])
+    }
+}
+
+/// Images as words, four bytes to each and as many words to every image, `[batch_size, words]`.
+pub(crate) fn packed<B: BurnBackend>(
+    pixels: &[u8],
+    shape: ImageShape,
+    device: &B::Device,
+) -> Tensor<B, 2, Int> {
+    let count = pixels.len() / shape.len();
+    let packed = if shape.len().is_multiple_of(4) {
+        pack_bytes(pixels).collect()
+    } else {
+        // The last word of an image is filled up.
+        let mut padded = vec![0; shape.len().next_multiple_of(4)];
+        let mut packed = Vec::with_capacity(count * padded.len() / 4);
+        for image in pixels.chunks_exact(shape.len()) {
+            padded[..image.len()].copy_from_slice(image);
+            packed.extend(pack_bytes(&padded));
+        }
+        packed
+    };
+    words(packed, count, device)
+}
+
+/// What [`packed`] gives, as the network sees it, `[batch_size, channels, height, width]`.
+pub(crate) fn normalised_words<B: BurnBackend>(
+    words: Tensor<B, 2, Int>,
+    shape: ImageShape,
+) -> Tensor<B, 4> {
     let [count, _] = words.dims();
-    let pixels = unpack(words, 8).float() / 255.0;
-    ((pixels - PIXEL_MEAN) / PIXEL_STD).reshape([count, IMAGE_SIZE, IMAGE_SIZE])
+    let ImageShape {
+        height,
+        width,
+        channels,
+    } = shape;
+    let bytes = unpack(words, 8);
+    let bytes = if shape.len().is_multiple_of(4) {
+        bytes
+    } else {
+        bytes.slice([0..count, 0..shape.len()])
+    };
+    let pixels = bytes.float() / 255.0;
+    let pixels = (pixels - PIXEL_MEAN) / PIXEL_STD;
+    if channels == 1 {
+        pixels.reshape([count, 1, height, width])
+    } else {
+        pixels
+            .reshape([count, height, width, channels])
+            .permute([0, 3, 1, 2])
+    }
 }
 
 #[cfg(test)]
@@ -214,39 +306,92 @@ mod tests {
     use burn::backend::Flex;
     use burn::backend::flex::FlexDevice;
 
+    /// 15 and 18 values fill no whole number of words.
+    const SHAPES: [ImageShape; 4] = [
+        ImageShape::MNIST,
+        ImageShape {
+            height: 5,
+            width: 3,
+            channels: 1,
+        },
+        ImageShape {
+            height: 2,
+            width: 3,
+            channels: 3,
+        },
+        ImageShape {
+            height: 4,
+            width: 4,
+            channels: 2,
+        },
+    ];
+
+    fn pixels(shape: ImageShape) -> Vec<u8> {
+        let numbers = 0..3 * shape.len();
+        numbers.map(|number| (number * 7 % 256) as u8).collect()
+    }
+
+    fn values(tensor: Tensor<Flex, 4>) -> Vec<f32> {
+        tensor.into_data().into_vec().unwrap()
+    }
+
     #[test]
     fn the_way_of_a_gpu_and_that_of_a_processor_give_the_same_images() {
-        let pixels: Vec<u8> = (0..3 * IMAGE_PIXELS)
-            .map(|number| (number * 7 % 256) as u8)
-            .collect();
-        let expected = normalised::<Flex>(&pixels, &FlexDevice);
-        let packed = words(pack_bytes(&pixels).collect(), 3, &FlexDevice);
-        let images = normalised_words::<Flex>(packed);
-        assert_eq!(images.dims(), expected.dims());
-        let data = |tensor: Tensor<Flex, 3>| tensor.into_data().into_vec::<f32>().unwrap();
-        let pairs = data(images).into_iter().zip(data(expected));
-        assert!(
-            pairs
-                .into_iter()
-                .all(|(one, other)| (one - other).abs() < 1e-6)
-        );
+        for shape in SHAPES {
+            let pixels = pixels(shape);
+            let expected = normalised::<Flex>(&pixels, shape, &FlexDevice);
+            let packed = packed::<Flex>(&pixels, shape, &FlexDevice);
+            let images = normalised_words(packed, shape);
+            assert_eq!(images.dims(), expected.dims());
+            let pairs = values(images).into_iter().zip(values(expected));
+            assert!(
+                pairs
+                    .into_iter()
+                    .all(|(one, other)| (one - other).abs() < 1e-6),
+                "{shape}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_channel_of_a_pixel_goes_to_the_plane_of_that_channel() {
+        let shape = SHAPES[2];
+        let pixels = pixels(shape);
+        let images = values(normalised::<Flex>(&pixels, shape, &FlexDevice));
+        for image in 0..3 {
+            for channel in 0..3 {
+                for place in 0..6 {
+                    let byte = pixels[image * 18 + place * 3 + channel];
+                    let expected = normalise(f32::from(byte) / 255.0);
+                    let found = images[image * 18 + channel * 6 + place];
+                    assert!((found - expected).abs() < 1e-6);
+                }
+            }
+        }
     }
 
     #[test]
     fn raw_images_are_gathered_in_the_order_of_their_indices() {
-        let pixels: Vec<u8> = (0..3 * IMAGE_PIXELS)
-            .map(|number| (number % 251) as u8)
-            .collect();
-        let raw = Images::<Flex>::Raw {
-            pixels: pixels.as_slice().into(),
-            indices: [2, 0].into(),
-            device: FlexDevice,
-        };
-        assert_eq!(raw.len(), 2);
-        let reordered = [&pixels[2 * IMAGE_PIXELS..], &pixels[..IMAGE_PIXELS]].concat();
-        let expected = normalised::<Flex>(&reordered, &FlexDevice);
-        raw.normalised()
-            .into_data()
-            .assert_eq(&expected.into_data(), true);
+        for shape in SHAPES {
+            let pixels = pixels(shape);
+            let raw = Images::<Flex>::Raw {
+                pixels: pixels.as_slice().into(),
+                shape,
+                indices: [2, 0].into(),
+                device: FlexDevice,
+            };
+            assert_eq!((raw.len(), raw.shape()), (2, shape));
+            let reordered = [&pixels[2 * shape.len()..], &pixels[..shape.len()]].concat();
+            let expected = normalised::<Flex>(&reordered, shape, &FlexDevice);
+            raw.normalised()
+                .into_data()
+                .assert_eq(&expected.into_data(), true);
+        }
+    }
+
+    #[test]
+    fn half_an_image_is_refused() {
+        let error = Pixels::raw(&[0; 800], ImageShape::MNIST).unwrap_err();
+        assert!(error.to_string().contains("784 values each, got 800"));
     }
 }

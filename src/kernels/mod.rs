@@ -13,10 +13,10 @@ mod standard;
 mod tape;
 mod words;
 
+pub use crate::config::ImageShape;
 pub use dropout::{Dropout, DropoutKey};
 pub use images::{
-    IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, Pixels, normalise,
+    IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, normalise,
 };
-pub(crate) use images::{normalised, normalised_words};
+pub(crate) use images::{normalised, normalised_words, packed};
 pub use operations::{Convolutions, Kernels, Linear, Operations, Predict};
-pub(crate) use words::{pack_bytes, words};

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 /// The parameters of the two convolutions.
 #[derive(Clone, Debug)]
 pub struct Convolutions<B: BurnBackend> {
-    /// `[8, 1, 3, 3]`
+    /// `[8, channels, 3, 3]`
     pub weight1: Tensor<B, 4>,
     /// `[8]`
     pub bias1: Tensor<B, 1>,
@@ -42,7 +42,7 @@ pub trait Operations: BurnBackend {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch_size, height, width]`
+    /// - images: `[batch_size, channels, height, width]`
     /// - output: `[batch_size, 1024]`
     fn convolutions(
         images: Images<Self>,

@@ -20,8 +20,6 @@ pub(super) fn convolutions<B: Operations>(
     let options = || ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
 
     let x = images.normalised();
-    let [batch_size, height, width] = x.dims();
-    let x = x.reshape([batch_size, 1, height, width]);
     let x = conv2d(x, parameters.weight1, Some(parameters.bias1), options());
     let x = drop(x, Layer::Conv1);
     let x = conv2d(x, parameters.weight2, Some(parameters.bias2), options());

@@ -98,10 +98,12 @@ impl<B: Operations> Operations for Autodiff<B> {
             Images::Normalised(images) => Images::Normalised(images.inner()),
             Images::Raw {
                 pixels,
+                shape,
                 indices,
                 device,
             } => Images::Raw {
                 pixels,
+                shape,
                 indices,
                 device,
             },

@@ -7,7 +7,7 @@ use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig, shown};
-use crate::data::{DataLoader, Dataset, Order};
+use crate::data::{DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
@@ -105,7 +105,7 @@ pub fn load_run(
         None if last.exists() => last,
         None => checkpoint::newest_model(artifact_dir, 0)?.unwrap_or(last),
     };
-    let model = record::load_with_dropout(&path, config.model.dropout, device)?;
+    let model = record::load_with_config(&path, &config.model, device)?;
     Ok((model, config))
 }
 
@@ -139,7 +139,7 @@ impl OnBackend for Train<'_> {
             .collect::<Result<Vec<_>>>()?;
         let prepared = self.prepare()?;
         let (model, run) = start::<B>(prepared, self.devices, burn_devices, self.data)?;
-        let num_epochs = run.config.num_epochs;
+        let (num_epochs, model_config) = (run.config.num_epochs, run.config.model);
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
@@ -185,7 +185,7 @@ impl OnBackend for Train<'_> {
         let outcome =
             outcome.ok_or_else(|| Error::Internal("a run ended without an outcome".into()))?;
         Ok(Trained {
-            model: boxed(result.model, device, burn_device)?,
+            model: boxed(result.model, model_config, device, burn_device)?,
             history: outcome.history,
             interrupted: outcome.interrupted,
         })
@@ -228,10 +228,15 @@ impl Train<'_> {
                 config.batch_size
             )));
         }
-        let fingerprints = [self.data.train.fingerprint(), self.data.valid.fingerprint()];
+        let fingerprints = [
+            self.data.train.fingerprint()?,
+            self.data.valid.fingerprint()?,
+        ];
         let Some(directory) = stored else {
             let directory = ArtifactDirectory::create(self.artifact_dir)?;
-            let observer = Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
+            let mut observer: Box<dyn Observer> =
+                Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
+            warn_of_data(self.data, config.model.num_classes, observer.as_mut())?;
             return Ok(Prepared {
                 config,
                 directory,
@@ -396,8 +401,23 @@ fn check_data(data: &Data, config: &TrainingConfig) -> Result<()> {
             )));
         }
         dataset
-            .check_classes(config.model.num_classes)
+            .check_model(&config.model)
             .map_err(|error| Error::Data(format!("in the {name} set, {error}")))?;
+    }
+    Ok(())
+}
+
+/// Tells what is odd about the data, once for a run.
+fn warn_of_data(data: &Data, num_classes: usize, observer: &mut dyn Observer) -> Result<()> {
+    let (train, train_hashes) = Description::of(&data.train, num_classes)?;
+    let (mut valid, valid_hashes) = Description::of(&data.valid, num_classes)?;
+    valid.find_leaks(&valid_hashes, &train_hashes);
+    let warnings = [train.warnings("training"), valid.warnings("validation")];
+    for message in warnings.into_iter().flatten() {
+        observer.notify(Event::Log {
+            level: Level::Warning,
+            message,
+        });
     }
     Ok(())
 }

@@ -283,7 +283,11 @@ impl<B: AutodiffBackend> Run<B> {
                 ended = Ended::Stopped;
                 break;
             }
-            let done = devices.step(&mut batches, &model)?;
+            let done = devices.step(&mut batches, &model);
+            if let Some(fault) = loaders.iter().find_map(|loader| loader.fault()) {
+                return Err(fault);
+            }
+            let done = done?;
             let learning_rate = self.schedule.step();
             self.progress.step += 1;
             let images = unread.push(done.parts, self.progress.step, learning_rate);
@@ -346,7 +350,9 @@ impl<B: AutodiffBackend> Run<B> {
                 self.history.forget_validation(epoch);
                 return Ok(Ended::Stopped);
             }
-            let batch = batches.next().ok_or_else(missing_batch)?;
+            let batch = batches
+                .next()
+                .ok_or_else(|| loader.fault().unwrap_or_else(missing_batch))?;
             unread.push(vec![InferenceStep::step(&model, batch)], step, 0.0);
             let read = unread.read_if_due()?;
             self.take_valid_steps(read, &mut unread.clock)?;

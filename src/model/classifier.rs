@@ -81,6 +81,7 @@ pub trait Classifier: Send + Sync {
 /// A model of one back end, and where it is.
 pub(crate) struct Engine<B: BurnBackend> {
     pub(super) model: Model<B>,
+    pub(super) config: ModelConfig,
     pub(super) device: Device,
     pub(super) burn_device: B::Device,
     /// Prepared when it is first used.
@@ -89,10 +90,16 @@ pub(crate) struct Engine<B: BurnBackend> {
 
 impl<B: Backend> Engine<B> {
     /// A model that any thread may use.
-    pub(super) fn new(model: Model<B>, device: Device, burn_device: B::Device) -> Result<Self> {
+    pub(super) fn new(
+        model: Model<B>,
+        config: ModelConfig,
+        device: Device,
+        burn_device: B::Device,
+    ) -> Result<Self> {
         finish::<B>(&burn_device)?;
         Ok(Self {
             model,
+            config,
             device,
             burn_device,
             predictor: OnceLock::new(),
@@ -101,18 +108,30 @@ impl<B: Backend> Engine<B> {
 
     fn predictor(&self) -> Option<&dyn Predict> {
         self.predictor
-            .get_or_init(|| self.model.predictor())
+            .get_or_init(|| self.model.predictor(self.config.image))
             .as_deref()
+    }
+
+    fn check_shape(&self, pixels: Pixels<'_>) -> Result<()> {
+        let (expected, found) = (self.config.image, pixels.shape());
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::Data(format!(
+            "images must be of the model's {expected} (height x width x channels), got {found}"
+        )))
     }
 }
 
 /// A model whose back end is no longer in its type.
 pub(crate) fn boxed<B: Backend>(
     model: Model<B>,
+    config: ModelConfig,
     device: Device,
     burn_device: &B::Device,
 ) -> Result<Box<dyn Classifier>> {
-    Ok(Box::new(Engine::new(model, device, burn_device.clone())?))
+    let engine = Engine::new(model, config, device, burn_device.clone())?;
+    Ok(Box::new(engine))
 }
 
 /// A model with random parameters from `seed`.
@@ -133,7 +152,7 @@ pub fn from_parameters(
 
         fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
             let model = Model::<B>::from_parameters(self.0, self.1, burn_device)?;
-            boxed(model, device, burn_device)
+            boxed(model, *self.0, device, burn_device)
         }
     }
 
@@ -150,7 +169,7 @@ fn check(stop: &AtomicBool) -> Result<()> {
 
 impl<B: Backend> Classifier for Engine<B> {
     fn config(&self) -> ModelConfig {
-        self.model.config()
+        self.config
     }
 
     fn device(&self) -> Device {
@@ -164,8 +183,8 @@ impl<B: Backend> Classifier for Engine<B> {
 
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
         check_process(self.device)?;
-        pixels.check()?;
-        let num_classes = self.config().num_classes;
+        self.check_shape(pixels)?;
+        let num_classes = self.config.num_classes;
         let batch = match self.predictor() {
             Some(_) => PREDICTOR_BATCH,
             None if B::ON_HOST => HOST_BATCH,
@@ -198,24 +217,24 @@ impl<B: Backend> Classifier for Engine<B> {
         stop: &AtomicBool,
     ) -> Result<Evaluation> {
         check_process(self.device)?;
-        dataset.check_classes(self.config().num_classes)?;
+        dataset.check_model(&self.config)?;
         if dataset.is_empty() {
             return Err(Error::Data(
                 "a data set to evaluate must have at least one image, got 0".into(),
             ));
         }
         let batch_size = batch_size.max(1);
-        let pixels = Pixels::Raw(dataset.pixels());
         let batches_per_reading = if B::ON_HOST { 1 } else { BATCHES_PER_READING };
         let mut metrics = Metrics::new();
         let mut measured = Vec::new();
         for first in (0..dataset.len()).step_by(batch_size) {
             check(stop)?;
             let last = first.saturating_add(batch_size).min(dataset.len());
-            let images = pixels.range(first..last);
+            let pixels = dataset.read(first..last)?;
+            let images = Pixels::raw(&pixels, dataset.shape())?;
             let logits = match self.predictor() {
                 Some(predictor) => {
-                    let shape = [images.len(), self.config().num_classes];
+                    let shape = [images.len(), self.config.num_classes];
                     let logits = TensorData::new(predictor.logits(images), shape);
                     Tensor::from_data(logits, &self.burn_device)
                 }
@@ -244,8 +263,8 @@ impl<B: Backend> Classifier for Engine<B> {
         key: &DropoutKey,
     ) -> Result<TrainingForward> {
         check_process(self.device)?;
-        pixels.check()?;
-        check_targets(targets, pixels.len(), key, self.config().num_classes)?;
+        self.check_shape(pixels)?;
+        check_targets(targets, pixels.len(), key, self.config.num_classes)?;
         let images = pixels.tensor(&self.burn_device);
         let targets: Vec<u32> = targets.iter().map(|target| *target as u32).collect();
         let targets = targets_tensor(&targets, &self.burn_device);

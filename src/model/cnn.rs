@@ -1,5 +1,5 @@
 use super::parameters::{NUM_FEATURES, initial};
-use crate::config::ModelConfig;
+use crate::config::{ImageShape, ModelConfig};
 use crate::device::Backend;
 use crate::error::Result;
 use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Linear, Predict};
@@ -30,7 +30,7 @@ impl ModelConfig {
     /// The network with random parameters from the back end's own generator, as in the Burn book.
     pub fn init<B: BurnBackend>(&self, device: &B::Device) -> Model<B> {
         Model {
-            conv1: Conv2dConfig::new([1, 8], [3, 3]).init(device),
+            conv1: Conv2dConfig::new([self.image.channels, 8], [3, 3]).init(device),
             conv2: Conv2dConfig::new([8, 16], [3, 3]).init(device),
             pool: AdaptiveAvgPool2dConfig::new([8, 8]).init(),
             dropout: DropoutConfig::new(self.dropout).init(),
@@ -47,13 +47,20 @@ impl ModelConfig {
 }
 
 impl<B: BurnBackend> Model<B> {
-    /// The configuration that makes a network of this shape.
+    /// The configuration that makes a network with these parameters.
+    ///
+    /// They say nothing of the height and the width of images: the pooling takes any, and here they are MNIST's.
     pub fn config(&self) -> ModelConfig {
         let [hidden_size, num_classes] = self.linear2.weight.dims();
+        let [_, channels, _, _] = self.conv1.weight.dims();
         ModelConfig {
             num_classes,
             hidden_size,
             dropout: self.dropout.prob,
+            image: ImageShape {
+                channels,
+                ..ImageShape::MNIST
+            },
         }
     }
 }
@@ -63,7 +70,7 @@ impl<B: Backend> Model<B> {
     ///
     /// # Shapes
     ///
-    /// - images: `[batch_size, height, width]`
+    /// - images: `[batch_size, channels, height, width]`, or `[batch_size, height, width]` for one channel
     /// - output: `[batch_size, num_classes]`
     pub fn forward(&self, images: impl Into<Images<B>>) -> Tensor<B, 2> {
         self.network(images.into(), None)
@@ -86,8 +93,11 @@ impl<B: Backend> Model<B> {
         B::output_layer(x, linear(&self.linear2)) // [batch_size, num_classes]
     }
 
-    /// The network without dropout, prepared for many images; `None` where the back end has nothing to prepare.
-    pub(super) fn predictor(&self) -> Option<Box<dyn Predict>> {
+    /// The network without dropout, prepared for many images of a shape; `None` where the back end has nothing to prepare.
+    pub(super) fn predictor(&self, image: ImageShape) -> Option<Box<dyn Predict>> {
+        if image != ImageShape::MNIST {
+            return None;
+        }
         let (hidden, output) = (linear(&self.linear1), linear(&self.linear2));
         B::predictor(&self.convolutions(), &hidden, &output)
     }

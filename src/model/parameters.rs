@@ -37,7 +37,7 @@ pub struct Parameter {
 /// The shapes that go with [`PARAMETER_NAMES`].
 pub fn parameter_shapes(config: &ModelConfig) -> [Vec<usize>; 8] {
     [
-        vec![8, 1, 3, 3],
+        vec![8, config.image.channels, 3, 3],
         vec![8],
         vec![16, 8, 3, 3],
         vec![16],
@@ -60,8 +60,8 @@ pub fn parameter_id(name: &str) -> ParamId {
 /// the layer's inputs, for weight and bias alike.
 pub(super) fn initial(config: &ModelConfig, seed: u64) -> Vec<Parameter> {
     let inputs = [
-        9,
-        9,
+        9 * config.image.channels,
+        9 * config.image.channels,
         72,
         72,
         NUM_FEATURES,
@@ -103,8 +103,8 @@ pub(super) fn ordered(config: &ModelConfig, parameters: Vec<Parameter>) -> Resul
             let parameter = given.swap_remove(position);
             if parameter.shape != shape || parameter.values.len() != shape.iter().product::<usize>() {
                 return Err(Error::Record(format!(
-                    "{name} must have the shape {shape:?} in a model with num_classes {} and hidden_size {}, got {:?}",
-                    config.num_classes, config.hidden_size, parameter.shape
+                    "{name} must have the shape {shape:?} in a model with num_classes {}, hidden_size {} and image_channels {}, got {:?}",
+                    config.num_classes, config.hidden_size, config.image.channels, parameter.shape
                 )));
             }
             Ok(parameter)

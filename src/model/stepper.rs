@@ -69,14 +69,15 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
             )));
         };
         check_process(engine.device)?;
-        check_gradients(&engine.model.config(), gradients)?;
-        self.check_sizes(&engine.model.config())?;
+        check_gradients(&engine.config, gradients)?;
+        self.check_sizes(&engine.config)?;
         let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device);
         let model = self
             .optimizer
             .step(learning_rate, to_training(&engine.model), tensors);
         Ok(Box::new(Engine::new(
             model.valid(),
+            engine.config,
             engine.device,
             engine.burn_device.clone(),
         )?))

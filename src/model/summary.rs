@@ -10,25 +10,27 @@ pub fn summary(config: &ModelConfig) -> String {
         num_classes,
         hidden_size,
         dropout,
+        image,
     } = *config;
     let sizes = parameter_shapes(config).map(|shape| shape.iter().product::<usize>());
     let drop = format!("Dropout (p = {dropout})");
+    let conv1 = format!("Conv2d {} -> 8, 3 x 3", image.channels);
+    // Each convolution takes a pixel from every side.
+    let output = |channels: usize, taken: usize| {
+        let (height, width) = (image.height - taken, image.width - taken);
+        format!("[n, {channels}, {height}, {width}]")
+    };
     let layers: [(&str, &str, String, usize); 11] = [
-        (
-            "conv1",
-            "Conv2d 1 -> 8, 3 x 3",
-            "[n, 8, 26, 26]".into(),
-            sizes[0] + sizes[1],
-        ),
-        ("dropout", &drop, "[n, 8, 26, 26]".into(), 0),
+        ("conv1", &conv1, output(8, 2), sizes[0] + sizes[1]),
+        ("dropout", &drop, output(8, 2), 0),
         (
             "conv2",
             "Conv2d 8 -> 16, 3 x 3",
-            "[n, 16, 24, 24]".into(),
+            output(16, 4),
             sizes[2] + sizes[3],
         ),
-        ("dropout", &drop, "[n, 16, 24, 24]".into(), 0),
-        ("activation", "Relu", "[n, 16, 24, 24]".into(), 0),
+        ("dropout", &drop, output(16, 4), 0),
+        ("activation", "Relu", output(16, 4), 0),
         ("pool", "AdaptiveAvgPool2d", "[n, 16, 8, 8]".into(), 0),
         (
             "linear1",

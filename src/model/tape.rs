@@ -28,11 +28,11 @@ pub struct TrainingForward {
 ///
 /// # Shapes
 ///
-/// - images: `[batch_size, height, width]`
+/// - images: `[batch_size, channels, height, width]`
 /// - targets: `[batch_size]`
 pub(super) fn forward<B: Backend>(
     Engine { model, device, .. }: &Engine<B>,
-    images: Tensor<B, 3>,
+    images: Tensor<B, 4>,
     targets: Tensor<B, 1, Int>,
     key: &DropoutKey,
 ) -> Result<TrainingForward> {

@@ -1,6 +1,7 @@
 //! Arguments that are more than what PyO3 reads by itself.
 
-use crate::data::Dataset;
+use crate::config::ImageShape;
+use crate::error::Result;
 use crate::model::Pixels;
 use pyo3::buffer::PyBuffer;
 use pyo3::inspect::PyStaticExpr;
@@ -42,21 +43,13 @@ impl ImageBuffer {
 }
 
 impl Images {
-    pub fn pixels(&self) -> Pixels<'_> {
+    /// The images, each of `shape`.
+    pub fn pixels(&self, shape: ImageShape) -> Result<Pixels<'_>> {
         match self {
-            Self::Raw(pixels) => Pixels::Raw(pixels),
-            Self::Unit(pixels) => Pixels::Unit(pixels),
+            Self::Raw(pixels) => Pixels::raw(pixels, shape),
+            Self::Unit(pixels) => Pixels::unit(pixels, shape),
         }
     }
-}
-
-/// A data set from a buffer of raw pixels and one of int64 targets.
-pub fn dataset(
-    py: Python<'_>,
-    images: &PyBuffer<u8>,
-    targets: &PyBuffer<i64>,
-) -> PyResult<Dataset> {
-    Ok(Dataset::new(&images.to_vec(py)?, &targets.to_vec(py)?)?)
 }
 
 /// Numbers as little-endian bytes, for `numpy.frombuffer`.

@@ -1,6 +1,7 @@
 //! The extension module `mnistburn._native`: arguments in, one call to the core, results out.
 
 mod arguments;
+mod dataset;
 mod error;
 mod functions;
 mod model;
@@ -12,6 +13,8 @@ mod train;
 /// The core of mnistburn in Rust. Use the package `mnistburn`, whose classes and functions stand on this module.
 #[pyo3::pymodule]
 mod _native {
+    #[pymodule_export]
+    use super::dataset::{Dataset, ImageFile, describe_datasets, read_folder};
     #[pymodule_export]
     use super::functions::{
         batch_order, build_info, burn_config, check_cuda_compiler, choose_device, complete_config,

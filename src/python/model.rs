@@ -1,4 +1,5 @@
-use super::arguments::{ImageBuffer, dataset, float_bytes};
+use super::arguments::{ImageBuffer, float_bytes};
+use super::dataset::Dataset;
 use super::run::{detached, interruptible};
 use crate::config::{ModelConfig, OptimizerConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
@@ -104,7 +105,7 @@ impl Model {
     /// Logits without dropout.
     ///
     /// Args:
-    ///     images: C-contiguous buffer of n x 784 raw pixels (uint8) or pixels in 0..1 (float32).
+    ///     images: C-contiguous buffer of raw pixels (uint8) or pixels in 0..1 (float32), n images of the model's shape.
     ///
     /// Returns:
     ///     n x num_classes float32 values, as bytes.
@@ -117,10 +118,11 @@ impl Model {
         const SHORT: usize = 64;
 
         let (classifier, images) = (self.classifier(), images.copy(py)?);
-        let logits = if images.pixels().len() <= SHORT {
-            detached(py, || classifier.forward(images.pixels(), &false.into()))?
+        let pixels = images.pixels(classifier.config().image)?;
+        let logits = if pixels.len() <= SHORT {
+            detached(py, || classifier.forward(pixels, &false.into()))?
         } else {
-            interruptible(py, |stop| classifier.forward(images.pixels(), stop))?
+            interruptible(py, |stop| classifier.forward(pixels, stop))?
         };
         float_bytes(py, &logits)
     }
@@ -144,7 +146,8 @@ impl Model {
                 epoch: self.forwards.fetch_add(1, Ordering::Relaxed) + 1,
                 indices: (0..targets.len() as u64).collect(),
             };
-            classifier.forward_training(images.pixels(), &targets, &key)
+            let pixels = images.pixels(classifier.config().image)?;
+            classifier.forward_training(pixels, &targets, &key)
         })?;
         let loss = Loss {
             value: forward.loss,
@@ -159,18 +162,17 @@ impl Model {
     /// Mean loss and accuracy without dropout.
     ///
     /// Args:
-    ///     images: n x 784 raw pixels, uint8.
-    ///     targets: n int64 classes.
+    ///     dataset: Images of the model's shape.
     ///     batch_size: Images in a forward pass.
     fn evaluate(
         &self,
         py: Python<'_>,
-        images: PyBuffer<u8>,
-        targets: PyBuffer<i64>,
+        dataset: &Dataset,
         batch_size: usize,
     ) -> PyResult<(f64, f64)> {
-        let (classifier, dataset) = (self.classifier(), dataset(py, &images, &targets)?);
-        let evaluation = interruptible(py, |stop| classifier.evaluate(&dataset, batch_size, stop))?;
+        let classifier = self.classifier();
+        let evaluation =
+            interruptible(py, |stop| classifier.evaluate(&dataset.0, batch_size, stop))?;
         Ok((evaluation.loss, evaluation.accuracy))
     }
 

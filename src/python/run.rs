@@ -25,6 +25,15 @@ pub fn interruptible<T: Send>(
     py: Python<'_>,
     work: impl FnOnce(&AtomicBool) -> Result<T> + Send,
 ) -> PyResult<T> {
+    watched(py, work, || Ok(()))
+}
+
+/// The same, with `watch` called meanwhile and at the end; what it raises ends the work and is raised.
+pub fn watched<T: Send>(
+    py: Python<'_>,
+    work: impl FnOnce(&AtomicBool) -> Result<T> + Send,
+    mut watch: impl FnMut() -> PyResult<()>,
+) -> PyResult<T> {
     let stop = AtomicBool::new(false);
     let mut signal = None;
     let result = std::thread::scope(|scope| {
@@ -45,7 +54,11 @@ pub fn interruptible<T: Send>(
             if received.is_err_and(|error| error == RecvTimeoutError::Disconnected) {
                 break;
             }
-            if let Err(error) = py.check_signals() {
+            let checked = py.check_signals().and_then(|()| match &signal {
+                None => watch(),
+                Some(_) => Ok(()),
+            });
+            if let Err(error) = checked {
                 stop.store(true, Ordering::Relaxed);
                 signal = Some(error);
             }
@@ -55,7 +68,11 @@ pub fn interruptible<T: Send>(
     panics::report(py);
     match signal {
         Some(signal) => Err(signal),
-        None => Ok(result?),
+        None => {
+            let result = result?;
+            watch()?;
+            Ok(result)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use super::arguments::dataset;
+use super::dataset::Dataset;
 use super::model::Model;
 use super::panics;
 use super::pool::{in_pool, is_child};
@@ -8,7 +8,6 @@ use crate::device::Device;
 use crate::error::Error;
 use crate::learner::{self, Data, Event, Observer, TrainOptions};
 use burn::train::Interrupter;
-use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use std::path::PathBuf;
@@ -54,10 +53,8 @@ impl Observer for EventSender {
 ///     artifact_dir: Where the run is kept.
 ///     config: Training configuration, JSON.
 ///     devices: Where it computes; several of one kind share each step.
-///     train_images: n x 784 raw pixels, uint8.
-///     train_targets: n int64 classes.
-///     valid_images: As train_images.
-///     valid_targets: As train_targets.
+///     train: The images to train with.
+///     valid: The images to validate on.
 ///     resume: Whether to go on with the run in the directory.
 ///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
 ///     observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
@@ -75,10 +72,8 @@ pub fn train(
     artifact_dir: PathBuf,
     config: &str,
     devices: Vec<String>,
-    train_images: PyBuffer<u8>,
-    train_targets: PyBuffer<i64>,
-    valid_images: PyBuffer<u8>,
-    valid_targets: PyBuffer<i64>,
+    train: &Dataset,
+    valid: &Dataset,
     resume: bool,
     config_given: bool,
     observer: Option<Bound<'_, PyAny>>,
@@ -99,8 +94,8 @@ pub fn train(
         .into());
     }
     let data = Data {
-        train: dataset(py, &train_images, &train_targets)?,
-        valid: dataset(py, &valid_images, &valid_targets)?,
+        train: train.0.clone(),
+        valid: valid.0.clone(),
     };
     let seed = config.seed;
     let given = (config_given || !resume).then_some(&config);

@@ -2,7 +2,7 @@ use super::content::{Content, about, fault};
 use super::file;
 use super::format::{self, Format};
 use super::item::{Dtype, Metadata, ModelItem, NoSettings, Nothing, OldDtype, TensorItem};
-use crate::config::{LrScheduleRecord, ModelConfig, Settings};
+use crate::config::{ImageShape, LrScheduleRecord, ModelConfig, Settings};
 use crate::device::Device;
 use crate::error::Result;
 use crate::model::{
@@ -20,25 +20,21 @@ const LAST_OLD_MINOR: u64 = 16;
 
 /// Loads a model; the file says format, precision and sizes.
 ///
-/// The dropout rate, which no record holds, comes from a `config.json` beside the file if there is one: a model's or a
-/// training run's.
+/// What no record holds, the dropout rate and the height and width of images, comes from a `config.json` beside the file if
+/// there is one: a model's or a training run's.
 pub fn load(path: &Path, device: Device) -> Result<Box<dyn Classifier>> {
-    let dropout = config_beside(path).unwrap_or_default().dropout;
-    load_with_dropout(path, dropout, device)
+    load_with_config(path, &config_beside(path).unwrap_or_default(), device)
 }
 
-/// Loads a model whose dropout rate is known.
-pub(crate) fn load_with_dropout(
+/// Loads a model of which `known` says what no record holds.
+pub(crate) fn load_with_config(
     path: &Path,
-    dropout: f64,
+    known: &ModelConfig,
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
     let content = Content::of_file(path)?;
     let (_, tensors) = tensors(&content)?;
-    let config = ModelConfig {
-        dropout,
-        ..shape_config(&tensors, path)?
-    };
+    let config = stored_config(&tensors, known, path)?;
     let parameters = parameters(&tensors, &config, path)?;
     drop(tensors);
     drop(content);
@@ -68,10 +64,8 @@ pub(crate) struct Description {
 pub(crate) fn describe(path: &Path) -> Result<Description> {
     let content = Content::of_file(path)?;
     let (metadata, tensors) = tensors(&content)?;
-    let config = ModelConfig {
-        dropout: config_beside(path).unwrap_or_default().dropout,
-        ..shape_config(&tensors, path)?
-    };
+    let known = config_beside(path).unwrap_or_default();
+    let config = stored_config(&tensors, &known, path)?;
     parameters(&tensors, &config, path)?;
     let metadata = [
         ("float", metadata.float),
@@ -192,24 +186,30 @@ fn parameters(tensors: &Tensors<'_>, config: &ModelConfig, path: &Path) -> Resul
         .collect())
 }
 
-/// The sizes that the shape of `linear2.weight` says.
-fn shape_config(tensors: &Tensors<'_>, path: &Path) -> Result<ModelConfig> {
-    let shape = tensors
-        .iter()
-        .find(|(name, _)| *name == "linear2.weight")
-        .map(|(_, tensor)| tensor.shape.as_slice());
-    let Some([hidden_size, num_classes]) = shape else {
-        return Err(fault(
-            path,
-            &format!(
-                "linear2.weight must have the shape [hidden_size, num_classes], found {shape:?}"
-            ),
-        ));
+/// The configuration of a record: sizes from the shapes of its tensors, the rest as `known`.
+fn stored_config(tensors: &Tensors<'_>, known: &ModelConfig, path: &Path) -> Result<ModelConfig> {
+    let shape = |name: &str, rule: &str| {
+        let found = tensors.iter().find(|(found, _)| *found == name);
+        let shape = found.map(|(_, tensor)| tensor.shape.as_slice());
+        let text = format!("{name} must have the shape {rule}, found {shape:?}");
+        (shape, fault(path, &text))
+    };
+    let (linear2, no_sizes) = shape("linear2.weight", "[hidden_size, num_classes]");
+    let (conv1, no_channels) = shape("conv1.weight", "[8, channels, 3, 3]");
+    let Some([hidden_size, num_classes]) = linear2 else {
+        return Err(no_sizes);
+    };
+    let Some([_, channels, _, _]) = conv1 else {
+        return Err(no_channels);
     };
     let config = ModelConfig {
         num_classes: *num_classes,
         hidden_size: *hidden_size,
-        ..ModelConfig::default()
+        dropout: known.dropout,
+        image: ImageShape {
+            channels: *channels,
+            ..known.image
+        },
     };
     config.validate().map_err(|error| about(path, &error))?;
     Ok(config)
@@ -237,6 +237,7 @@ mod tests {
         num_classes: 3,
         hidden_size: 2,
         dropout: 0.0,
+        image: ImageShape::MNIST,
     };
 
     #[test]

@@ -15,7 +15,7 @@ mod optimizer;
 
 pub use decode::load;
 pub(crate) use decode::{
-    Description, config_beside, decode_model, decode_scheduler, describe, load_with_dropout,
+    Description, config_beside, decode_model, decode_scheduler, describe, load_with_config,
 };
 pub(crate) use encode::{encode, encode_scheduler};
 pub(crate) use optimizer::{decode_optimizer, encode_optimizer};

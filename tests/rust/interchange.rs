@@ -8,6 +8,7 @@ fn model() -> Box<dyn Classifier> {
         num_classes: 3,
         hidden_size: 5,
         dropout: 0.25,
+        ..ModelConfig::default()
     };
     init(&config, 4, Device::Cpu).unwrap()
 }

@@ -1,6 +1,8 @@
 use crate::images;
 use burn::train::Interrupter;
-use mnistburn::config::{AdamConfig, LrSchedulerConfig, ModelConfig, Recorder, TrainingConfig};
+use mnistburn::config::{
+    AdamConfig, ImageShape, LrSchedulerConfig, ModelConfig, Recorder, TrainingConfig,
+};
 use mnistburn::data::Dataset;
 use mnistburn::device::Device;
 use mnistburn::error::{Error, Result};
@@ -366,7 +368,7 @@ fn data_that_do_not_fit_are_refused_before_the_directory_is_touched() {
         model: ModelConfig {
             num_classes: 2,
             hidden_size: 8,
-            dropout: 0.5,
+            ..ModelConfig::default()
         },
         ..config()
     };
@@ -384,7 +386,7 @@ fn data_that_do_not_fit_are_refused_before_the_directory_is_touched() {
         "{error}"
     );
     let empty = Data {
-        valid: Dataset::new(&[], &[]).unwrap(),
+        valid: Dataset::new([], ImageShape::MNIST, &[]).unwrap(),
         ..data()
     };
     let error = train(

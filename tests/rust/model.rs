@@ -1,5 +1,5 @@
 use crate::images;
-use mnistburn::config::{ModelConfig, OptimizerConfig};
+use mnistburn::config::{ImageShape, ModelConfig, OptimizerConfig};
 use mnistburn::data::DropoutKey;
 use mnistburn::device::Device;
 use mnistburn::model::{Classifier, Pixels, init};
@@ -14,6 +14,10 @@ fn small(seed: u64) -> Box<dyn Classifier> {
         Device::Cpu,
     )
     .unwrap()
+}
+
+fn raw(pixels: &[u8]) -> Pixels<'_> {
+    Pixels::raw(pixels, ImageShape::MNIST).unwrap()
 }
 
 fn key(count: u64) -> DropoutKey {
@@ -40,11 +44,11 @@ fn a_seed_decides_the_parameters() {
 fn an_image_has_the_same_logits_in_every_batch() {
     let (model, sample) = (small(1), images(70));
     let all = model
-        .forward(Pixels::Raw(sample.pixels()), &false.into())
+        .forward(raw(sample.pixels().unwrap()), &false.into())
         .unwrap();
     for count in [1, 2, 63, 64, 65, 70] {
-        let pixels = &sample.pixels()[..count * 784];
-        let some = model.forward(Pixels::Raw(pixels), &false.into()).unwrap();
+        let pixels = &sample.pixels().unwrap()[..count * 784];
+        let some = model.forward(raw(pixels), &false.into()).unwrap();
         assert_eq!(some, all[..count * 10], "{count} images");
     }
 }
@@ -72,7 +76,7 @@ fn a_step_lowers_the_loss_and_leaves_the_old_model_as_it_was() {
     let loss = |model: &dyn Classifier| model.evaluate(&sample, 16, &false.into()).unwrap().loss;
 
     let forward = model
-        .forward_training(Pixels::Raw(sample.pixels()), &targets, &key(16))
+        .forward_training(raw(sample.pixels().unwrap()), &targets, &key(16))
         .unwrap();
     let gradients = (forward.backward)().unwrap();
     let stepped = model
@@ -88,7 +92,7 @@ fn work_that_is_told_to_stop_stops() {
     let (model, sample) = (small(1), images(70));
     assert!(
         model
-            .forward(Pixels::Raw(sample.pixels()), &true.into())
+            .forward(raw(sample.pixels().unwrap()), &true.into())
             .is_err()
     );
     assert!(model.evaluate(&sample, 7, &true.into()).is_err());

@@ -7,7 +7,7 @@ use burn::record::{
     FullPrecisionSettings, HalfPrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder,
     NamedMpkGzFileRecorder, PrettyJsonFileRecorder,
 };
-use mnistburn::config::{ModelConfig, Precision, Recorder};
+use mnistburn::config::{ImageShape, ModelConfig, Precision, Recorder};
 use mnistburn::data::{IMAGE_SIZE, normalise};
 use mnistburn::device::Device;
 use mnistburn::model::{Classifier, Pixels, init};
@@ -40,7 +40,12 @@ fn expected() -> Expected {
 }
 
 fn logits(model: &dyn Classifier, pixels: &[f32]) -> Vec<f32> {
-    model.forward(Pixels::Unit(pixels), &false.into()).unwrap()
+    model
+        .forward(
+            Pixels::unit(pixels, ImageShape::MNIST).unwrap(),
+            &false.into(),
+        )
+        .unwrap()
 }
 
 fn assert_near(found: &[f32], expected: &[f32], tolerance: f32) {
@@ -90,6 +95,7 @@ where
         hidden_size: 12,
         num_classes: 5,
         dropout: 0.25,
+        ..ModelConfig::default()
     };
     let model = init(&config, 3, Device::Cpu).unwrap();
     let path = save(
@@ -112,6 +118,7 @@ where
     let sample = images(7);
     let pixels: Vec<f32> = sample
         .pixels()
+        .unwrap()
         .iter()
         .map(|pixel| f32::from(*pixel) / 255.0)
         .collect();

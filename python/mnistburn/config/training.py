@@ -1,9 +1,10 @@
 """The model and the training."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
+from mnistburn.arrays import ImageShape
 from mnistburn.config.base import File, check_type, json_fields
 from mnistburn.config.optimizers import (
     AdamConfig,
@@ -25,11 +26,15 @@ class ModelConfig(File):
         num_classes: The number of classes, the length of the logits.
         hidden_size: The number of features between the two linear layers.
         dropout: The share of values set to zero in training, at least 0 and below 1.
+        image_height: The height of the images in pixels, at least 5.
+        image_width: Their width.
+        image_channels: Their channels: 1 for grey images, 3 for colours.
 
     Example:
         >>> import mnistburn
-        >>> mnistburn.ModelConfig(hidden_size=64)
-        ModelConfig(num_classes=10, hidden_size=64, dropout=0.5)
+        >>> config = mnistburn.ModelConfig(hidden_size=64)
+        >>> config.num_classes, config.image_height, config.image_width, config.image_channels
+        (10, 28, 28, 1)
     """
 
     _kind: ClassVar[str] = "model"
@@ -37,10 +42,18 @@ class ModelConfig(File):
     num_classes: int = 10
     hidden_size: int = 512
     dropout: float = 0.5
+    image_height: int = 28
+    image_width: int = 28
+    image_channels: int = 1
 
     def __post_init__(self) -> None:
         """Check the values."""
-        self._keep(self._complete(), ("num_classes", "hidden_size", "dropout"))
+        self._keep(self._complete(), tuple(item.name for item in fields(self)))
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """Height, width and channels of the images."""
+        return ImageShape(self.image_height, self.image_width, self.image_channels)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -152,7 +152,7 @@ impl Prepared {
             let (images, _) = features.as_chunks_mut();
             for (place, features) in images.iter_mut().enumerate() {
                 let mut image = Aligned([0.0; IMAGE_PIXELS]);
-                normalise_image(pixels.range(place..place + 1), &mut image.0);
+                normalise_image(pixels.range(place..place + 1).values(), &mut image.0);
                 self.folded.features(self.level, &image.0, features);
             }
             forward_rows(self.level, &self.hidden, features, Activation::Relu, hidden);

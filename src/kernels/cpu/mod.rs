@@ -19,7 +19,7 @@ mod winograd;
 
 use super::dropout::Layer;
 use super::optimizer::{AdamStep, Moments};
-use super::{Dropout, IMAGE_PIXELS, IMAGE_SIZE, Images, Kernels, Pixels, Predict, normalise};
+use super::{Dropout, IMAGE_PIXELS, ImageShape, Images, Kernels, PixelValues, Predict, normalise};
 use crate::error::{Error, Result};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -90,15 +90,15 @@ static NORMALISED: LazyLock<[f32; 256]> =
     LazyLock::new(|| std::array::from_fn(|pixel| normalise(pixel as f32 / 255.0)));
 
 /// A whole image as the network sees it.
-fn normalise_image(pixels: Pixels<'_>, image: &mut [f32; IMAGE_PIXELS]) {
+fn normalise_image(pixels: PixelValues<'_>, image: &mut [f32; IMAGE_PIXELS]) {
     match pixels {
-        Pixels::Raw(pixels) => {
+        PixelValues::Raw(pixels) => {
             let (table, pixels): (_, &[u8; IMAGE_PIXELS]) = (&*NORMALISED, window(pixels, 0));
             for pixel in 0..IMAGE_PIXELS {
                 image[pixel] = table[usize::from(pixels[pixel])];
             }
         }
-        Pixels::Unit(pixels) => {
+        PixelValues::Unit(pixels) => {
             let pixels: &[f32; IMAGE_PIXELS] = window(pixels, 0);
             for pixel in 0..IMAGE_PIXELS {
                 image[pixel] = normalise(pixels[pixel]);
@@ -115,7 +115,7 @@ fn with_image(images: &Images<Flex>, place: usize, work: impl FnOnce(&[f32; IMAG
         } => {
             let first = indices[place] as usize * IMAGE_PIXELS;
             let mut image = [0.0; IMAGE_PIXELS];
-            normalise_image(Pixels::Raw(&pixels[first..]), &mut image);
+            normalise_image(PixelValues::Raw(&pixels[first..]), &mut image);
             work(&image);
         }
         Images::Normalised(images) => {
@@ -211,10 +211,7 @@ impl Kernels<Flex> for Cpu {
     type Saved = Saved;
 
     fn take(&self, images: &Images<Flex>) -> bool {
-        match images {
-            Images::Normalised(images) => images.dims()[1..] == [IMAGE_SIZE; 2],
-            Images::Raw { .. } => true,
-        }
+        images.shape() == ImageShape::MNIST
     }
 
     fn convolutions(&self, images: &Images<Flex>, parameters: &[FlexTensor; 4]) -> FlexTensor {

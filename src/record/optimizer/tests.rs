@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::MomentumConfig;
+use crate::config::{ImageShape, MomentumConfig};
 use crate::model::{Model, ModelOptimizer, send_gradients};
 use burn::backend::flex::FlexDevice;
 use burn::backend::{Autodiff, Flex};
@@ -12,6 +12,7 @@ const SMALL: ModelConfig = ModelConfig {
     num_classes: 3,
     hidden_size: 2,
     dropout: 0.0,
+    image: ImageShape::MNIST,
 };
 
 fn optimizers() -> [OptimizerConfig; 5] {

@@ -4,7 +4,7 @@ use crate::kernels::cpu::inference::{Folded, Prepared};
 use crate::kernels::cpu::linear::{Panels, Sizes};
 use crate::kernels::cpu::normalise_image;
 use crate::kernels::cpu::simd::Level;
-use crate::kernels::{IMAGE_PIXELS, Pixels, Predict, normalise};
+use crate::kernels::{IMAGE_PIXELS, ImageShape, PixelValues, Pixels, Predict, normalise};
 
 /// Parameters of the convolutions, in double precision.
 #[derive(Clone)]
@@ -285,16 +285,18 @@ fn an_image_has_the_same_bits_among_any_others() {
             &numbers(10, 8, 0.1),
         );
         let model = Prepared::new(level, single.parameters(), hidden, output);
-        let all = model.logits(Pixels::Raw(&pixels));
+        let raw = Pixels::raw(&pixels, ImageShape::MNIST).unwrap();
+        let all = model.logits(raw);
         for count in [1, 2, 3, 4, 7, 66] {
-            let some = model.logits(Pixels::Raw(&pixels).range(67 - count..67));
+            let some = model.logits(raw.range(67 - count..67));
             assert_eq!(some, all[10 * (67 - count)..], "{} {count}", level.name());
         }
         let unit: Vec<f32> = pixels
             .iter()
             .map(|pixel| f32::from(*pixel) / 255.0)
             .collect();
-        assert_eq!(model.logits(Pixels::Unit(&unit)), all, "{}", level.name());
+        let unit = Pixels::unit(&unit, ImageShape::MNIST).unwrap();
+        assert_eq!(model.logits(unit), all, "{}", level.name());
     }
 }
 
@@ -302,7 +304,7 @@ fn an_image_has_the_same_bits_among_any_others() {
 fn raw_pixels_are_normalised_as_everywhere() {
     let pixels: Vec<u8> = (0..IMAGE_PIXELS).map(|place| (place % 256) as u8).collect();
     let mut image = [0.0; IMAGE_PIXELS];
-    normalise_image(Pixels::Raw(&pixels), &mut image);
+    normalise_image(PixelValues::Raw(&pixels), &mut image);
     for (pixel, value) in pixels.iter().zip(image) {
         let expected = normalise(f32::from(*pixel) / 255.0);
         assert_eq!(value.to_bits(), expected.to_bits());

@@ -1,0 +1,100 @@
+"""Pictures in folders, as arrays."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy
+from numpy.typing import NDArray
+
+from mnistburn import _native
+from mnistburn.arguments import as_integer, shown
+from mnistburn.errors import DataError
+from mnistburn.progress import start_counter
+
+__all__ = ["read"]
+
+_logger: Final = logging.getLogger("mnistburn")
+
+# Broken pictures that the log names; the data set lists all.
+_NAMED: Final = 5
+_SIDES: Final = (5, 4096)
+
+
+def read(
+    path: Path,
+    *,
+    image_size: tuple[int, int],
+    channels: int,
+    class_names: Sequence[str] | None,
+    strict: bool,
+    progress: bool,
+) -> tuple[list[str], NDArray[numpy.uint8], NDArray[numpy.int64], list[tuple[Path, str]]]:
+    """Read the pictures of a folder that has a sub-folder for each class.
+
+    Args:
+        path: The folder.
+        image_size: Height and width of the images.
+        channels: 1 for grey images, 3 for colours.
+        class_names: The classes; None for the sub-folders.
+        strict: Whether a picture that cannot be read is an error.
+        progress: Whether the progress is shown.
+
+    Returns:
+        Class names, images, targets, and the pictures that cannot be read with the reasons.
+
+    Raises:
+        DataError: An argument breaks its rule, or there is no whole picture.
+        OSError: A folder cannot be read.
+    """
+    if not isinstance(image_size, tuple | list) or len(image_size) != len(_SIDES):
+        message = f"image_size must be a pair (height, width), got {shown(image_size)}"
+        raise DataError(message)
+    height, width = (
+        as_integer(side, f"image_size[{place}]", DataError, minimum=_SIDES[0], maximum=_SIDES[1])
+        for place, side in enumerate(image_size)
+    )
+    if isinstance(channels, bool) or channels not in (1, 3):
+        message = f"channels must be 1 (grey) or 3 (colour), got {shown(channels)}"
+        raise DataError(message)
+    for argument, value in (("strict", strict), ("progress", progress)):
+        if not isinstance(value, bool):
+            message = f"{argument} must be True or False, got {shown(value)}"
+            raise DataError(message)
+    if class_names is not None and (
+        isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names)
+    ):
+        message = f"class_names must be a sequence of str, got {shown(class_names)}"
+        raise DataError(message)
+    counter = start_counter(progress, "picture")
+    try:
+        names, pixels, targets, broken = _native.read_folder(
+            str(path),
+            (height, width, channels),
+            None if class_names is None else list(class_names),
+            None if counter is None else counter.show,
+        )
+    finally:
+        if counter is not None:
+            counter.close()
+    if broken:
+        _tell(path, broken, strict=strict, whole=len(targets) // 8)
+    sizes = (height, width) if channels == 1 else (height, width, channels)
+    images = numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(-1, *sizes)
+    return names, images, numpy.frombuffer(targets, dtype="<i8"), list(broken)
+
+
+def _tell(path: Path, broken: list[tuple[Path, str]], *, strict: bool, whole: int) -> None:
+    files = "; ".join(f"{file}: {reason}" for file, reason in broken[:_NAMED])
+    more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
+    text = (
+        f"{len(broken)} of the {whole + len(broken)} pictures in {path} cannot be read: "
+        f"{files}{more}"
+    )
+    if whole == 0:
+        raise DataError(text)
+    if strict:
+        message = f"{text}; remove them, or leave strict=True out"
+        raise DataError(message)
+    _logger.warning("%s; they are left out", text)

@@ -1,0 +1,353 @@
+//! What a data set holds, and what is odd about it.
+
+use super::Dataset;
+use crate::config::ImageShape;
+use rayon::prelude::*;
+use serde::Serialize;
+use std::hash::{Hash, Hasher};
+
+/// Classes that a warning names.
+const NAMED: usize = 10;
+/// A mean of the outermost pixels from which on an image has dark strokes on a light ground: three quarters of white.
+const LIGHT_GROUND: f64 = 192.0;
+/// A largest pixel up to which values look scaled to another range than 0 to 255.
+const SMALL_SCALE: u8 = 127;
+
+/// What a data set holds, counted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Description {
+    /// Number of images.
+    pub images: usize,
+    /// Rows, columns and channels of each.
+    pub shape: [usize; 3],
+    /// Images of each class.
+    pub class_counts: Vec<usize>,
+    /// Smallest raw pixel.
+    pub pixel_min: u8,
+    /// Largest raw pixel.
+    pub pixel_max: u8,
+    /// Mean of the raw pixels.
+    pub pixel_mean: f64,
+    /// Their standard deviation.
+    pub pixel_std: f64,
+    /// Mean of the outermost pixels of the images.
+    pub border_mean: f64,
+    /// Images of a single value, and the position of the first.
+    pub constant: Finding<1>,
+    /// Images that an earlier one equals; the positions are those of the first one found and its equal.
+    pub duplicates: Finding<2>,
+    /// Those of the duplicates whose class is another than that of their equal.
+    pub conflicts: Finding<2>,
+    /// Images that are in the other set too; the positions are here and there.
+    pub leaks: Finding<2>,
+}
+
+/// How often something was found, and where first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finding<const N: usize> {
+    /// How often.
+    pub count: usize,
+    /// Positions in the data set.
+    pub first: Option<[usize; N]>,
+}
+
+impl<const N: usize> Finding<N> {
+    fn new() -> Self {
+        Self {
+            count: 0,
+            first: None,
+        }
+    }
+
+    fn add(&mut self, positions: [usize; N]) {
+        self.count += 1;
+        // The first one of the data set, in whatever order they are found.
+        if self.first.is_none_or(|first| positions < first) {
+            self.first = Some(positions);
+        }
+    }
+}
+
+// Serde has arrays of fixed lengths only.
+impl<const N: usize> Serialize for Finding<N> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let first = self.first.as_ref().map(|first| &first[..]);
+        (self.count, first).serialize(serializer)
+    }
+}
+
+/// Hashes of images with their positions, sorted; equal images are neighbours.
+pub struct Hashes(Vec<(u64, usize)>);
+
+/// One look at the pixels of an image.
+struct Look {
+    hash: u64,
+    min: u8,
+    max: u8,
+    sum: u64,
+    squares: u64,
+    border: u64,
+}
+
+impl Look {
+    fn at(image: &[u8], shape: ImageShape) -> Self {
+        let mut hasher = std::hash::DefaultHasher::new();
+        image.hash(&mut hasher);
+        let wide = |pixel: &u8| u64::from(*pixel);
+        let row = shape.width * shape.channels;
+        let sides = |row: &[u8]| {
+            let (left, right) = (&row[..shape.channels], &row[row.len() - shape.channels..]);
+            left.iter().chain(right).map(wide).sum::<u64>()
+        };
+        let ends = image[..row].iter().chain(&image[image.len() - row..]);
+        let inner = image.chunks_exact(row).skip(1).take(shape.height - 2);
+        Self {
+            hash: hasher.finish(),
+            min: image.iter().copied().min().unwrap_or(0),
+            max: image.iter().copied().max().unwrap_or(0),
+            sum: image.iter().map(wide).sum(),
+            squares: image.iter().map(|pixel| wide(pixel) * wide(pixel)).sum(),
+            border: ends.map(wide).sum::<u64>() + inner.map(sides).sum::<u64>(),
+        }
+    }
+}
+
+impl Description {
+    /// Looks at every image; there are `num_classes` classes. The answer's leaks are counted by
+    /// [`find_leaks`](Self::find_leaks).
+    pub fn of(dataset: &Dataset, num_classes: usize) -> crate::error::Result<(Self, Hashes)> {
+        let shape = dataset.shape();
+        let mut class_counts = vec![0; num_classes];
+        for target in dataset.targets() {
+            let class = *target as usize;
+            if class >= class_counts.len() {
+                class_counts.resize(class + 1, 0);
+            }
+            class_counts[class] += 1;
+        }
+        let mut found = Self {
+            images: dataset.len(),
+            shape: [shape.height, shape.width, shape.channels],
+            class_counts,
+            pixel_min: u8::MAX,
+            pixel_max: 0,
+            pixel_mean: 0.0,
+            pixel_std: 0.0,
+            border_mean: 0.0,
+            constant: Finding::new(),
+            duplicates: Finding::new(),
+            conflicts: Finding::new(),
+            leaks: Finding::new(),
+        };
+        let mut hashes = Vec::with_capacity(dataset.len());
+        let (mut sum, mut squares, mut border) = (0_u64, 0_u64, 0_u64);
+        for part in dataset.parts() {
+            let pixels = dataset.read(part)?;
+            let images = pixels.par_chunks_exact(shape.len());
+            let looks: Vec<Look> = images.map(|image| Look::at(image, shape)).collect();
+            for look in looks {
+                if look.min == look.max {
+                    found.constant.add([hashes.len()]);
+                }
+                found.pixel_min = found.pixel_min.min(look.min);
+                found.pixel_max = found.pixel_max.max(look.max);
+                sum += look.sum;
+                squares += look.squares;
+                border += look.border;
+                hashes.push((look.hash, hashes.len()));
+            }
+        }
+        if !dataset.is_empty() {
+            let values = (dataset.len() * shape.len()) as f64;
+            found.pixel_mean = sum as f64 / values;
+            let variance = squares as f64 / values - found.pixel_mean * found.pixel_mean;
+            found.pixel_std = variance.max(0.0).sqrt();
+            let inner = shape.height.saturating_sub(2) * shape.width.saturating_sub(2);
+            let outermost = (shape.height * shape.width - inner) * shape.channels;
+            found.border_mean = border as f64 / (dataset.len() * outermost) as f64;
+        } else {
+            found.pixel_min = 0;
+        }
+        hashes.par_sort_unstable();
+        for equal in hashes.chunk_by(|one, other| one.0 == other.0) {
+            let (_, original) = equal[0];
+            for (_, copy) in &equal[1..] {
+                found.duplicates.add([original, *copy]);
+                if dataset.targets()[original] != dataset.targets()[*copy] {
+                    found.conflicts.add([original, *copy]);
+                }
+            }
+        }
+        Ok((found, Hashes(hashes)))
+    }
+
+    /// Counts the images of this set, whose hashes are `own`, that are also in `other`.
+    pub fn find_leaks(&mut self, own: &Hashes, other: &Hashes) {
+        self.leaks = Finding::new();
+        let mut other = other.0.iter().peekable();
+        for (hash, position) in &own.0 {
+            while other.next_if(|(found, _)| found < hash).is_some() {}
+            if let Some((found, there)) = other.peek()
+                && found == hash
+            {
+                self.leaks.add([*position, *there]);
+            }
+        }
+    }
+
+    /// What is odd, a sentence for each; `name` is what the images are called, as in "training".
+    pub fn warnings(&self, name: &str) -> Vec<String> {
+        let Self {
+            images,
+            pixel_min,
+            pixel_max,
+            border_mean,
+            ..
+        } = self;
+        let mut warnings = Vec::new();
+        if *images == 0 {
+            return warnings;
+        }
+        if let Some([here, there]) = self.leaks.first {
+            warnings.push(format!(
+                "{} of the {images} {name} images are also in the other set (first: {here}, there {there}), so what is measured on \
+                 them is too good",
+                self.leaks.count
+            ));
+        }
+        if let Some([one, other]) = self.duplicates.first {
+            warnings.push(format!(
+                "{} of the {images} {name} images equal an earlier one (first: {other} equals {one})",
+                self.duplicates.count
+            ));
+        }
+        if let Some([one, other]) = self.conflicts.first {
+            warnings.push(format!(
+                "{} {name} images equal one of another class (first: {other} equals {one})",
+                self.conflicts.count
+            ));
+        }
+        if let Some([first]) = self.constant.first {
+            warnings.push(format!(
+                "{} of the {images} {name} images have a single value in all pixels (first: {first})",
+                self.constant.count
+            ));
+        }
+        if *pixel_max <= SMALL_SCALE && pixel_min < pixel_max {
+            warnings.push(format!(
+                "the pixels of the {name} images go from {pixel_min} to {pixel_max}, of 0 to 255: they look scaled to another range, as \
+                 0 to 1 or 0 to 16; scale them to 255"
+            ));
+        }
+        if *border_mean >= LIGHT_GROUND && self.shape[2] == 1 {
+            warnings.push(format!(
+                "the outermost pixels of the {name} images have a mean of {border_mean:.0} of 255: dark strokes on a light ground, where \
+                 MNIST and what is trained on it have light ones on a dark ground; invert them with 255 - images"
+            ));
+        }
+        let empty: Vec<String> = self
+            .class_counts
+            .iter()
+            .enumerate()
+            .filter(|(_, count)| **count == 0)
+            .map(|(class, _)| class.to_string())
+            .collect();
+        if !empty.is_empty() {
+            let named = empty[..empty.len().min(NAMED)].join(", ");
+            let more = if empty.len() > NAMED { ", ..." } else { "" };
+            warnings.push(format!(
+                "{} of the {} classes have no {name} image: {named}{more}",
+                empty.len(),
+                self.class_counts.len()
+            ));
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: ImageShape = ImageShape {
+        height: 3,
+        width: 3,
+        channels: 1,
+    };
+
+    /// Images that differ in their middle and have the border given.
+    fn images(middles: &[u8], border: u8) -> Vec<u8> {
+        let image = |middle: &u8| {
+            let mut image = [border; 9];
+            image[4] = *middle;
+            image
+        };
+        middles.iter().flat_map(image).collect()
+    }
+
+    fn described(middles: &[u8], border: u8, targets: &[i64]) -> (Description, Hashes) {
+        let dataset = Dataset::new(images(middles, border), SHAPE, targets).unwrap();
+        Description::of(&dataset, 2).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_pixels() {
+        let (found, _) = described(&[255, 90], 0, &[0, 1]);
+        assert_eq!((found.pixel_min, found.pixel_max), (0, 255));
+        assert!((found.pixel_mean - 345.0 / 18.0).abs() < 1e-12);
+        let squares = (255.0 * 255.0 + 90.0 * 90.0) / 18.0;
+        let mean = 345.0 / 18.0;
+        assert!((found.pixel_std - f64::sqrt(squares - mean * mean)).abs() < 1e-9);
+        assert!(found.border_mean.abs() < 1e-12);
+        assert_eq!(found.class_counts, [1, 1]);
+        assert!(found.warnings("training").is_empty());
+    }
+
+    #[test]
+    fn each_oddity_is_told_with_its_numbers() {
+        let told = |found: &Description, text: &str| {
+            let warnings = found.warnings("training");
+            assert!(
+                warnings.iter().any(|warning| warning.contains(text)),
+                "{text}: {warnings:?}"
+            );
+        };
+        let (found, _) = described(&[200, 7, 200, 200], 0, &[0, 1, 0, 1]);
+        told(
+            &found,
+            "2 of the 4 training images equal an earlier one (first: 2 equals 0)",
+        );
+        told(
+            &found,
+            "1 training images equal one of another class (first: 3 equals 0)",
+        );
+        let (found, _) = described(&[200, 0, 5], 0, &[0, 0, 0]);
+        told(
+            &found,
+            "1 of the 3 training images have a single value in all pixels (first: 1)",
+        );
+        told(&found, "1 of the 2 classes have no training image: 1");
+        told(
+            &described(&[1, 0], 0, &[0, 1]).0,
+            "go from 0 to 1, of 0 to 255",
+        );
+        told(&described(&[0, 9], 255, &[0, 1]).0, "a mean of 255 of 255");
+    }
+
+    #[test]
+    fn leaks_are_found_in_any_order() {
+        let (_, train) = described(&[50, 10, 30, 20], 0, &[0, 1, 0, 1]);
+        let (mut valid, hashes) = described(&[20, 60, 50, 20], 0, &[0, 1, 0, 1]);
+        valid.find_leaks(&hashes, &train);
+        assert_eq!(
+            valid.leaks,
+            Finding {
+                count: 3,
+                first: Some([0, 3])
+            }
+        );
+        assert!(
+            valid.warnings("validation")[0].starts_with("3 of the 4 validation images are also")
+        );
+    }
+}

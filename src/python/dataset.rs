@@ -1,0 +1,192 @@
+use super::arguments::index_bytes;
+use super::run::{detached, watched};
+use crate::config::ImageShape;
+use crate::data;
+use crate::error::{Error, Result};
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::PyByteArray;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Images with their classes, as the core has them.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct Dataset(pub data::Dataset);
+
+#[pymethods]
+impl Dataset {
+    /// A data set in memory, of copies of the arrays.
+    ///
+    /// Args:
+    ///     images: C-contiguous raw pixels, uint8, n images of the shape.
+    ///     shape: Height, width and channels.
+    ///     targets: n int64 classes.
+    #[staticmethod]
+    fn from_buffer(
+        py: Python<'_>,
+        images: PyBuffer<u8>,
+        shape: (usize, usize, usize),
+        targets: PyBuffer<i64>,
+    ) -> PyResult<Self> {
+        let (height, width, channels) = shape;
+        let shape = ImageShape {
+            height,
+            width,
+            channels,
+        };
+        let (images, targets) = (images.to_vec(py)?, targets.to_vec(py)?);
+        detached(py, || data::Dataset::new(images, shape, &targets).map(Self))
+    }
+
+    /// A data set whose images stay on disk.
+    ///
+    /// Args:
+    ///     file: The images.
+    ///     positions: Which of them, int64; None for all.
+    ///     targets: int64 classes, one for each image.
+    #[staticmethod]
+    fn from_file(
+        py: Python<'_>,
+        file: &ImageFile,
+        positions: Option<PyBuffer<i64>>,
+        targets: PyBuffer<i64>,
+    ) -> PyResult<Self> {
+        let positions = positions
+            .map(|positions| positions.to_vec(py))
+            .transpose()?;
+        let targets = targets.to_vec(py)?;
+        detached(py, || {
+            let positions = positions.map(positions_of).transpose()?;
+            data::Dataset::from_file(Arc::clone(&file.0), positions, &targets).map(Self)
+        })
+    }
+}
+
+/// What data sets hold and what is odd about them, as JSON: an object for each, with its warnings.
+///
+/// Args:
+///     datasets: The sets with their names, as in ("training", ...). What is also in the first one is a leak of the others.
+///     num_classes: Number of classes.
+#[pyfunction]
+pub fn describe_datasets(
+    py: Python<'_>,
+    datasets: Vec<(String, PyRef<'_, Dataset>)>,
+    num_classes: usize,
+) -> PyResult<String> {
+    let datasets: Vec<(String, data::Dataset)> = datasets
+        .into_iter()
+        .map(|(name, dataset)| (name, dataset.0.clone()))
+        .collect();
+    let found = detached(py, || {
+        let mut first = None;
+        let mut found = Vec::new();
+        for (name, dataset) in &datasets {
+            let (mut description, hashes) = data::Description::of(dataset, num_classes)?;
+            match &first {
+                None => first = Some(hashes),
+                Some(first) => description.find_leaks(&hashes, first),
+            }
+            let warnings = description.warnings(name);
+            found.push(serde_json::json!({"found": description, "warnings": warnings}));
+        }
+        Ok(found)
+    })?;
+    Ok(serde_json::Value::from(found).to_string())
+}
+
+/// Reads a folder of pictures with a sub-folder for each class.
+///
+/// Args:
+///     path: The folder.
+///     shape: Height, width and channels (1 or 3) of the images.
+///     class_names: The classes; None for the names of the sub-folders.
+///     progress: Called now and then with the pictures read so far and their number.
+///
+/// Returns:
+///     The class names, the pixels, the int64 targets as bytes, and the pictures that can't be read with the reasons.
+///
+/// Raises:
+///     DataError: There is no sub-folder, or no picture.
+///     OSError: A folder can't be read.
+#[pyfunction]
+#[expect(clippy::type_complexity, reason = "a tuple for Python to unpack")]
+pub fn read_folder<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    shape: (usize, usize, usize),
+    class_names: Option<Vec<String>>,
+    progress: Option<Bound<'py, PyAny>>,
+) -> PyResult<(
+    Vec<String>,
+    Bound<'py, PyByteArray>,
+    Bound<'py, PyByteArray>,
+    Vec<(PathBuf, String)>,
+)> {
+    let (height, width, channels) = shape;
+    let shape = ImageShape {
+        height,
+        width,
+        channels,
+    };
+    let folder = detached(py, || data::Folder::open(&path, class_names))?;
+    let (done, total) = (AtomicUsize::new(0), folder.files.len());
+    let pictures = watched(
+        py,
+        |stop| folder.read(shape, &done, stop),
+        || match &progress {
+            None => Ok(()),
+            Some(progress) => progress
+                .call1((done.load(Ordering::Relaxed), total))
+                .map(|_| ()),
+        },
+    )?;
+    let targets: Vec<usize> = pictures
+        .targets
+        .iter()
+        .map(|target| *target as usize)
+        .collect();
+    Ok((
+        folder.class_names,
+        PyByteArray::new(py, &pictures.pixels),
+        index_bytes(py, &targets)?,
+        pictures.broken,
+    ))
+}
+
+fn positions_of(positions: Vec<i64>) -> Result<Vec<usize>> {
+    let positions = positions.into_iter().map(|position| {
+        usize::try_from(position)
+            .map_err(|_| Error::Data(format!("positions must be at least 0, got {position}")))
+    });
+    positions.collect()
+}
+
+/// An uncompressed IDX file of images that stays on disk.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct ImageFile(Arc<data::ImageFile>);
+
+#[pymethods]
+impl ImageFile {
+    /// Opens a file, whose size must be what its header says.
+    ///
+    /// Args:
+    ///     path: The file.
+    #[new]
+    fn py_new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        detached(py, || data::ImageFile::open(&path).map(Arc::new).map(Self))
+    }
+
+    /// Number of images, height, width and channels.
+    #[getter]
+    fn shape(&self) -> (usize, usize, usize, usize) {
+        let shape = self.0.shape();
+        (self.0.len(), shape.height, shape.width, shape.channels)
+    }
+
+    /// Where the first image begins, in bytes.
+    #[getter]
+    fn offset(&self) -> u64 {
+        self.0.offset()
+    }
+}
