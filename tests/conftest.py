@@ -55,3 +55,15 @@ def wgpu() -> str:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Path:
+    """Return the folder of Debian's package; without it the test is skipped, but not in CI."""
+    folder = Path("/usr/share/datasets/fashion-mnist")
+    if folder.is_dir():
+        return folder
+    reason = "there is no Fashion-MNIST; Debian's dataset-fashion-mnist gives it"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

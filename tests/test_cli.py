@@ -32,7 +32,12 @@ def small_mnist(monkeypatch: pytest.MonkeyPatch, small_data: tuple[Dataset, Data
     """Make MNIST small, so that the whole command is run in a second."""
 
     def load(
-        name: str, split: str = "train", *, validation: float | None = None, seed: int = 42
+        name: str,
+        split: str = "train",
+        *,
+        validation: float | None = None,
+        seed: int = 42,
+        progress: bool = True,
     ) -> Any:
         assert name == "mnist"
         dataset = small_data[0] if split == "train" else small_data[1]

@@ -245,10 +245,22 @@ TABLE: list[Row] = [
         ("'mnits'", "did you mean 'mnist'"),
     ),
     (
-        "datasets: name in capitals",
-        lambda _: datasets.load("MNIST"),
+        "datasets: a family",
+        lambda _: datasets.load("EMNIST"),
         DataError,
-        ("the names are mnist; did you mean 'mnist'?",),
+        ("did you mean one of 'emnist-balanced', 'emnist-digits', 'emnist-letters'?",),
+    ),
+    (
+        "datasets: root",
+        lambda _: untyped.datasets.load("mnist", root=3),
+        DataError,
+        ("root must be a path", "3"),
+    ),
+    (
+        "datasets: download",
+        lambda _: untyped.datasets.load("mnist", download="no"),
+        DataError,
+        ("download must be True or False", "'no'"),
     ),
     ("datasets: no name", lambda _: untyped.datasets.load(None), DataError, ("None", "mnist")),
     (

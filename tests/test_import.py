@@ -43,7 +43,13 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return content
 
 
-@pytest.mark.parametrize("name", ["tqdm", "click", "matplotlib", "pytest", "torch", "difflib"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("tqdm", "click", "matplotlib", "pytest", "torch", "difflib"),
+        *("requests", "urllib3", "platformdirs"),
+    ],
+)
 def test_a_module_is_not_imported(state: dict[str, object], name: str) -> None:
     modules = state["modules"]
     assert isinstance(modules, list)

@@ -178,28 +178,17 @@ class Dataset:
             message = f"in_memory must be True, False or None, got {shown(in_memory)}"
             raise DataError(message)
         if in_memory:
-            return cls._from_idx(path, labels, (None, None), class_names)
+            shape, pixels = _native.read_idx(str(path))
+            try:
+                array, count = as_images(numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape))
+            except DataError as error:
+                message = f"{path}: {error}"
+                raise DataError(message) from None
+            classes = _read_labels(labels, count, path)
+            return cls._of(_read_only(array.view(numpy.uint8)), classes, class_names)
         on_disk = ImagesOnDisk(path)
-        classes = _read_labels(labels, len(on_disk), path, None)
+        classes = _read_labels(labels, len(on_disk), path)
         return cls._of(on_disk, classes, class_names)
-
-    @classmethod
-    def _from_idx(
-        cls,
-        images: str | os.PathLike[str],
-        labels: str | os.PathLike[str],
-        sha256: tuple[str | None, str | None],
-        class_names: Sequence[str] | None = None,
-    ) -> Self:
-        path = as_path(images, "images", DataError)
-        shape, pixels = _native.read_idx(str(path), sha256[0])
-        try:
-            array, count = as_images(numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape))
-        except DataError as error:
-            message = f"{path}: {error}"
-            raise DataError(message) from None
-        classes = _read_labels(labels, count, path, sha256[1])
-        return cls._of(_read_only(array.view(numpy.uint8)), classes, class_names)
 
     @classmethod
     def from_folder(
@@ -565,11 +554,9 @@ def _is_large(path: Path) -> bool:
         return False  # the reader says why
 
 
-def _read_labels(
-    labels: str | os.PathLike[str], count: int, images: Path, sha256: str | None
-) -> NDArray[numpy.uint8]:
+def _read_labels(labels: str | os.PathLike[str], count: int, images: Path) -> NDArray[numpy.uint8]:
     path = as_path(labels, "labels", DataError)
-    shape, classes = _native.read_idx(str(path), sha256)
+    shape, classes = _native.read_idx(str(path))
     if shape != [count]:
         message = (
             f"{path} must hold one label for each of the {count} images of {images}, "

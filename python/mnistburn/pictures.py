@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mnistburn import _native
 from mnistburn.arguments import as_integer, shown
 from mnistburn.errors import DataError
-from mnistburn.progress import start_counter
+from mnistburn.progress import CountProgress, start_count
 
 __all__ = ["read"]
 
@@ -67,17 +67,25 @@ def read(
     ):
         message = f"class_names must be a sequence of str, got {shown(class_names)}"
         raise DataError(message)
-    counter = start_counter(progress, "picture")
+    display: CountProgress | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal display
+        if display is None:
+            display = start_count(progress, str(path), total, "pictures")
+        if display is not None:
+            display.show(done)
+
     try:
         names, pixels, targets, broken = _native.read_folder(
             str(path),
             (height, width, channels),
             None if class_names is None else list(class_names),
-            None if counter is None else counter.show,
+            show if progress else None,
         )
     finally:
-        if counter is not None:
-            counter.close()
+        if display is not None:
+            display.close()
     if broken:
         _tell(path, broken, strict=strict, whole=len(targets) // 8)
     sizes = (height, width) if channels == 1 else (height, width, channels)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["Counter", "Progress", "start_counter", "start_progress"]
+__all__ = ["CountProgress", "Progress", "start_count", "start_progress"]
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 
@@ -19,6 +19,16 @@ class Progress(Protocol):
 
     def show(self, event: Mapping[str, Any]) -> None:
         """Show one event."""
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+
+
+class CountProgress(Protocol):
+    """What shows how many of a known number are done; `close` ends it, whatever happened."""
+
+    def show(self, done: int) -> None:
+        """Show the number that is done."""
 
     def close(self) -> None:
         """Leave the terminal in order."""
@@ -41,58 +51,6 @@ def start_progress(enabled: bool, batch_size: int) -> Progress | None:  # noqa: 
     return _Quiet(_Lines(batch_size))
 
 
-def start_counter(enabled: bool, unit: str) -> "Counter | None":  # noqa: FBT001
-    """Show how many of a known number are done.
-
-    Args:
-        enabled: Whether it is shown at all.
-        unit: What is counted, in the singular.
-
-    Returns:
-        The display; None for nothing.
-    """
-    return Counter(unit) if enabled and sys.stderr is not None else None
-
-
-class Counter:
-    """How many of a known number are done: a bar on a terminal, else a line every ten seconds."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._bar: tqdm[Any] | None = None
-        self._shown = _in_notebook() or _on_terminal()
-        self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-
-    def show(self, done: int, total: int) -> None:
-        """Show a state; a display that cannot be written ends.
-
-        Args:
-            done: The number done.
-            total: The number of all.
-        """
-        # A closed pipe, a closed file, whatever a stand-in for stderr raises.
-        with contextlib.suppress(Exception):
-            if self._shown:
-                if self._bar is None:
-                    self._bar = _bar_type()(
-                        total=total,
-                        unit=f" {self._unit}s",
-                        leave=False,
-                        dynamic_ncols=True,
-                        file=sys.stderr,
-                    )
-                self._bar.update(done - self._bar.n)
-            elif time.monotonic() >= self._next_line:
-                self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-                print(f"{done}/{total} {self._unit}s", file=sys.stderr)  # noqa: T201
-
-    def close(self) -> None:
-        """Leave the terminal in order."""
-        if self._bar is not None:
-            with contextlib.suppress(Exception):
-                self._bar.close()
-
-
 def _bar_type() -> Any:  # noqa: ANN401  a class of tqdm's
     from tqdm import auto  # noqa: PLC0415  not every use of the package shows a bar
 
@@ -101,6 +59,30 @@ def _bar_type() -> Any:  # noqa: ANN401  a class of tqdm's
         monitor_interval = 0
 
     return Bar
+
+
+def start_count(
+    enabled: bool,  # noqa: FBT001
+    title: str,
+    total: int,
+    unit: str,
+) -> CountProgress | None:
+    """Choose how it is shown how many are done.
+
+    Args:
+        enabled: Whether it is shown at all.
+        title: What is done.
+        total: The number of all.
+        unit: What is counted, in the plural, or ``"B"`` for bytes.
+
+    Returns:
+        A bar where there is a terminal or a notebook, else plain lines; None for nothing.
+    """
+    if not enabled or sys.stderr is None:
+        return None
+    if _in_notebook() or _on_terminal():
+        return _Quiet(_CountBar(title, total, unit))
+    return _Quiet(_CountLines(title, total, unit))
 
 
 def _on_terminal() -> bool:
@@ -118,12 +100,12 @@ def _in_notebook() -> bool:
 
 
 class _Quiet:
-    """Ends the display when it cannot be written; the training goes on."""
+    """Ends the display when it cannot be written; the work goes on."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress: Progress | None = progress
+    def __init__(self, progress: Progress | DownloadProgress) -> None:
+        self._progress: Any = progress
 
-    def show(self, event: Mapping[str, Any]) -> None:
+    def show(self, event: Any) -> None:  # noqa: ANN401  what the display takes
         if self._progress is not None:
             try:
                 self._progress.show(event)
@@ -169,6 +151,16 @@ def _epoch_line(event: Mapping[str, Any], num_epochs: int) -> str:
         f"valid loss {event['valid_loss']:.4f}, accuracy {event['valid_accuracy']:.4f}; "
         f"{event['seconds']:.1f} s, {event['images_per_second']:.0f} images/s"
     )
+
+
+def _bar_type() -> Any:  # noqa: ANN401  tqdm has no types
+    from tqdm import auto  # noqa: PLC0415  needed while something is shown only
+
+    class Bar(auto.tqdm):  # type: ignore[misc]
+        # Without this, tqdm starts a thread that never ends.
+        monitor_interval = 0
+
+    return Bar
 
 
 class _Bar:
@@ -257,5 +249,66 @@ class _Lines:
 
     def _write(self, line: str) -> None:
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
-        # A stand-in for stderr may have write alone.
-        print(line, file=sys.stderr, flush=hasattr(sys.stderr, "flush"))  # noqa: T201
+        _write_line(line)
+
+
+class _CountBar:
+    """A bar, which goes when it is full."""
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        in_bytes = unit == "B"
+        self._bar = _bar_type()(
+            desc=title,
+            total=total,
+            unit=unit if in_bytes else f" {unit}",
+            unit_scale=in_bytes,
+            leave=False,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
+
+    def show(self, done: int) -> None:
+        if done < self._bar.n or self._bar.n == 0:
+            # What an earlier attempt left, or one that starts anew, says nothing of the speed.
+            self._bar.reset()
+            self._bar.initial = self._bar.n = done
+            self._bar.refresh()
+        else:
+            self._bar.update(done - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _CountLines:
+    """Plain lines: one when all is done, and before it at most one every ten seconds."""
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self._title = title
+        self._total = total
+        self._unit = unit
+        self._done = 0
+        self._begin = time.monotonic()
+        self._next_line = self._begin + _SECONDS_BETWEEN_LINES
+
+    def show(self, done: int) -> None:
+        self._done = done
+        if time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
+            of = f" of {self._text(self._total)}"
+            _write_line(f"{self._title}: {self._text(done, of)}")
+
+    def close(self) -> None:
+        if self._done == self._total:
+            seconds = time.monotonic() - self._begin
+            _write_line(f"{self._title}: {self._text(self._total)} in {seconds:.1f} s")
+
+    def _text(self, count: int, of: str = "") -> str:
+        if self._unit == "B":
+            return f"{count / 1e6:.1f}{of.removesuffix(' MB')} MB"
+        return f"{count:,}{of.removesuffix(f' {self._unit}')} {self._unit}"
+
+
+def _write_line(line: str) -> None:
+    # A stand-in for stderr may have write alone.
+    print(line, file=sys.stderr, flush=hasattr(sys.stderr, "flush"))  # noqa: T201

@@ -60,12 +60,13 @@ def train(
             fastest that works here. Several devices of one kind, as in ``["cuda:0", "cuda:1"]``,
             share each step: every one computes its part of the batch, and the gradients are
             averaged; equal bits are promised for a single device only.
-        data: A pair ``(train, valid)``, or the name of a data set, of which the training images are
-            trained with and the test images are the validation, as in the Burn book. None stands
-            for ``"mnist"``.
+        data: A pair ``(train, valid)``, or the name of a data set of `mnistburn.datasets`, of which
+            the training images are trained with and the test images are the validation, as in the
+            Burn book; it is fetched where it is not there yet. None stands for ``"mnist"``.
         resume: Whether to go on with the run in the directory where it stopped.
         callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
-        progress: Whether a progress bar is shown, or lines where there is no terminal.
+        progress: Whether a progress bar is shown, or lines where there is no terminal; for
+            fetching data too.
 
     Returns:
         The model, its history and what else there is to know.
@@ -73,7 +74,7 @@ def train(
     Raises:
         ConfigError: An argument or the configuration breaks a rule.
         DeviceError: There is no such device, or it cannot be used.
-        DataError: The data have another type or do not fit the model.
+        DataError: The data have another type, do not fit the model or cannot be fetched.
         ArtifactError: The directory holds files of others, or nothing to resume.
         TrainingError: The training cannot go on, for example because the loss is not finite.
         OSError: A file cannot be written.
@@ -88,7 +89,7 @@ def train(
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
     places = resolve_devices(device)
-    train_data, valid_data = _data_pair(data)
+    train_data, valid_data = _data_pair(data, progress=progress)
     hooks = CallbackList(callbacks)
     used = config or (stored_config(directory) if resume else None) or _fitting(train_data)
     _check_data(train_data, used.model, "training")
@@ -112,11 +113,14 @@ def train(
     return read_result(directory, Model._wrap(native), used)  # noqa: SLF001
 
 
-def _data_pair(data: object) -> tuple[Dataset, Dataset]:
+def _data_pair(data: object, *, progress: bool = True) -> tuple[Dataset, Dataset]:
     if data is None:
         data = _DEFAULT_DATA
     if isinstance(data, str):
-        return datasets.load(data, "train"), datasets.load(data, "test")
+        return (
+            datasets.load(data, "train", progress=progress),
+            datasets.load(data, "test", progress=progress),
+        )
     match data:
         case (Dataset() as train_data, Dataset() as valid_data):
             return train_data, valid_data
