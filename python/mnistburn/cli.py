@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
@@ -10,6 +11,8 @@ import click
 
 import mnistburn
 from mnistburn.config.optimizers import OPTIMIZERS
+from mnistburn.datasets import store
+from mnistburn.datasets.registry import KnownDataset
 from mnistburn.errors import DataError, MnistburnError
 from mnistburn.model import ExportFormat
 from mnistburn.results import (
@@ -54,6 +57,15 @@ _device_option = click.option(
 )
 
 
+_data_option = click.option(
+    "--data",
+    default="mnist",
+    show_default=True,
+    metavar="NAME",
+    help="The data set, which is fetched where it is not there yet; see `data list`.",
+)
+
+
 class _PathType(click.Path):
     """A path that is not empty: pathlib takes an empty one for the current directory."""
 
@@ -95,6 +107,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("artifact_dir", type=_PATH, default="artifacts/mnist")
+@_data_option
 @click.option(
     "--config",
     "config_file",
@@ -136,6 +149,7 @@ def train(
     /,
     *,
     artifact_dir: Path,
+    data: str,
     config_file: Path | None,
     devices: tuple[str, ...],
     validation: float | None,
@@ -143,17 +157,19 @@ def train(
     no_progress: bool,
     **values: float | str | None,
 ) -> None:
-    """Train on MNIST; everything about the run goes to ARTIFACT_DIR."""
+    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR."""
     given = {name: value for name, value in values.items() if value is not None}
-    config = _changed_config(config_file, given, artifact_dir if resume else None)
-    data = None
+    config = _changed_config(config_file, given, artifact_dir if resume else None, data)
+    pair: str | tuple[mnistburn.Dataset, mnistburn.Dataset] = data
     if validation is not None:
         # A resumed run needs the images it began with, so the stored seed where none is given.
         used = config or (stored_config(artifact_dir) if resume else None)
         seed = (used or mnistburn.TrainingConfig()).seed
-        data = mnistburn.datasets.load("mnist", validation=validation, seed=seed)
+        pair = mnistburn.datasets.load(
+            data, validation=validation, seed=seed, progress=not no_progress
+        )
     run = mnistburn.train(
-        artifact_dir, config, devices, data=data, resume=resume, progress=not no_progress
+        artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
     )
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if len(run.history) else []
@@ -173,7 +189,7 @@ def train(
 
 
 def _changed_config(
-    path: Path | None, given: dict[str, float | str], resumed: Path | None
+    path: Path | None, given: dict[str, float | str], resumed: Path | None, data: str
 ) -> mnistburn.TrainingConfig | None:
     """Return the configuration with the options given; None when there is none of either."""
     if path is None and not given:
@@ -183,7 +199,7 @@ def _changed_config(
     else:
         # An option changes the run that goes on, not the defaults.
         stored = None if resumed is None else stored_config(resumed)
-        config = stored or mnistburn.TrainingConfig()
+        config = stored or _default_config(data)
     names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
     model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
     rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
@@ -195,6 +211,17 @@ def _changed_config(
     return dataclasses.replace(config, model=dataclasses.replace(config.model, **model), **rest)
 
 
+def _default_config(data: str) -> mnistburn.TrainingConfig:
+    """Return the default configuration, with as many classes as the data have."""
+    classes = len(mnistburn.datasets.info(data).class_names)
+    return mnistburn.TrainingConfig(model=mnistburn.ModelConfig(num_classes=classes))
+
+
+def _load_data(data: str, split: Literal["train", "test"]) -> mnistburn.Dataset:
+    """Return what the option --data names."""
+    return mnistburn.datasets.load(data, split)
+
+
 def _load_model(path: Path, device: str) -> mnistburn.Model:
     """Return the model of a run's directory, or of a model file."""
     if path.is_dir():
@@ -204,6 +231,7 @@ def _load_model(path: Path, device: str) -> mnistburn.Model:
 
 @main.command()
 @click.argument("path", type=_PATH)
+@_data_option
 @click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
 @_device_option
 @click.option("--batch-size", type=int, help="Images computed at a time.")
@@ -211,14 +239,15 @@ def _load_model(path: Path, device: str) -> mnistburn.Model:
 def evaluate(
     *,
     path: Path,
+    data: str,
     split: Literal["test", "train"],
     device: str,
     batch_size: int | None,
     as_json: bool,
 ) -> None:
-    """Measure the model in PATH, a model file or an artifact directory, on MNIST."""
+    """Measure the model in PATH, a model file or an artifact directory, on a data set."""
     model = _load_model(path, device)
-    dataset = mnistburn.datasets.load("mnist", split)
+    dataset = _load_data(data, split)
     given = {} if batch_size is None else {"batch_size": batch_size}
     evaluation = model.evaluate(dataset, **given)
     if as_json:
@@ -238,12 +267,19 @@ def evaluate(
     "indices",
     type=int,
     multiple=True,
-    help="An image of the MNIST test set; may be given several times.",
+    help="An image of the test set; may be given several times.",
 )
+@_data_option
 @_device_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def predict(
-    *, path: Path, file: Path | None, indices: tuple[int, ...], device: str, as_json: bool
+    *,
+    path: Path,
+    file: Path | None,
+    indices: tuple[int, ...],
+    data: str,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Tell the class of images with the model in PATH, a model file or an artifact directory."""
     if (file is None) == (not indices):
@@ -252,7 +288,7 @@ def predict(
     model = _load_model(path, device)
     rows: list[dict[str, Any]]
     if file is None:
-        dataset = mnistburn.datasets.load("mnist", "test").subset(indices)
+        dataset = _load_data(data, "test").subset(indices)
         images: Any = dataset.images
         rows = [
             {"index": index, "target": int(target)}
@@ -348,10 +384,126 @@ def devices() -> None:
         (item.device, item.kind, item.name, item.reason or "available")
         for item in mnistburn.devices()
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)]
-        click.echo("  ".join([*cells, row[3]]))
+    _print_table(rows)
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows with columns of equal widths; the last one is as long as it is."""
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    for *cells, last in rows:
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        click.echo("  ".join([*padded, last]))
+
+
+@main.group()
+def data() -> None:
+    """List, fetch and verify the known data sets."""
+
+
+@data.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_data(*, as_json: bool) -> None:
+    """List the known data sets, and which of them are here."""
+    known = mnistburn.datasets
+    entries = [known.info(name) for name in known.names()]
+    if as_json:
+        rows = [
+            {
+                "name": entry.name,
+                "title": entry.title,
+                "train_images": entry.train.count,
+                "test_images": entry.test.count,
+                "class_names": entry.class_names,
+                "bytes": entry.size,
+                "licence": entry.licence,
+                "homepage": entry.homepage,
+                "mirrors": entry.mirrors,
+                "files": len(entry.files),
+                "files_here": len(store.present(entry, None)),
+                "folder": str(known.where(entry.name)),
+            }
+            for entry in entries
+        ]
+        click.echo(json.dumps(rows))
+        return
+    table = [("name", "train", "test", "classes", "MB", "licence", "here")]
+    table += [
+        (
+            entry.name,
+            f"{entry.train.count:,}",
+            f"{entry.test.count:,}",
+            str(len(entry.class_names)),
+            f"{entry.size / 1e6:.1f}",
+            entry.licence,
+            _whereabouts(entry),
+        )
+        for entry in entries
+    ]
+    _print_table(table)
+
+
+def _whereabouts(entry: KnownDataset) -> str:
+    """Say how much of a data set is here, and where."""
+    here = len(store.present(entry, None))
+    if not here:
+        return f"no; `mnistburn data fetch {entry.name}` gets it"
+    if entry.packaged:
+        return "in the package"
+    text = "yes" if here == len(entry.files) else f"{here} of {len(entry.files)} files"
+    return f"{text}, in {click.format_filename(mnistburn.datasets.where(entry.name))}"
+
+
+@data.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--no-progress", is_flag=True, help="Show no progress.")
+def fetch_data(*, names: tuple[str, ...], no_progress: bool) -> None:
+    """Fetch what is missing of data sets, and print the paths of their files.
+
+    What an interrupted fetch got is kept: the next one goes on there.
+    """
+    for entry in [mnistburn.datasets.info(name) for name in names]:
+        for path in mnistburn.datasets.fetch(entry.name, progress=not no_progress):
+            click.echo(click.format_filename(path))
+
+
+@data.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def verify_data(ctx: click.Context, /, *, names: tuple[str, ...], as_json: bool) -> None:
+    """Check the hashes of the files of data sets: of all that are here unless named.
+
+    The exit status is 1 when a file is damaged or missing.
+    """
+    entries = [mnistburn.datasets.info(name) for name in names or mnistburn.datasets.names()]
+    if not names:
+        entries = [entry for entry in entries if store.present(entry, None)]
+    states = [
+        (entry.name, state) for entry in entries for state in mnistburn.datasets.verify(entry.name)
+    ]
+    if as_json:
+        rows = [
+            {"name": name, "file": state.name, "state": state.state, "problem": state.problem}
+            | {"path": None if state.path is None else str(state.path)}
+            for name, state in states
+        ]
+        click.echo(json.dumps(rows))
+    else:
+        for name, state in states:
+            where = state.name if state.path is None else click.format_filename(state.path)
+            problem = f": {state.problem}" if state.problem else ""
+            click.echo(f"{state.state:<9}{name:<17}{where}{problem}")
+    ctx.exit(0 if all(state.state == "ok" for _, state in states) else 1)
+
+
+@data.command("where")
+@click.argument("name", required=False)
+def where_data(*, name: str | None) -> None:
+    """Print the folder of the data set NAME, or the one that fetched data sets go to.
+
+    The environment variable MNISTBURN_DATA_DIR names another one.
+    """
+    click.echo(click.format_filename(mnistburn.datasets.where(name)))
 
 
 @main.command()
