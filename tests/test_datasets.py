@@ -163,6 +163,19 @@ def test_counts_and_classes_are_those_of_the_papers(
     assert len(entry.class_names) == classes
 
 
+def test_the_documentation_has_the_table() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "data.md").read_text("utf-8")
+    for entry in DATASETS.values():
+        (row,) = re.findall(rf"^\| `{entry.name}` \| \d.*$", text, re.MULTILINE)
+        _, _, counts, classes, size, licence, _, _ = (cell.strip() for cell in row.split("|"))
+        assert counts == f"{entry.train.count:,} and {entry.test.count:,}"
+        assert classes.split()[0] == str(len(entry.class_names))
+        assert size == f"{entry.size / 1e6:.1f}"
+        assert licence in entry.licence
+    folders = [folder for entry in DATASETS.values() for folder in entry.system_folders]
+    assert all(folder in text for folder in folders)
+
+
 # A data set of eight and four images, with all that is odd in the known ones.
 
 IMAGES = numpy.random.default_rng(5).integers(0, 256, (12, 28, 28), dtype=numpy.uint8)
