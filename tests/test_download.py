@@ -23,7 +23,7 @@ from download_server import Behaviour, Request, Server, closed_port, running
 from mnistburn.datasets import store
 from mnistburn.datasets.download import LIMITS, Answer, Limits, NoMirrorError, fetch
 from mnistburn.datasets.registry import KnownFile
-from mnistburn.progress import start_download_progress
+from mnistburn.progress import start_count
 
 BODY = gzip.compress(
     numpy.random.default_rng(1).integers(0, 256, 300_000, dtype=numpy.uint8).tobytes(), mtime=0
@@ -540,14 +540,14 @@ def test_a_folder_that_cannot_be_made_is_named(server: Server, target: Path) -> 
 def test_lines_tell_of_the_progress(
     server: Server, target: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    display = start_download_progress(enabled=True, title="set images.gz", size=FILE.size)
+    display = start_count(enabled=True, title="set images.gz", total=FILE.size, unit="B")
     assert display is not None
     fetch(FILE, [server.url + "/good"], target, limits=PATIENT, progress=display)
     display.close()
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("set images.gz: 0.3 MB in ")
-    assert start_download_progress(enabled=False, title="", size=1) is None
+    assert start_count(enabled=False, title="", total=1, unit="B") is None
 
 
 def test_a_bar_shows_the_progress(
@@ -560,7 +560,7 @@ def test_a_bar_shows_the_progress(
     threads = threading.active_count()
     target.parent.mkdir()
     part_of(target).write_bytes(BODY[:100_000])
-    display = start_download_progress(enabled=True, title="set images.gz", size=FILE.size)
+    display = start_count(enabled=True, title="set images.gz", total=FILE.size, unit="B")
     assert display is not None
     fetch(FILE, [server.url + "/good"], target, limits=PATIENT, progress=display)
     display.close()

@@ -353,12 +353,12 @@ def test_the_command_shows_a_file(model: Model, tmp_path: Path) -> None:
     path = str(model.export(tmp_path / "model.onnx"))
     done = CliRunner().invoke(main, ["show", path])
     assert done.exit_code == 0
+    image = "image_height 28, image_width 28, image_channels 1"
     for line in (
         "format        onnx",
         "precision     F32",
         f"parameters    {model.num_params:,}",
-        "config        num_classes 3, hidden_size 5, dropout 0.25, image_height 28, "
-        "image_width 28, image_channels 1",
+        "config        num_classes 3, hidden_size 5, dropout 0.25, " + image,
         "opset         17",
         "  linear1.weight  F32   [5, 1024]",
     ):

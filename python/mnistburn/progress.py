@@ -51,16 +51,6 @@ def start_progress(enabled: bool, batch_size: int) -> Progress | None:  # noqa: 
     return _Quiet(_Lines(batch_size))
 
 
-def _bar_type() -> Any:  # noqa: ANN401  a class of tqdm's
-    from tqdm import auto  # noqa: PLC0415  not every use of the package shows a bar
-
-    class Bar(auto.tqdm):  # type: ignore[misc]
-        # Without this, tqdm starts a thread that never ends.
-        monitor_interval = 0
-
-    return Bar
-
-
 def start_count(
     enabled: bool,  # noqa: FBT001
     title: str,
@@ -102,7 +92,7 @@ def _in_notebook() -> bool:
 class _Quiet:
     """Ends the display when it cannot be written; the work goes on."""
 
-    def __init__(self, progress: Progress | DownloadProgress) -> None:
+    def __init__(self, progress: Progress | CountProgress) -> None:
         self._progress: Any = progress
 
     def show(self, event: Any) -> None:  # noqa: ANN401  what the display takes
