@@ -13,6 +13,7 @@ import mnistburn
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets import store
 from mnistburn.datasets.registry import KnownDataset
+from mnistburn.datasets.source import load_pair, load_part
 from mnistburn.errors import DataError, MnistburnError
 from mnistburn.model import ExportFormat
 from mnistburn.results import (
@@ -24,6 +25,7 @@ from mnistburn.results import (
     SUMMARY_FILE,
     stored_config,
 )
+from mnistburn.training import fitting_config
 
 _INTERRUPTED: Final = 130
 """The exit status of a command that Ctrl-C ended, as shells have it."""
@@ -61,8 +63,9 @@ _data_option = click.option(
     "--data",
     default="mnist",
     show_default=True,
-    metavar="NAME",
-    help="The data set, which is fetched where it is not there yet; see `data list`.",
+    metavar="DATA",
+    help="The name of a data set, fetched where it is not there yet (see `data list`), or a folder "
+    "of pictures with a sub-folder for each class.",
 )
 
 
@@ -126,6 +129,9 @@ def main() -> None:
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
 @click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
 @click.option("--hidden-size", type=int, help="Features between the linear layers.")
+@click.option("--image-height", type=int, help="Height of the images; pictures are resized.")
+@click.option("--image-width", type=int, help="Width of the images.")
+@click.option("--image-channels", type=int, help="1 for grey images, 3 for colours.")
 @click.option("--dropout", type=float, help="The share of values set to zero in training.")
 @click.option(
     "--device",
@@ -159,15 +165,21 @@ def train(
 ) -> None:
     """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR."""
     given = {name: value for name, value in values.items() if value is not None}
-    config = _changed_config(config_file, given, artifact_dir if resume else None, data)
-    pair: str | tuple[mnistburn.Dataset, mnistburn.Dataset] = data
-    if validation is not None:
-        # A resumed run needs the images it began with, so the stored seed where none is given.
-        used = config or (stored_config(artifact_dir) if resume else None)
-        seed = (used or mnistburn.TrainingConfig()).seed
-        pair = mnistburn.datasets.load(
-            data, validation=validation, seed=seed, progress=not no_progress
-        )
+    stored = stored_config(artifact_dir) if resume else None
+    # An option changes the run that goes on, not the defaults.
+    base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
+    wanted = _changed_config(base or mnistburn.TrainingConfig(), given)
+    pair = load_pair(
+        data,
+        validation=validation,
+        # A resumed run needs the images it began with.
+        seed=wanted.seed,
+        shape=wanted.model.image_shape,
+        progress=not no_progress,
+    )
+    config = None
+    if config_file is not None or given:
+        config = wanted if base else _changed_config(fitting_config(pair[0]), given)
     run = mnistburn.train(
         artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
     )
@@ -189,17 +201,9 @@ def train(
 
 
 def _changed_config(
-    path: Path | None, given: dict[str, float | str], resumed: Path | None, data: str
-) -> mnistburn.TrainingConfig | None:
-    """Return the configuration with the options given; None when there is none of either."""
-    if path is None and not given:
-        return None
-    if path is not None:
-        config = mnistburn.TrainingConfig.load(path)
-    else:
-        # An option changes the run that goes on, not the defaults.
-        stored = None if resumed is None else stored_config(resumed)
-        config = stored or _default_config(data)
+    config: mnistburn.TrainingConfig, given: dict[str, float | str]
+) -> mnistburn.TrainingConfig:
+    """Return the configuration with the options given."""
     names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
     model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
     rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
@@ -209,17 +213,6 @@ def _changed_config(
         if tag.lower() == chosen and not isinstance(config.optimizer, kind):
             rest["optimizer"] = kind()
     return dataclasses.replace(config, model=dataclasses.replace(config.model, **model), **rest)
-
-
-def _default_config(data: str) -> mnistburn.TrainingConfig:
-    """Return the default configuration, with as many classes as the data have."""
-    classes = len(mnistburn.datasets.info(data).class_names)
-    return mnistburn.TrainingConfig(model=mnistburn.ModelConfig(num_classes=classes))
-
-
-def _load_data(data: str, split: Literal["train", "test"]) -> mnistburn.Dataset:
-    """Return what the option --data names."""
-    return mnistburn.datasets.load(data, split)
 
 
 def _load_model(path: Path, device: str) -> mnistburn.Model:
@@ -247,7 +240,7 @@ def evaluate(
 ) -> None:
     """Measure the model in PATH, a model file or an artifact directory, on a data set."""
     model = _load_model(path, device)
-    dataset = _load_data(data, split)
+    dataset = load_part(data, split, shape=model.config.image_shape)
     given = {} if batch_size is None else {"batch_size": batch_size}
     evaluation = model.evaluate(dataset, **given)
     if as_json:
@@ -288,7 +281,7 @@ def predict(
     model = _load_model(path, device)
     rows: list[dict[str, Any]]
     if file is None:
-        dataset = _load_data(data, "test").subset(indices)
+        dataset = load_part(data, "test", shape=model.config.image_shape).subset(indices)
         images: Any = dataset.images
         rows = [
             {"index": index, "target": int(target)}
@@ -451,6 +444,23 @@ def _whereabouts(entry: KnownDataset) -> str:
         return "in the package"
     text = "yes" if here == len(entry.files) else f"{here} of {len(entry.files)} files"
     return f"{text}, in {click.format_filename(mnistburn.datasets.where(entry.name))}"
+
+
+@data.command("describe")
+@click.argument("data", metavar="DATA")
+@click.option("--split", type=click.Choice(["test", "train"]), default="train", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def describe_data(*, data: str, split: Literal["test", "train"], as_json: bool) -> None:
+    """Count what is in DATA, a data set or a folder of pictures, and say what is odd about it.
+
+    The test images are also compared with the training images.
+    """
+    part = load_part(data, split)
+    found = part.describe(load_part(data, "train") if split == "test" else None)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found)))
+    else:
+        click.echo(str(found))
 
 
 @data.command("fetch")

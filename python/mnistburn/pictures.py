@@ -48,13 +48,7 @@ def read(
         DataError: An argument breaks its rule, or there is no whole picture.
         OSError: A folder cannot be read.
     """
-    if not isinstance(image_size, tuple | list) or len(image_size) != len(_SIDES):
-        message = f"image_size must be a pair (height, width), got {shown(image_size)}"
-        raise DataError(message)
-    height, width = (
-        as_integer(side, f"image_size[{place}]", DataError, minimum=_SIDES[0], maximum=_SIDES[1])
-        for place, side in enumerate(image_size)
-    )
+    height, width = _checked_size(image_size)
     if isinstance(channels, bool) or channels not in (1, 3):
         message = f"channels must be 1 (grey) or 3 (colour), got {shown(channels)}"
         raise DataError(message)
@@ -91,6 +85,17 @@ def read(
     sizes = (height, width) if channels == 1 else (height, width, channels)
     images = numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(-1, *sizes)
     return names, images, numpy.frombuffer(targets, dtype="<i8"), list(broken)
+
+
+def _checked_size(image_size: object) -> tuple[int, int]:
+    if not isinstance(image_size, tuple | list) or len(image_size) != len(_SIDES):
+        message = f"image_size must be a pair (height, width), got {shown(image_size)}"
+        raise DataError(message)
+    height, width = (
+        as_integer(side, f"image_size[{place}]", DataError, minimum=_SIDES[0], maximum=_SIDES[1])
+        for place, side in enumerate(image_size)
+    )
+    return height, width
 
 
 def _tell(path: Path, broken: list[tuple[Path, str]], *, strict: bool, whole: int) -> None:

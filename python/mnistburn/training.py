@@ -18,19 +18,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from mnistburn import _native, datasets
+from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
+from mnistburn.datasets.source import load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.model import Model
 from mnistburn.progress import Progress, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
 
-__all__ = ["train"]
+__all__ = ["fitting_config", "train"]
 
 _DEFAULT_DATA: Final = "mnist"
 
@@ -40,7 +41,7 @@ def train(
     config: TrainingConfig | None = None,
     device: str | Sequence[str] = "auto",
     *,
-    data: str | tuple[Dataset, Dataset] | None = None,
+    data: str | os.PathLike[str] | tuple[Dataset, Dataset] | None = None,
     resume: bool = False,
     callbacks: Sequence[Callback | object] = (),
     progress: bool = True,
@@ -60,9 +61,10 @@ def train(
             fastest that works here. Several devices of one kind, as in ``["cuda:0", "cuda:1"]``,
             share each step: every one computes its part of the batch, and the gradients are
             averaged; equal bits are promised for a single device only.
-        data: A pair ``(train, valid)``, or the name of a data set of `mnistburn.datasets`, of which
-            the training images are trained with and the test images are the validation, as in the
-            Burn book; it is fetched where it is not there yet. None stands for ``"mnist"``.
+        data: A pair ``(train, valid)``; the name of a data set, of which the training images are
+            trained with and the test images are the validation, as in the Burn book; or a folder of
+            pictures, with the folders ``train`` and ``test`` (or ``valid``), or without them, then
+            a tenth of the images is set aside. None stands for ``"mnist"``.
         resume: Whether to go on with the run in the directory where it stopped.
         callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
@@ -89,9 +91,10 @@ def train(
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
     places = resolve_devices(device)
-    train_data, valid_data = _data_pair(data, progress=progress)
+    stored = stored_config(directory) if resume else None
+    train_data, valid_data = _data_pair(data, config or stored, progress=progress)
     hooks = CallbackList(callbacks)
-    used = config or (stored_config(directory) if resume else None) or _fitting(train_data)
+    used = config or stored or fitting_config(train_data)
     _check_data(train_data, used.model, "training")
     _check_data(valid_data, used.model, "validation")
 
@@ -113,28 +116,35 @@ def train(
     return read_result(directory, Model._wrap(native), used)  # noqa: SLF001
 
 
-def _data_pair(data: object, *, progress: bool = True) -> tuple[Dataset, Dataset]:
+def _data_pair(
+    data: object, config: TrainingConfig | None, *, progress: bool
+) -> tuple[Dataset, Dataset]:
+    used = config or TrainingConfig()
     if data is None:
         data = _DEFAULT_DATA
-    if isinstance(data, str):
-        return (
-            datasets.load(data, "train", progress=progress),
-            datasets.load(data, "test", progress=progress),
-        )
+    if isinstance(data, str | os.PathLike):
+        return load_pair(data, seed=used.seed, shape=used.model.image_shape, progress=progress)
     match data:
         case (Dataset() as train_data, Dataset() as valid_data):
             return train_data, valid_data
     message = (
-        "data must be None, the name of a data set, or a pair (train, valid) of Dataset, "
-        f"got {shown(data)}"
+        "data must be None, the name of a data set, a folder of pictures, or a pair (train, valid) "
+        f"of Dataset, got {shown(data)}"
     )
     if isinstance(data, Dataset):
         message += "; set a share aside with data=dataset.split(0.1)"
     raise DataError(message)
 
 
-def _fitting(data: Dataset) -> TrainingConfig:
-    """Return the default configuration with a model for these images and classes."""
+def fitting_config(data: Dataset) -> TrainingConfig:
+    """Return the default configuration with a model for the images and classes of a data set.
+
+    Args:
+        data: The images to train with.
+
+    Returns:
+        The configuration.
+    """
     default = ModelConfig()
     # Images without class names may lack some of the ten classes by chance.
     least = default.num_classes if data.class_names is None else 2

@@ -48,29 +48,7 @@ impl Folder {
     ///
     /// Hidden files and files with other extensions are passed over.
     pub fn open(path: &Path, class_names: Option<Vec<String>>) -> Result<Self> {
-        let mut found = Vec::new();
-        for entry in entries(path)? {
-            if entry.is_dir() {
-                let name = entry.file_name().and_then(|name| name.to_str());
-                let name = name.ok_or_else(|| {
-                    fault(
-                        &entry,
-                        "the name of a class must be Unicode text; rename the folder",
-                    )
-                })?;
-                found.push(name.to_owned());
-            }
-        }
-        found.sort();
-        if found.iter().all(|name| name.parse::<u64>().is_ok()) {
-            found.sort_by_key(|name| name.parse::<u64>().ok());
-        }
-        if found.is_empty() {
-            return Err(fault(
-                path,
-                "a folder of images must have a sub-folder for each class, and there is none",
-            ));
-        }
+        let found = class_names_of(path)?;
         let class_names = match class_names {
             None => found,
             Some(names) => match found.iter().find(|name| !names.contains(name)) {
@@ -162,6 +140,34 @@ impl Folder {
             broken,
         })
     }
+}
+
+/// The names of the sub-folders of `path`, in the order of the classes.
+pub fn class_names_of(path: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in entries(path)? {
+        if entry.is_dir() {
+            let name = entry.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| {
+                fault(
+                    &entry,
+                    "the name of a class must be Unicode text; rename the folder",
+                )
+            })?;
+            found.push(name.to_owned());
+        }
+    }
+    found.sort();
+    if found.iter().all(|name| name.parse::<u64>().is_ok()) {
+        found.sort_by_key(|name| name.parse::<u64>().ok());
+    }
+    if found.is_empty() {
+        return Err(fault(
+            path,
+            "a folder of images must have a sub-folder for each class, and there is none",
+        ));
+    }
+    Ok(found)
 }
 
 /// What is in a directory and not hidden, sorted.

@@ -95,6 +95,16 @@ pub fn describe_datasets(
     Ok(serde_json::Value::from(found).to_string())
 }
 
+/// The names of the sub-folders of a folder of pictures, in the order of the classes.
+///
+/// Raises:
+///     DataError: There is no sub-folder.
+///     OSError: The folder can't be read.
+#[pyfunction]
+pub fn folder_classes(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
+    detached(py, || data::class_names_of(&path))
+}
+
 /// Reads a folder of pictures with a sub-folder for each class.
 ///
 /// Args:

@@ -14,7 +14,7 @@ mod train;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use super::dataset::{Dataset, ImageFile, describe_datasets, read_folder};
+    use super::dataset::{Dataset, ImageFile, describe_datasets, folder_classes, read_folder};
     #[pymodule_export]
     use super::functions::{
         batch_order, build_info, burn_config, check_cuda_compiler, choose_device, complete_config,

@@ -33,6 +33,7 @@ __all__ = [
     "KnownSplit",
     "fetch",
     "info",
+    "is_name",
     "load",
     "names",
     "verify",
@@ -72,6 +73,18 @@ def info(name: str) -> KnownDataset:
     elif isinstance(name, str):
         message += nearest(name, DATASETS)
     raise DataError(message)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text is the name of a data set, as `load` takes it.
+
+    Args:
+        text: The text.
+
+    Returns:
+        Whether there is such a data set.
+    """
+    return any(_letters(name) == _letters(text) for name in DATASETS)
 
 
 def _letters(name: str) -> str:

@@ -1,0 +1,256 @@
+"""Folders of pictures as data sets."""
+
+import logging
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy
+import pytest
+from click.testing import CliRunner
+from numpy.typing import NDArray
+
+import mnistburn
+from mnistburn import Dataset, Model, ModelConfig
+from mnistburn.cli import main
+from mnistburn.errors import DataError
+from pictures import write_bmp, write_png
+
+RANDOM = numpy.random.default_rng(7)
+
+
+def grey(*sizes: int) -> NDArray[numpy.uint8]:
+    return RANDOM.integers(0, 256, sizes, dtype=numpy.uint8)
+
+
+@pytest.fixture(scope="session")
+def mnist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first test images of MNIST as PNG files, in folders by their class."""
+    root = tmp_path_factory.mktemp("png")
+    test = mnistburn.datasets.load("mnist", "test")
+    for part, dataset in (("train", test[:600]), ("test", test[600:900])):
+        for index, (image, target) in enumerate(dataset):
+            write_png(root / part / str(target) / f"{index:03}.png", image)
+    return root
+
+
+def test_pictures_of_mnist_are_mnist(mnist_folder: Path) -> None:
+    found = Dataset.from_folder(mnist_folder / "train", progress=False)
+    expected = mnistburn.datasets.load("mnist", "test")[:600]
+    order = numpy.argsort(expected.targets, kind="stable")
+    assert numpy.array_equal(found.images, expected.images[order])
+    assert numpy.array_equal(found.targets, expected.targets[order])
+    assert found.class_names == tuple("0123456789")
+    assert found.broken == ()
+
+
+def test_a_folder_trains_as_the_array_does(mnist_folder: Path, tmp_path: Path) -> None:
+    train = Dataset.from_folder(mnist_folder / "train", progress=False)
+    valid = Dataset.from_folder(mnist_folder / "test", progress=False)
+    config = mnistburn.TrainingConfig(num_epochs=1, model=ModelConfig(hidden_size=16))
+    run = mnistburn.train(tmp_path / "folder", config, "cpu", data=mnist_folder, progress=False)
+    arrays = (
+        Dataset(train.images.copy(), train.targets),
+        Dataset(valid.images.copy(), valid.targets),
+    )
+    other = mnistburn.train(tmp_path / "array", config, "cpu", data=arrays, progress=False)
+    assert run.history.train_steps["loss"] == other.history.train_steps["loss"]
+    assert run.model.evaluate(valid) == other.model.evaluate(arrays[1])
+
+
+def test_one_command_trains_and_one_evaluates(mnist_folder: Path, tmp_path: Path) -> None:
+    runner, artifacts = CliRunner(), str(tmp_path / "run")
+    train = ["train", artifacts, "--data", str(mnist_folder), "--num-epochs", "1"]
+    done = runner.invoke(main, [*train, "--hidden-size", "16", "--device", "cpu", "--no-progress"])
+    assert done.exit_code == 0, done.output
+    done = runner.invoke(main, ["evaluate", artifacts, "--data", str(mnist_folder)])
+    assert done.exit_code == 0, done.output
+    assert "on 300 images" in done.output
+
+
+def test_an_undivided_folder_sets_a_tenth_aside(mnist_folder: Path, tmp_path: Path) -> None:
+    config = mnistburn.TrainingConfig(num_epochs=1, model=ModelConfig(hidden_size=4))
+    folder = str(mnist_folder / "train")
+    run = mnistburn.train(tmp_path / "run", config, "cpu", data=folder, progress=False)
+    assert sum(run.history.train_steps["images"]) == 540
+    assert sum(run.history.valid_steps["images"]) == 60
+
+
+def test_formats_colours_and_sizes(tmp_path: Path) -> None:
+    colour = grey(28, 28, 3)
+    write_png(tmp_path / "a" / "one.PNG", colour)
+    write_bmp(tmp_path / "a" / "nested" / "two.bmp", colour)
+    # The first bytes say what a picture is, not the name.
+    (tmp_path / "a" / "nested" / "two.bmp").rename(tmp_path / "a" / "zwei.jpg")
+    found = Dataset.from_folder(tmp_path, channels=3, progress=False)
+    assert found.images.shape == (2, 28, 28, 3)
+    assert numpy.array_equal(found.images[0], colour)
+    assert numpy.array_equal(found.images[1], colour)
+
+    found = Dataset.from_folder(tmp_path, progress=False)
+    weights = numpy.array([0.2126, 0.7152, 0.0722])  # Rec. ITU-R BT.709, luma
+    assert numpy.abs(found.images[0] - colour @ weights).max() <= 1.0
+
+    # Half the size: the triangle filter weighs two pixels to either side with 1, 3, 3, 1.
+    found = Dataset.from_folder(tmp_path, image_size=(14, 14), channels=3, progress=False)
+    padded = numpy.pad(colour.astype(float), ((1, 1), (1, 1), (0, 0)), mode="edge")
+    rows = sum(w * padded[k : k + 28 : 2] for k, w in enumerate((1, 3, 3, 1))) / 8
+    both = sum(w * rows[:, k : k + 28 : 2] for k, w in enumerate((1, 3, 3, 1))) / 8
+    inner = numpy.abs(found.images[0] - both)[1:-1, 1:-1]
+    assert inner.max() <= 1.0
+
+
+PICTURES = Path(__file__).parent / "fixtures" / "pictures"
+
+
+def test_jpeg_and_webp_are_read() -> None:
+    found = Dataset.from_folder(PICTURES, image_size=(16, 16), channels=3, progress=False)
+    assert found.class_names == ("jpeg", "webp")
+    # Both are a picture of one colour; JPEG rounds it.
+    for image in found.images:
+        assert numpy.abs(image.astype(int) - (200, 100, 50)).max() <= 3
+
+
+def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "turned.jpg").write_bytes((PICTURES / "turned.jpg").read_bytes())
+    image = Dataset.from_folder(tmp_path, image_size=(16, 16), progress=False).images[0]
+    assert image[:, :6].min() > 240
+    assert image[:, -6:].max() < 15
+
+
+def test_classes_are_sorted_as_numbers_where_all_are(tmp_path: Path) -> None:
+    for name in ("10", "9", "2"):
+        write_png(tmp_path / "numbers" / name / "x.png", grey(28, 28))
+        write_png(tmp_path / "names" / f"c{name}" / "x.png", grey(28, 28))
+    assert Dataset.from_folder(tmp_path / "numbers", progress=False).class_names == ("2", "9", "10")
+    names = Dataset.from_folder(tmp_path / "names", progress=False).class_names
+    assert names == ("c10", "c2", "c9")
+
+
+def test_a_part_keeps_the_classes_of_the_whole(tmp_path: Path) -> None:
+    for name in ("cat", "dog", "emu"):
+        write_png(tmp_path / "train" / name / "x.png", grey(28, 28))
+    write_png(tmp_path / "test" / "emu" / "x.png", grey(28, 28))
+    train = Dataset.from_folder(tmp_path / "train", progress=False)
+    test = Dataset.from_folder(tmp_path / "test", class_names=train.class_names, progress=False)
+    assert test.targets.tolist() == [2]
+    write_png(tmp_path / "test" / "gnu" / "x.png", grey(28, 28))
+    with pytest.raises(DataError, match=r"must be classes of .* got \"gnu\""):
+        Dataset.from_folder(tmp_path / "test", class_names=train.class_names, progress=False)
+
+
+@pytest.fixture
+def broken_folder(tmp_path: Path) -> Path:
+    for index in range(3):
+        write_png(tmp_path / "a" / f"{index}.png", grey(28, 28))
+    whole = (tmp_path / "a" / "0.png").read_bytes()
+    (tmp_path / "a" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "a" / "empty.webp").write_bytes(b"")
+    (tmp_path / "a" / "text.jpg").write_text("no picture")
+    (tmp_path / "a" / "notes.txt").write_text("passed over")
+    (tmp_path / "a" / ".hidden.png").write_bytes(b"passed over")
+    return tmp_path
+
+
+def test_broken_pictures_are_listed(
+    broken_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="mnistburn"):
+        found = Dataset.from_folder(broken_folder, progress=False)
+    assert len(found) == 3
+    assert [item.path.name for item in found.broken] == ["cut.png", "empty.webp", "text.jpg"]
+    assert all(item.reason for item in found.broken)
+    (record,) = caplog.records
+    assert "3 of the 6 pictures" in record.getMessage()
+    assert "cut.png" in record.getMessage()
+
+
+def test_broken_pictures_are_fatal_when_asked(broken_folder: Path) -> None:
+    with pytest.raises(DataError, match=r"(?s)3 of the 6 pictures.*cut\.png.*strict"):
+        Dataset.from_folder(broken_folder, strict=True, progress=False)
+
+
+def test_a_picture_of_untold_size_is_refused(tmp_path: Path) -> None:
+    # 60,000 x 60,000 pixels in a header, with no data: 3.6 GB if it were believed.
+    write_png(tmp_path / "a" / "x.png", grey(28, 28))
+    bomb = bytearray((tmp_path / "a" / "x.png").read_bytes())
+    bomb[16:24] = (60_000).to_bytes(4, "big") * 2
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
+    (tmp_path / "a" / "bomb.png").write_bytes(bomb)
+    found = Dataset.from_folder(tmp_path, progress=False)
+    assert [item.path.name for item in found.broken] == ["bomb.png"]
+    assert "imit" in found.broken[0].reason
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda _: None, "sub-folder for each class"),
+        (lambda root: (root / "a").mkdir(), "must hold pictures"),
+        (lambda root: write_png(root / "x.png", grey(28, 28)), "sub-folder for each class"),
+    ],
+)
+def test_a_folder_without_pictures_is_told(tmp_path: Path, make: object, text: str) -> None:
+    make(tmp_path)  # type: ignore[operator]
+    with pytest.raises(DataError, match=text):
+        Dataset.from_folder(tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"image_size": 28}, "pair"),
+        ({"image_size": (28, 4)}, r"image_size\[1\]"),
+        ({"channels": 4}, "1 .grey. or 3"),
+        ({"channels": True}, "1 .grey. or 3"),
+        ({"strict": 1}, "strict"),
+        ({"progress": None}, "progress"),
+        ({"class_names": "ab"}, "sequence of str"),
+    ],
+)
+def test_bad_arguments_are_named(
+    mnist_folder: Path, arguments: dict[str, object], text: str
+) -> None:
+    with pytest.raises(DataError, match=text):
+        Dataset.from_folder(mnist_folder / "train", **arguments)  # type: ignore[arg-type]
+
+
+def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Dataset.from_folder(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="or a folder of pictures"):
+        mnistburn.train(tmp_path / "run", data=tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no data set"):
+        mnistburn.train(tmp_path / "run", data="nowhere")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe without a reader")
+def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
+    write_png(tmp_path / "a" / "x.png", grey(28, 28))
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    found = Dataset.from_folder(tmp_path, progress=False)
+    assert [item.reason for item in found.broken] == ["it is no regular file"]
+
+
+def test_the_progress_is_shown_in_lines_without_a_terminal(mnist_folder: Path) -> None:
+    text = (
+        "import sys, mnistburn; mnistburn.Dataset.from_folder(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", text, str(mnist_folder / "train")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "600 pictures in" in done.stderr
+
+
+def test_a_model_of_a_folder_takes_its_images(mnist_folder: Path) -> None:
+    valid = Dataset.from_folder(mnist_folder / "test", image_size=(20, 36), progress=False)
+    model = Model(ModelConfig(hidden_size=4, image_height=20, image_width=36), seed=1)
+    assert model.predict(valid.images).shape == (300,)
+    with pytest.raises(DataError, match=r"28 x 28"):
+        Model(ModelConfig(hidden_size=4)).evaluate(valid)

@@ -1,0 +1,133 @@
+"""Data sets whose images stay in their file."""
+
+import gzip
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+
+import mnistburn
+from mnistburn import DataLoader, Dataset, ModelConfig, TrainingConfig
+from mnistburn.errors import DataError
+
+CONFIG = TrainingConfig(model=ModelConfig(hidden_size=8), num_epochs=2, batch_size=16)
+
+
+def idx(array: numpy.ndarray) -> bytes:
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(numpy.uint8).tobytes()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("idx")
+    data = mnistburn.datasets.load("mnist", "test")[:200]
+    (folder / "images").write_bytes(idx(data.images))
+    (folder / "labels").write_bytes(idx(data.targets))
+    return folder / "images", folder / "labels"
+
+
+@pytest.fixture
+def on_disk(files: tuple[Path, Path]) -> Dataset:
+    return Dataset.from_idx(*files, in_memory=False)
+
+
+@pytest.fixture
+def in_memory(files: tuple[Path, Path]) -> Dataset:
+    return Dataset.from_idx(*files)
+
+
+def equal(one: Dataset, other: Dataset) -> bool:
+    return numpy.array_equal(one.images, other.images) and numpy.array_equal(
+        one.targets, other.targets
+    )
+
+
+def test_all_of_a_data_set_is_as_in_memory(on_disk: Dataset, in_memory: Dataset) -> None:
+    assert isinstance(on_disk.images, numpy.memmap)
+    assert not isinstance(in_memory.images, numpy.memmap)
+    assert equal(on_disk, in_memory)
+    assert equal(on_disk[10:50:3], in_memory[10:50:3])
+    assert equal(on_disk[::-1].subset([3, 1, 3]), in_memory[::-1].subset([3, 1, 3]))
+    for one, other in zip(on_disk.split(0.25, 3), in_memory.split(0.25, 3), strict=True):
+        assert equal(one, other)
+    assert equal(on_disk.concat(in_memory[:5]), in_memory.concat(in_memory[:5]))
+    assert numpy.array_equal(on_disk[-7][0], in_memory[-7][0])
+    assert [target for _, target in on_disk] == in_memory.targets.tolist()
+    loaders = (DataLoader(data, batch_size=64, shuffle=5) for data in (on_disk, in_memory))
+    for one, other in zip(*loaders, strict=True):
+        assert numpy.array_equal(one.images, other.images)
+    assert on_disk.describe(on_disk[:5]) == in_memory.describe(in_memory[:5])
+
+
+def test_a_run_is_as_in_memory(on_disk: Dataset, in_memory: Dataset, tmp_path: Path) -> None:
+    losses = []
+    for name, data in (("disk", on_disk), ("memory", in_memory)):
+        pair = data.split(0.2)
+        run = mnistburn.train(tmp_path / name, CONFIG, "cpu", data=pair, progress=False)
+        losses.append(run.history.train_steps["loss"])
+        assert run.model.evaluate(data) == run.model.evaluate(in_memory)
+    assert losses[0] == losses[1]
+
+
+def test_a_file_cut_off_in_a_run_is_an_error(files: tuple[Path, Path], tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.write_bytes(files[0].read_bytes())
+    data = Dataset.from_idx(images, files[1], in_memory=False)
+
+    class Cuts(mnistburn.Callback):
+        def on_step_end(self, event: object) -> None:
+            with images.open("r+b") as file:
+                file.truncate(1000)
+
+    with pytest.raises(DataError, match="has changed"):
+        mnistburn.train(
+            tmp_path / "run", CONFIG, "cpu", data=(data, data), callbacks=[Cuts()], progress=False
+        )
+    with pytest.raises(DataError, match="has changed"):
+        mnistburn.Model(CONFIG.model).evaluate(data)
+
+
+def test_files_that_cannot_stay_on_disk_are_refused(
+    files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    packed = tmp_path / "images.gz"
+    packed.write_bytes(gzip.compress(files[0].read_bytes()))
+    with pytest.raises(DataError, match="decompress"):
+        Dataset.from_idx(packed, files[1], in_memory=False)
+    (tmp_path / "cut").write_bytes(files[0].read_bytes()[:-1])
+    with pytest.raises(DataError, match="has 156816 bytes, got 156815"):
+        Dataset.from_idx(tmp_path / "cut", files[1], in_memory=False)
+    with pytest.raises(DataError, match="one label for each"):
+        Dataset.from_idx(files[0], files[0], in_memory=False)
+    with pytest.raises(DataError, match="True, False or None"):
+        Dataset.from_idx(*files, in_memory=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of the resident memory")
+def test_the_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    # 1.3 GB that take no room on the disk: a file with holes, of black images.
+    count = 1_700_000
+    with (tmp_path / "images").open("wb") as file:
+        file.write(bytes([0, 0, 8, 3]) + b"".join(n.to_bytes(4, "big") for n in (count, 28, 28)))
+        file.truncate(16 + count * 784)
+    (tmp_path / "labels").write_bytes(idx(numpy.arange(count) % 10))
+    text = """
+import resource, sys, mnistburn
+from mnistburn import Dataset
+class Stops(mnistburn.Callback):
+    def on_step_end(self, event):
+        event.stop() if hasattr(event, "stop") else None
+data = Dataset.from_idx(sys.argv[1] + "/images", sys.argv[1] + "/labels")
+model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=4))
+print(data.describe().images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    images, peak = map(int, done.stdout.split())
+    assert images == count
+    assert peak < 500_000  # kilobytes; the images alone have 1,300,000
