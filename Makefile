@@ -76,7 +76,7 @@ test-python: develop ## the tests of the package, the README and the docstrings
 	$(BIN)/python -m pytest -q
 
 bench: ## the benchmarks
-	cargo bench --locked --bench kernels --bench training
+	cargo bench --locked --bench augmentation --bench kernels --bench training
 
 # The peers, several GB, in an environment of their own; the package is that of `develop`.
 .venv/compare/installed: benches/compare/requirements.txt .venv/installed

@@ -1,6 +1,6 @@
 //! Random numbers as a pure function of a key.
 //!
-//! Whatever is random here (the order of an epoch, a dropout mask, an initial weight) follows from a key of a few
+//! Whatever is random here (the order of an epoch, a dropout mask, an initial weight, a shift of an image) follows from a key of a few
 //! integers alone. Nothing is drawn from a shared generator, so threads, workers, a resume and other trainings in
 //! the process can't change a result.
 
@@ -15,6 +15,8 @@ pub enum Purpose {
     Dropout = 3,
     /// Splitting a data set in two.
     Split = 4,
+    /// Changes of training images.
+    Augmentation = 5,
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).

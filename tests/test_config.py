@@ -13,6 +13,7 @@ import pytest
 
 from mnistburn import (
     AdamConfig,
+    AugmentationConfig,
     CosineAnnealingLrSchedulerConfig,
     ExponentialLrSchedulerConfig,
     GradientClippingConfig,
@@ -29,6 +30,7 @@ from mnistburn.errors import ConfigError
 KINDS: list[tuple[str, type[Any]]] = [
     ("model", ModelConfig),
     ("adam", AdamConfig),
+    ("augmentation", AugmentationConfig),
     ("training", TrainingConfig),
 ]
 
@@ -48,6 +50,7 @@ FULL = TrainingConfig(
     seed=2**64 - 1,
     learning_rate=0.5,
     lr_scheduler=CosineAnnealingLrSchedulerConfig(num_iters=100, min_lr=0.125),
+    augmentation=AugmentationConfig(rotate=10, shift=0.1, elastic=34, elastic_sigma=5, cutout=0.3),
     recorder="named-mpk-gz",
 )
 

@@ -15,6 +15,7 @@ from mnistburn.callbacks import Callback
 from mnistburn.config import (
     AdamConfig,
     AdamWConfig,
+    AugmentationConfig,
     CosineAnnealingLrSchedulerConfig,
     ExponentialLrSchedulerConfig,
     GradientClippingConfig,
@@ -39,6 +40,7 @@ from mnistburn.training import train
 __all__ = [
     "AdamConfig",
     "AdamWConfig",
+    "AugmentationConfig",
     "Batch",
     "BrokenPicture",
     "Callback",

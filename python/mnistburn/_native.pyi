@@ -17,6 +17,7 @@ __all__ = [
     "Loss",
     "Model",
     "Optimizer",
+    "augment",
     "batch_order",
     "build_info",
     "burn_config",
@@ -275,6 +276,33 @@ class Optimizer:
         The model after one step; the given one stays as it is.
         """
 
+def augment(
+    config: str,
+    images: Buffer,
+    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+    indices: Buffer,
+    seed: SupportsIndex,
+    epoch: SupportsIndex,
+) -> bytearray:
+    """
+    Changes images as a training does in an epoch.
+
+    Args:
+        config: Augmentation configuration, JSON.
+        images: n x height x width x channels raw pixels, uint8.
+        shape: Height, width and channels.
+        indices: The position of each image in its data set, n int64 values of at least 0.
+        seed: That of the training.
+        epoch: From 1.
+
+    Returns:
+        The changed images, as bytes.
+
+    Raises:
+        ConfigError: The configuration breaks a rule.
+        DataError: There are not as many bytes as the shape and the indices ask for.
+    """
+
 def batch_order(length: SupportsIndex, seed: SupportsIndex, epoch: SupportsIndex) -> bytearray:
     """
     The order in which training goes through `length` images in an epoch, as int64 bytes.
@@ -290,7 +318,7 @@ def burn_config(kind: str, text: str) -> str:
     Checks a configuration and writes it as Burn's type of that name does.
 
     Args:
-        kind: "training", "model", "adam", "adamw" or "sgd".
+        kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
         text: JSON.
 
     Returns:
@@ -324,7 +352,7 @@ def complete_config(kind: str, text: str) -> str:
     Checks a configuration and fills in its defaults.
 
     Args:
-        kind: "training", "model", "adam", "adamw" or "sgd".
+        kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
         text: JSON.
 
     Returns:

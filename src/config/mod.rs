@@ -5,6 +5,7 @@
 //! keys that Burn's type lacks while they hold their defaults. [`complete_json`](Settings::complete_json) writes
 //! every key.
 
+mod augmentation;
 mod fields;
 mod image;
 mod lr_scheduler;
@@ -14,6 +15,7 @@ mod recorder;
 mod training;
 
 pub use image::ImageShape;
+pub use augmentation::AugmentationConfig;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use model::ModelConfig;
 pub use optimizer::{

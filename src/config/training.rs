@@ -1,6 +1,6 @@
 use super::{
-    Fields, LrSchedule, LrSchedulerConfig, ModelConfig, OptimizerConfig, Recorder, Settings,
-    impl_config,
+    AugmentationConfig, Fields, LrSchedule, LrSchedulerConfig, ModelConfig, OptimizerConfig,
+    Recorder, Settings, impl_config,
 };
 use crate::error::Result;
 use serde_json::{Map, Value, json};
@@ -23,12 +23,14 @@ pub struct TrainingConfig {
     /// Threads that compute on the CPU; `None` takes those of `RAYON_NUM_THREADS`, else one for each core. No effect on
     /// results.
     pub threads: Option<NonZeroUsize>,
-    /// What weights, order and dropout masks follow from.
+    /// What weights, order, dropout masks and augmentation follow from.
     pub seed: u64,
     /// Step size of the optimizer; the starting point of `lr_scheduler` where there is one.
     pub learning_rate: f64,
     /// How the learning rate moves; `None` keeps it constant.
     pub lr_scheduler: Option<LrSchedulerConfig>,
+    /// How training images are changed; `None` leaves them as they are.
+    pub augmentation: Option<AugmentationConfig>,
     /// The format of checkpoints. A full-precision one resumes bit for bit.
     pub recorder: Recorder,
 }
@@ -45,6 +47,7 @@ impl Default for TrainingConfig {
             seed: 42,
             learning_rate: 1.0e-4,
             lr_scheduler: None,
+            augmentation: None,
             recorder: Recorder::Default,
         }
     }
@@ -108,6 +111,15 @@ impl Settings for TrainingConfig {
                     &fields.name("lr_scheduler"),
                 )?),
             },
+            augmentation: match fields.get_some("augmentation") {
+                None => default.augmentation,
+                Some(value) => {
+                    let path = fields.name("augmentation");
+                    let config = AugmentationConfig::from_value(value, &path)?;
+                    // One that changes nothing is none.
+                    Some(config).filter(|config| !config.is_off())
+                }
+            },
             recorder: match fields.get("recorder") {
                 None => default.recorder,
                 Some(Value::String(name)) => name.parse()?,
@@ -138,6 +150,12 @@ impl Settings for TrainingConfig {
                 .lr_scheduler
                 .map_or(Value::Null, LrSchedulerConfig::to_value);
             object.insert("lr_scheduler".into(), schedule);
+        }
+        let augmentation = self.augmentation.filter(|config| !config.is_off());
+        if complete || augmentation != default.augmentation {
+            let value =
+                augmentation.map_or(Value::Null, |config| Value::Object(config.write(complete)));
+            object.insert("augmentation".into(), value);
         }
         if complete || self.threads != default.threads {
             object.insert("threads".into(), json!(self.threads));

@@ -1,5 +1,6 @@
 //! Images and targets: reading, ordering, batching.
 
+mod augmentation;
 mod batcher;
 mod dataset;
 mod description;
@@ -13,6 +14,7 @@ pub mod mnist;
 pub use crate::kernels::{
     DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, normalise,
 };
+pub use augmentation::{Augmentation, Scratch};
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub use description::{Description, Finding, Hashes};

@@ -1,7 +1,9 @@
 use super::arguments::index_bytes;
 use super::model::Model;
-use super::run::detached;
-use crate::config::{AdamConfig, AdamWConfig, ModelConfig, Settings, SgdConfig, TrainingConfig};
+use super::run::{detached, interruptible};
+use crate::config::{
+    AdamConfig, AdamWConfig, AugmentationConfig, ModelConfig, Settings, SgdConfig, TrainingConfig,
+};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::{data, interchange, learner};
@@ -10,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How the extension was built: its version, that of Burn, the profile and the back ends.
 #[pyfunction]
@@ -51,8 +54,9 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
         "adam" => json::<AdamConfig>(text, complete),
         "adamw" => json::<AdamWConfig>(text, complete),
         "sgd" => json::<SgdConfig>(text, complete),
+        "augmentation" => json::<AugmentationConfig>(text, complete),
         other => Err(Error::Config(format!(
-            "the kind must be training, model, adam, adamw or sgd, got {other:?}"
+            "the kind must be training, model, adam, adamw, sgd or augmentation, got {other:?}"
         ))),
     }
 }
@@ -60,7 +64,7 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw" or "sgd".
+///     kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
 ///     text: JSON.
 ///
 /// Returns:
@@ -76,7 +80,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw" or "sgd".
+///     kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
 ///     text: JSON.
 ///
 /// Returns:
@@ -209,6 +213,68 @@ pub fn batch_order(
 ) -> PyResult<Bound<'_, PyByteArray>> {
     let order = detached(py, || Ok(data::batch_order(length, seed, epoch)))?;
     index_bytes(py, &order)
+}
+
+/// Changes images as a training does in an epoch.
+///
+/// Args:
+///     config: Augmentation configuration, JSON.
+///     images: n x height x width x channels raw pixels, uint8.
+///     shape: Height, width and channels.
+///     indices: The position of each image in its data set, n int64 values of at least 0.
+///     seed: That of the training.
+///     epoch: From 1.
+///
+/// Returns:
+///     The changed images, as bytes.
+///
+/// Raises:
+///     ConfigError: The configuration breaks a rule.
+///     DataError: There are not as many bytes as the shape and the indices ask for.
+#[pyfunction]
+pub fn augment<'py>(
+    py: Python<'py>,
+    config: &str,
+    images: PyBuffer<u8>,
+    shape: (usize, usize, usize),
+    indices: PyBuffer<i64>,
+    seed: u64,
+    epoch: u64,
+) -> PyResult<Bound<'py, PyByteArray>> {
+    /// Images between two looks at the flag.
+    const PIECE: usize = 4096;
+
+    let mut images = images.to_vec(py)?;
+    let indices = indices.to_vec(py)?;
+    let (height, width, channels) = shape;
+    let shape = data::ImageShape {
+        height,
+        width,
+        channels,
+    };
+    let work = |stop: &AtomicBool| {
+        let config = AugmentationConfig::from_json(config)?;
+        let indices: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
+        if shape.is_empty() || images.len() != indices.len() * shape.len() {
+            return Err(Error::Data(format!(
+                "{} images of {height} x {width} x {channels} values must have as many bytes, got {}",
+                indices.len(),
+                images.len()
+            )));
+        }
+        let augmentation = data::Augmentation::new(&config, shape, seed)?;
+        let pieces = images.chunks_mut(PIECE * shape.len());
+        for (images, indices) in pieces.zip(indices.chunks(PIECE)) {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            // On a thread of the pool, where the others help.
+            rayon::scope(|_| augmentation.apply_batch(epoch, indices, images));
+        }
+        Ok(())
+    };
+    interruptible(py, work)?;
+    Ok(PyByteArray::new(py, &images))
 }
 
 /// The model of a run, in full precision where a checkpoint of such is kept.

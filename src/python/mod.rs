@@ -17,9 +17,9 @@ mod _native {
     use super::dataset::{Dataset, ImageFile, describe_datasets, folder_classes, read_folder};
     #[pymodule_export]
     use super::functions::{
-        batch_order, build_info, burn_config, check_cuda_compiler, choose_device, complete_config,
-        cuda_driver, cuda_toolkit, describe, devices, load_run, read_idx, resolve_device,
-        split_indices,
+        augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
+        complete_config, cuda_driver, cuda_toolkit, describe, devices, load_run, read_idx,
+        resolve_device, split_indices,
     };
     #[pymodule_export]
     use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};

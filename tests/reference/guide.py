@@ -30,6 +30,7 @@ class Purpose(enum.IntEnum):
     WEIGHTS = 1
     ORDER = 2
     DROPOUT = 3
+    AUGMENTATION = 5
 
 
 def mix(words: Words | numpy.uint64) -> Words:
@@ -88,12 +89,13 @@ def epoch_order(length: int, seed: int, epoch: int) -> list[int]:
     numbers = (int(draws(state, 1, position)[0]) for position in itertools.count())
     order = list(range(length))
     for last in range(length - 1, 0, -1):
-        other = _below(last + 1, numbers)
+        other = below(last + 1, numbers)
         order[last], order[other] = order[other], order[last]
     return order
 
 
-def _below(bound: int, numbers: Iterator[int]) -> int:
+def below(bound: int, numbers: Iterator[int]) -> int:
+    """Return an unbiased number below a bound (Lemire, 2019)."""
     products = (number * bound for number in numbers)
     return next(each // _WORD for each in products if each % _WORD >= _WORD % bound)
 

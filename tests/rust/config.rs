@@ -1,7 +1,7 @@
 use crate::book;
 use burn::config::Config;
 use mnistburn::config::{
-    AdamConfig, GradientClippingConfig, ModelConfig, Settings, TrainingConfig,
+    AdamConfig, AugmentationConfig, GradientClippingConfig, ModelConfig, Settings, TrainingConfig,
 };
 
 fn books() -> book::TrainingConfig {
@@ -65,8 +65,10 @@ fn files_of_burn_programs_load_through_burns_own_trait() {
 fn keys_that_burn_lacks_are_written_only_when_they_say_something() {
     let text = TrainingConfig::default().to_json();
     assert!(!text.contains("recorder") && !text.contains("lr_scheduler"));
+    assert!(!text.contains("augmentation"));
     let config = TrainingConfig::from_json(
-        r#"{"recorder": "json", "lr_scheduler": {"Linear": {"final_lr": 0, "num_iters": 5}}}"#,
+        r#"{"recorder": "json", "lr_scheduler": {"Linear": {"final_lr": 0, "num_iters": 5}},
+            "augmentation": {"rotate": 10}}"#,
     )
     .unwrap();
     assert_eq!(
@@ -77,6 +79,30 @@ fn keys_that_burn_lacks_are_written_only_when_they_say_something() {
         TrainingConfig::from_json(&config.complete_json()).unwrap(),
         config
     );
+}
+
+#[test]
+fn an_augmentation_that_changes_nothing_is_none() {
+    for text in [
+        r#"{"augmentation": null}"#,
+        r#"{"augmentation": {}}"#,
+        r#"{"augmentation": {"elastic": 0, "elastic_sigma": 8}}"#,
+    ] {
+        let config = TrainingConfig::from_json(text).unwrap();
+        assert_eq!(config, TrainingConfig::default(), "{text}");
+    }
+    let off = TrainingConfig {
+        augmentation: Some(AugmentationConfig::default()),
+        ..TrainingConfig::default()
+    };
+    assert_eq!(off.to_json(), TrainingConfig::default().to_json());
+    let text = r#"{"augmentation": {"cutout": 0.5}}"#;
+    let config = TrainingConfig::from_json(text).unwrap();
+    let expected = AugmentationConfig {
+        cutout: 0.5,
+        ..AugmentationConfig::default()
+    };
+    assert_eq!(config.augmentation, Some(expected));
 }
 
 #[test]
@@ -121,6 +147,42 @@ fn messages_name_the_key_the_rule_and_the_value() {
         (
             r#"{"lr_scheduler": {"Step": {}}}"#,
             "lr_scheduler.Step.step_size must be given",
+        ),
+        (
+            r#"{"augmentation": {"rotation": 10}}"#,
+            "unknown key \"rotation\" (value 10) in augmentation: did you mean \"rotate\"?",
+        ),
+        (
+            r#"{"augmentation": {"shift": 2}}"#,
+            "augmentation.shift must be a number from 0 to 1, got 2",
+        ),
+        (
+            r#"{"augmentation": {"rotate": -10}}"#,
+            "augmentation.rotate must be a number of degrees from 0 to 180, got -10",
+        ),
+        (
+            r#"{"augmentation": {"scale": 1}}"#,
+            "augmentation.scale must be a number of at least 0 and below 1, got 1",
+        ),
+        (
+            r#"{"augmentation": {"shear": 90}}"#,
+            "augmentation.shear must be a number of degrees from 0 to 80, got 90",
+        ),
+        (
+            r#"{"augmentation": {"elastic": "nan"}}"#,
+            "augmentation.elastic must be a number of pixels from 0 to 1000, got nan",
+        ),
+        (
+            r#"{"augmentation": {"elastic_sigma": 0}}"#,
+            "augmentation.elastic_sigma must be a number of pixels above 0 and at most 64, got 0",
+        ),
+        (
+            r#"{"augmentation": {"noise": true}}"#,
+            "augmentation.noise must be a number from 0 to 1, got true",
+        ),
+        (
+            r#"{"augmentation": {"cutout": 1.5}}"#,
+            "augmentation.cutout must be a number from 0 to 1, got 1.5",
         ),
         (
             r#"{"recorder": "pickle"}"#,

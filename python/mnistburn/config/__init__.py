@@ -14,6 +14,7 @@ Example:
     True
 """
 
+from mnistburn.config.augmentation import AugmentationConfig
 from mnistburn.config.optimizers import (
     AdamConfig,
     AdamWConfig,
@@ -35,6 +36,7 @@ from mnistburn.config.training import ModelConfig, TrainingConfig
 __all__ = [
     "AdamConfig",
     "AdamWConfig",
+    "AugmentationConfig",
     "CosineAnnealingLrSchedulerConfig",
     "ExponentialLrSchedulerConfig",
     "GradientClippingConfig",

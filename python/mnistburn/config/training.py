@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
 from mnistburn.arrays import ImageShape
+from mnistburn.config.augmentation import AugmentationConfig
 from mnistburn.config.base import File, check_type, json_fields
 from mnistburn.config.optimizers import (
     AdamConfig,
@@ -68,9 +69,11 @@ class TrainingConfig(File):
         num_workers: The number of threads that prepare batches; the result does not depend on it.
         threads: The number of threads that compute on the CPU; None takes those of the environment
             variable RAYON_NUM_THREADS, else one for each core. The result does not depend on it.
-        seed: The seed of the weights, the order of the images and dropout.
+        seed: The seed of the weights, the order of the images, dropout and augmentation.
         learning_rate: The learning rate, or where the schedule starts.
         lr_scheduler: The learning-rate schedule, or None for a constant rate.
+        augmentation: How the training images are changed at random, or None to leave them as they
+            are. One whose strengths are all 0 becomes None.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
 
     Example:
@@ -94,6 +97,7 @@ class TrainingConfig(File):
     seed: int = 42
     learning_rate: float = 1e-4
     lr_scheduler: LearningRateSchedule | None = None
+    augmentation: AugmentationConfig | None = None
     recorder: str = "default"
 
     def __post_init__(self) -> None:
@@ -107,6 +111,11 @@ class TrainingConfig(File):
                 "a constant rate goes into learning_rate"
             )
             raise ConfigError(message)
+        if self.augmentation is not None:
+            check_type("augmentation", self.augmentation, AugmentationConfig)
+        checked = self._complete()
+        if checked["augmentation"] is None:
+            object.__setattr__(self, "augmentation", None)
         plain = (
             "num_epochs",
             "batch_size",
@@ -116,13 +125,16 @@ class TrainingConfig(File):
             "learning_rate",
             "recorder",
         )
-        self._keep(self._complete(), plain)
+        self._keep(checked, plain)
 
     def _json_object(self) -> dict[str, object]:
         return {**json_fields(self), "optimizer": self.optimizer._tagged()}  # noqa: SLF001
 
     @classmethod
     def _from_checked(cls, checked: dict[str, Any]) -> Self:
+        augmentation = checked["augmentation"]
+        if augmentation is not None:
+            augmentation = AugmentationConfig(**augmentation)
         schedule = checked["lr_scheduler"]
         if schedule is not None:
             ((tag, content),) = schedule.items()
@@ -133,5 +145,6 @@ class TrainingConfig(File):
                 "model": ModelConfig._from_checked(checked["model"]),  # noqa: SLF001
                 "optimizer": optimizer_from(checked["optimizer"]),
                 "lr_scheduler": schedule,
+                "augmentation": augmentation,
             }
         )
