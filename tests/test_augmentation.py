@@ -204,6 +204,12 @@ def test_an_augmentation_that_changes_nothing_is_none() -> None:
     assert "augmentation" not in json.loads(config.to_json())
 
 
+def test_numbers_become_plain_ones() -> None:
+    config = AugmentationConfig(rotate=numpy.int64(10), shift=numpy.float32(0.5))  # type: ignore[arg-type]
+    assert type(config.rotate) is type(config.shift) is float
+    assert config == AugmentationConfig(rotate=10.0, shift=0.5)
+
+
 def test_an_augmentation_is_kept_in_the_training() -> None:
     config = TrainingConfig(augmentation=EVERYTHING)
     content = json.loads(config.to_json())["augmentation"]

@@ -74,8 +74,9 @@ impl Augmentation {
     /// Prepares the changes of images of a shape.
     pub fn new(config: &AugmentationConfig, shape: ImageShape, seed: u64) -> Result<Self> {
         config.validate()?;
-        let values = (shape.height + 3)
-            .saturating_mul(shape.width + 3)
+        let padded = |side: usize| side.saturating_add(3);
+        let values = padded(shape.height)
+            .saturating_mul(padded(shape.width))
             .saturating_mul(shape.channels);
         if shape.height.max(shape.width) > LARGEST_SIDE || u32::try_from(values).is_err() {
             return Err(Error::Data(format!(
@@ -126,6 +127,7 @@ impl Augmentation {
     ///
     /// `index` is that of the image in its data set, `image` has the bytes of one image, and `scratch` is this augmentation's own.
     pub fn apply(&self, epoch: u64, index: u64, image: &mut [u8], scratch: &mut Scratch) {
+        debug_assert_eq!(image.len(), self.shape.len());
         if self.shape.is_empty() {
             return;
         }
@@ -171,6 +173,7 @@ impl Augmentation {
         if self.config.is_off() || length == 0 {
             return;
         }
+        debug_assert_eq!(images.len(), indices.len() * length);
         let some = |indices: &[usize], images: &mut [u8], scratch: &mut Scratch| {
             for (index, image) in indices.iter().zip(images.chunks_exact_mut(length)) {
                 self.apply(epoch, *index as u64, image, scratch);
@@ -766,7 +769,7 @@ mod tests {
             shift: [0.0, 0.5],
             ..STILL
         };
-        assert_eq!(moved(movement, shape, &[10, 20, 40, 100]), [5, 15, 30, 70]);
+        assert_eq!(moved(movement, shape, &[10, 21, 40, 100]), [5, 16, 31, 70]);
     }
 
     #[test]

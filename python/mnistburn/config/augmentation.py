@@ -111,8 +111,6 @@ class AugmentationConfig(File):
         seed = as_integer(seed, "seed", DataError, maximum=LARGEST_SEED)
         epoch = as_integer(epoch, "epoch", DataError)
         pixels = numpy.ascontiguousarray(array).reshape(-1)
-        if pixels.size == 0:
-            return numpy.zeros(array.shape, dtype=numpy.uint8)
         config = json.dumps(self._json_object())
         changed = _native.augment(config, pixels, shape, positions, seed, epoch)
         return numpy.frombuffer(changed, dtype=numpy.uint8).reshape(array.shape)
