@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def write_png(path: Path, image: NDArray[numpy.uint8]) -> None:
     """Write an image, ``[height, width]`` or ``[height, width, 3]``, as PNG (RFC 2083)."""
     height, width = image.shape[:2]
-    colour_type = 0 if image.ndim == 2 else 2  # noqa: PLR2004  grey, or colours
+    colour_type = 0 if image.ndim == 2 else 2
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in image)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]

@@ -11,12 +11,12 @@ import numpy
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from pictures import write_bmp, write_png
 
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig
 from mnistburn.cli import main
 from mnistburn.errors import DataError
-from pictures import write_bmp, write_png
 
 RANDOM = numpy.random.default_rng(7)
 
@@ -96,8 +96,10 @@ def test_formats_colours_and_sizes(tmp_path: Path) -> None:
     # Half the size: the triangle filter weighs two pixels to either side with 1, 3, 3, 1.
     found = Dataset.from_folder(tmp_path, image_size=(14, 14), channels=3, progress=False)
     padded = numpy.pad(colour.astype(float), ((1, 1), (1, 1), (0, 0)), mode="edge")
-    rows = sum(w * padded[k : k + 28 : 2] for k, w in enumerate((1, 3, 3, 1))) / 8
-    both = sum(w * rows[:, k : k + 28 : 2] for k, w in enumerate((1, 3, 3, 1))) / 8
+    taps = enumerate((1, 3, 3, 1))
+    rows = numpy.sum([weight * padded[k : k + 28 : 2] for k, weight in taps], axis=0) / 8
+    taps = enumerate((1, 3, 3, 1))
+    both = numpy.sum([weight * rows[:, k : k + 28 : 2] for k, weight in taps], axis=0) / 8
     inner = numpy.abs(found.images[0] - both)[1:-1, 1:-1]
     assert inner.max() <= 1.0
 
@@ -155,9 +157,7 @@ def broken_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_broken_pictures_are_listed(
-    broken_folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_broken_pictures_are_listed(broken_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="mnistburn"):
         found = Dataset.from_folder(broken_folder, progress=False)
     assert len(found) == 3
@@ -192,6 +192,7 @@ def test_a_picture_of_untold_size_is_refused(tmp_path: Path) -> None:
         (lambda root: (root / "a").mkdir(), "must hold pictures"),
         (lambda root: write_png(root / "x.png", grey(28, 28)), "sub-folder for each class"),
     ],
+    ids=["empty", "empty class", "no class"],
 )
 def test_a_folder_without_pictures_is_told(tmp_path: Path, make: object, text: str) -> None:
     make(tmp_path)  # type: ignore[operator]
@@ -236,9 +237,7 @@ def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
 
 
 def test_the_progress_is_shown_in_lines_without_a_terminal(mnist_folder: Path) -> None:
-    text = (
-        "import sys, mnistburn; mnistburn.Dataset.from_folder(sys.argv[1])"
-    )
+    text = "import sys, mnistburn; mnistburn.Dataset.from_folder(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", text, str(mnist_folder / "train")],
         capture_output=True,

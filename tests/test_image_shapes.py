@@ -18,12 +18,10 @@ from mnistburn.errors import ConfigError, DataError
 SHAPES = [(28, 28, 1), (36, 20, 3), (32, 32, 3), (5, 5, 1), (9, 31, 3), (64, 48, 1)]
 
 
-def config(shape: tuple[int, int, int], **values: Any) -> ModelConfig:  # noqa: ANN401
+def config(shape: tuple[int, int, int], **values: Any) -> ModelConfig:
     height, width, channels = shape
     given = {"num_classes": 3, "hidden_size": 6} | values
-    return ModelConfig(
-        image_height=height, image_width=width, image_channels=channels, **given
-    )
+    return ModelConfig(image_height=height, image_width=width, image_channels=channels, **given)
 
 
 def dataset(shape: tuple[int, int, int], count: int = 60) -> Dataset:
@@ -42,7 +40,7 @@ def reference(model: Model, images: NDArray[numpy.uint8]) -> NDArray[numpy.float
     """The network in NumPy, in double precision, straight from its definition."""
     state = {name: value.astype(float) for name, value in model.state_dict().items()}
     x = (images.astype(float) / 255 - 0.1307) / 0.3081
-    x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)  # noqa: PLR2004
+    x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
     for layer in ("conv1", "conv2"):
         windows = numpy.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))
         weight, bias = state[f"{layer}.weight"], state[f"{layer}.bias"]
@@ -117,7 +115,9 @@ def test_a_model_of_other_images_learns_and_lasts(
     stored = json.loads((tmp_path / "run" / "config.json").read_text())["model"]
     assert [stored.get("image_height", 28), stored.get("image_channels", 1)] == [shape[0], shape[2]]
     expected = run.model.forward(data.images)
-    assert numpy.array_equal(mnistburn.load_run(tmp_path / "run").model.forward(data.images), expected)
+    assert numpy.array_equal(
+        mnistburn.load_run(tmp_path / "run").model.forward(data.images), expected
+    )
     # A record says the channels; the sizes come from the config.json beside it.
     loaded = Model.load(run.model.save(tmp_path / "run" / "again", "default"))
     assert loaded.config == run.model.config
@@ -137,7 +137,9 @@ def test_a_record_alone_is_of_mnist_s_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("normalise", [True, False])
 def test_onnx_gives_the_same_logits(
-    shape: tuple[int, int, int], normalise: bool, tmp_path: Path  # noqa: FBT001
+    shape: tuple[int, int, int],
+    normalise: bool,
+    tmp_path: Path,
 ) -> None:
     model = Model(config(shape), seed=5)
     path = model.export(tmp_path / "model.onnx", normalise=normalise)

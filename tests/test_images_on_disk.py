@@ -1,7 +1,6 @@
 """Data sets whose images stay in their file."""
 
 import gzip
-import resource
 import subprocess
 import sys
 from pathlib import Path

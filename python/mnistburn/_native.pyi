@@ -29,6 +29,7 @@ __all__ = [
     "describe",
     "describe_datasets",
     "devices",
+    "folder_classes",
     "load_run",
     "read_folder",
     "read_idx",
@@ -391,6 +392,15 @@ def describe_datasets(
 def devices() -> list[tuple[str, str, str, str | None]]:
     """
     The devices this build knows: (device, kind, name, reason why it can't be used or None).
+    """
+
+def folder_classes(path: str | PathLike[str]) -> list[str]:
+    """
+    The names of the sub-folders of a folder of pictures, in the order of the classes.
+
+    Raises:
+        DataError: There is no sub-folder.
+        OSError: The folder can't be read.
     """
 
 def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:

@@ -14,8 +14,8 @@ mod optimizer;
 mod recorder;
 mod training;
 
-pub use image::ImageShape;
 pub use augmentation::AugmentationConfig;
+pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use model::ModelConfig;
 pub use optimizer::{

@@ -1,8 +1,7 @@
 //! Training images that are moved, bent and disturbed at random.
 
-use crate::config::{AugmentationConfig, Settings};
+use crate::config::{AugmentationConfig, ImageShape, Settings};
 use crate::error::{Error, Result};
-use crate::kernels::ImageShape;
 use crate::random::{Purpose, Stream};
 #[cfg(any(feature = "cpu", feature = "python"))]
 use rayon::prelude::*;

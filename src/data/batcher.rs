@@ -1,11 +1,12 @@
 use super::images::targets_tensor;
-use super::{DropoutKey, Images, Sample};
+use super::{Augmentation, DropoutKey, Images, Sample};
 use crate::config::ImageShape;
 use crate::device::Backend;
 use crate::kernels::normalised;
 use burn::data::dataloader::batcher::Batcher;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
+use std::sync::Arc;
 
 /// A batch of images.
 #[derive(Clone, Debug)]
@@ -21,8 +22,8 @@ pub struct MnistBatch<B: BurnBackend> {
 }
 
 /// Makes batches: pixels to floats in 0..1, less [`PIXEL_MEAN`](super::PIXEL_MEAN), over
-/// [`PIXEL_STD`](super::PIXEL_STD).
-#[derive(Clone, Copy, Debug)]
+/// [`PIXEL_STD`](super::PIXEL_STD), after their augmentation if there is one.
+#[derive(Clone, Debug)]
 pub struct MnistBatcher {
     /// The seed of the run.
     pub seed: u64,
@@ -30,6 +31,8 @@ pub struct MnistBatcher {
     pub epoch: u64,
     /// The shape of each image.
     pub shape: ImageShape,
+    /// What is done to the images before.
+    pub augmentation: Option<Arc<Augmentation>>,
 }
 
 impl MnistBatcher {
@@ -49,9 +52,23 @@ impl<B: Backend> Batcher<B, Sample, MnistBatch<B>> for MnistBatcher {
         for sample in &samples {
             pixels.extend_from_slice(&sample.pixels);
         }
+        if let Some(augmentation) = &self.augmentation {
+            let indices: Vec<usize> = samples.iter().map(|sample| sample.index).collect();
+            augmentation.apply_batch(self.epoch, &indices, &mut pixels);
+        }
+        let images = if B::ON_HOST {
+            Images::Raw {
+                pixels: pixels.into(),
+                shape: self.shape,
+                indices: (0..samples.len() as u64).collect(),
+                device: device.clone(),
+            }
+        } else {
+            normalised(&pixels, self.shape, device).into()
+        };
         let targets: Vec<u32> = samples.iter().map(|sample| sample.target).collect();
         MnistBatch {
-            images: normalised(&pixels, self.shape, device).into(),
+            images,
             targets: targets_tensor(&targets, device),
             dropout: self.key(samples.iter().map(|sample| sample.index)),
             share: 1.0,

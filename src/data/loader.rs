@@ -1,5 +1,5 @@
 use super::images::{ResidentImages, targets_tensor};
-use super::{Dataset, Images, MnistBatch, MnistBatcher, Sample};
+use super::{Augmentation, Dataset, Images, MnistBatch, MnistBatcher, Sample};
 use crate::device::Backend;
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
@@ -34,7 +34,7 @@ pub enum Order {
 ///
 /// Each `iter` is the next epoch, from wherever [`start_at`](Self::start_at) put it. Worker *w* of *n* prepares the
 /// batches *w*, *w* + *n*, ...; they are taken in turn, so their number changes nothing but the speed. For a GPU there are
-/// no workers: the data set is there, and a batch is gathered by its indices.
+/// no workers: a data set in memory is sent there, and a batch is gathered by its indices.
 pub struct DataLoader<B: BurnBackend> {
     dataset: Dataset,
     /// Sent when the first epoch starts.
@@ -43,6 +43,7 @@ pub struct DataLoader<B: BurnBackend> {
     num_workers: usize,
     seed: u64,
     order: Order,
+    augmentation: Option<Arc<Augmentation>>,
     device: B::Device,
     part: Part,
     next: Mutex<Position>,
@@ -93,11 +94,19 @@ impl<B: Backend> DataLoader<B> {
             num_workers: if B::ON_HOST { num_workers } else { 0 },
             seed,
             order,
+            augmentation: None,
             device,
             part: Part::WHOLE,
             next: Mutex::new(Position { epoch: 1, batch: 0 }),
             fault: Arc::default(),
         }
+    }
+
+    /// The same with images that are changed anew in each epoch.
+    #[must_use]
+    pub fn with_augmentation(mut self, augmentation: Option<Augmentation>) -> Self {
+        self.augmentation = augmentation.map(Arc::new);
+        self
     }
 
     /// The loaders of several devices that share each batch; `batch_size` is at least their number, so that only the last
@@ -154,6 +163,7 @@ impl<B: Backend> DataLoader<B> {
         Self {
             part: self.part,
             next: Mutex::new(next),
+            augmentation: self.augmentation.clone(),
             ..Self::new(
                 dataset,
                 self.batch_size,
@@ -185,12 +195,17 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             dataset: self.dataset.clone(),
             resident: self
                 .resident
-                .get_or_init(|| ResidentImages::send(&self.dataset, &self.device))
+                .get_or_init(|| match self.augmentation {
+                    None => ResidentImages::send(&self.dataset, &self.device),
+                    // The images of each epoch are others.
+                    Some(_) => None,
+                })
                 .clone(),
             batcher: MnistBatcher {
                 seed: self.seed,
                 epoch: start.epoch,
                 shape: self.dataset.shape(),
+                augmentation: self.augmentation.clone(),
             },
             order,
             batch_size: self.batch_size,
@@ -245,7 +260,10 @@ impl<B: Backend> EpochPlan<B> {
         let (images, targets) = if let Some(resident) = &self.resident {
             let (images, targets) = resident.gather(indices);
             (images.into(), targets)
-        } else if let Some(pixels) = self.dataset.pixels().filter(|_| B::ON_HOST) {
+        } else if B::ON_HOST
+            && self.batcher.augmentation.is_none()
+            && let Some(pixels) = self.dataset.pixels()
+        {
             let images = Images::Raw {
                 pixels: Arc::clone(pixels),
                 shape: self.dataset.shape(),

@@ -7,7 +7,7 @@ use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig, shown};
-use crate::data::{DataLoader, Dataset, Description, Order};
+use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
@@ -342,8 +342,13 @@ fn start<B: Backend>(
             decode_model(&records.model, &path, &config.model, burn_device)?
         }
     };
+    let augmentation = config
+        .augmentation
+        .map(|augmentation| Augmentation::new(&augmentation, data.train.shape(), config.seed))
+        .transpose()?;
     let run = Run {
         train_loaders: loader(&data.train, Order::Shuffled, &config, burn_device)
+            .with_augmentation(augmentation)
             .shared(&burn_devices)
             .into_iter()
             .map(Arc::new)
