@@ -101,12 +101,22 @@ impl Look {
         };
         let ends = image[..row].iter().chain(&image[image.len() - row..]);
         let inner = image.chunks_exact(row).skip(1).take(shape.height - 2);
+        let (mut min, mut max, mut sum, mut squares) = (u8::MAX, u8::MIN, 0, 0);
+        // In short integers, so that many are added at once; a part is short enough for their sums.
+        for part in image.chunks(1 << 15) {
+            min = part.iter().fold(min, |min, pixel| min.min(*pixel));
+            max = part.iter().fold(max, |max, pixel| max.max(*pixel));
+            let narrow = |pixel: &u8| u32::from(*pixel);
+            sum += u64::from(part.iter().map(narrow).sum::<u32>());
+            let square = |pixel: &u8| narrow(pixel) * narrow(pixel);
+            squares += u64::from(part.iter().map(square).sum::<u32>());
+        }
         Self {
             hash: hasher.finish(),
-            min: image.iter().copied().min().unwrap_or(0),
-            max: image.iter().copied().max().unwrap_or(0),
-            sum: image.iter().map(wide).sum(),
-            squares: image.iter().map(|pixel| wide(pixel) * wide(pixel)).sum(),
+            min,
+            max,
+            sum,
+            squares,
             border: ends.map(wide).sum::<u64>() + inner.map(sides).sum::<u64>(),
         }
     }

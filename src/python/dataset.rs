@@ -141,16 +141,14 @@ pub fn read_folder<'py>(
     };
     let folder = detached(py, || data::Folder::open(&path, class_names))?;
     let (done, total) = (AtomicUsize::new(0), folder.files.len());
-    let pictures = watched(
-        py,
-        |stop| folder.read(shape, &done, stop),
-        || match &progress {
-            None => Ok(()),
-            Some(progress) => progress
-                .call1((done.load(Ordering::Relaxed), total))
-                .map(|_| ()),
-        },
-    )?;
+    let tell = || match &progress {
+        None => Ok(()),
+        Some(progress) => progress
+            .call1((done.load(Ordering::Relaxed), total))
+            .map(|_| ()),
+    };
+    tell()?;
+    let pictures = watched(py, |stop| folder.read(shape, &done, stop), tell)?;
     let targets: Vec<usize> = pictures
         .targets
         .iter()
