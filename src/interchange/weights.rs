@@ -5,7 +5,7 @@ use super::state::{Entry, LinearLayout, PRODUCER, check_finite, shapes, transpos
 use crate::config::{ImageShape, ModelConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{PARAMETER_NAMES, Parameter};
-use crate::record::config_beside;
+use crate::record::{Number, config_beside};
 use std::path::Path;
 
 /// A file whose description is read, and whose numbers are not yet.
@@ -44,7 +44,8 @@ pub(super) fn read(
         .map(|(name, index)| {
             let bytes = weights.read(index)?;
             let entry = &weights.entries()[index];
-            let values = values(&entry.number, &bytes);
+            let number = Number::of_name(&entry.number);
+            let values = number.map_or_else(Vec::new, |number| number.values(&bytes));
             if values.len() != entry.shape.iter().product::<usize>() {
                 return Err(fault(
                     path,
@@ -273,26 +274,7 @@ fn stated_config(metadata: &[(String, String)], path: &Path) -> Result<Option<Mo
 
 /// Bytes of a number, of those that weights are made of.
 pub(super) fn width(number: &str) -> Option<usize> {
-    match number {
-        "F16" | "BF16" => Some(2),
-        "F32" => Some(4),
-        "F64" => Some(8),
-        _ => None,
-    }
-}
-
-fn values(number: &str, bytes: &[u8]) -> Vec<f32> {
-    match number {
-        "F16" => numbers(bytes, |number| half::f16::from_le_bytes(number).to_f32()),
-        "BF16" => numbers(bytes, |number| half::bf16::from_le_bytes(number).to_f32()),
-        "F64" => numbers(bytes, |number| f64::from_le_bytes(number) as f32),
-        _ => numbers(bytes, f32::from_le_bytes),
-    }
-}
-
-fn numbers<const WIDTH: usize>(bytes: &[u8], read: impl Fn([u8; WIDTH]) -> f32) -> Vec<f32> {
-    let (chunks, _) = bytes.as_chunks::<WIDTH>();
-    chunks.iter().map(|chunk| read(*chunk)).collect()
+    Number::of_name(number).map(Number::width)
 }
 
 /// A shape as a message shows it: a hostile one may have thousands of dimensions.

@@ -6,6 +6,7 @@
 //! of a convolution, which no record holds.
 
 use super::content::fault;
+use super::number::Number;
 use crate::error::Result as Checked;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -185,11 +186,12 @@ impl Dtype {
         ("half::bfloat::bf16", Self::BF16),
     ];
 
-    const fn width(self) -> usize {
+    const fn number(self) -> Number {
         match self {
-            Self::F16 | Self::BF16 => 2,
-            Self::F32 | Self::Flex32 => 4,
-            Self::F64 => 8,
+            Self::F16 => Number::F16,
+            Self::BF16 => Number::BF16,
+            Self::F32 | Self::Flex32 => Number::F32,
+            Self::F64 => Number::F64,
         }
     }
 }
@@ -251,7 +253,7 @@ impl<'a, D: Into<Dtype>, S: Default> ModelItem<'a, D, S> {
 impl TensorItem<'_> {
     /// Checks that there are as many bytes as the shape and the type of the numbers say.
     pub fn check(&self, name: &str, path: &Path) -> Checked<()> {
-        let width = self.dtype.width();
+        let width = self.dtype.number().width();
         let length = self
             .shape
             .iter()
@@ -290,23 +292,6 @@ impl TensorItem<'_> {
 
     /// The numbers, of a tensor that has been checked.
     pub fn values(&self) -> Vec<f32> {
-        let bytes = self.bytes.as_ref();
-        match self.dtype {
-            Dtype::F16 => numbers(bytes, |number| half::f16::from_le_bytes(number).to_f32()),
-            Dtype::BF16 => numbers(bytes, |number| half::bf16::from_le_bytes(number).to_f32()),
-            Dtype::F64 => numbers(bytes, |number| f64::from_le_bytes(number) as f32),
-            Dtype::F32 | Dtype::Flex32 => numbers(bytes, f32::from_le_bytes),
-        }
+        self.dtype.number().values(&self.bytes)
     }
-}
-
-fn numbers<const WIDTH: usize>(bytes: &[u8], read: impl Fn([u8; WIDTH]) -> f32) -> Vec<f32> {
-    bytes
-        .chunks_exact(WIDTH)
-        .map(|chunk| {
-            let mut number = [0; WIDTH];
-            number.copy_from_slice(chunk);
-            read(number)
-        })
-        .collect()
 }

@@ -11,6 +11,7 @@ mod encode;
 pub(crate) mod file;
 mod format;
 mod item;
+mod number;
 mod optimizer;
 
 pub use decode::load;
@@ -18,6 +19,7 @@ pub(crate) use decode::{
     Description, config_beside, decode_model, decode_scheduler, describe, load_with_config,
 };
 pub(crate) use encode::{encode, encode_scheduler};
+pub(crate) use number::Number;
 pub(crate) use optimizer::{decode_optimizer, encode_optimizer};
 
 use crate::config::{Precision, Recorder};
