@@ -1,7 +1,7 @@
 """Loads damaged model files and says how it went.
 
-Called as ``python record_mutants.py RECORDER COUNT SEED DIRECTORY``: a process of its own, so that
-a test survives what it watches for.
+Called as ``python record_mutants.py RECORDER PRECISION COUNT SEED DIRECTORY``: a process of its
+own, so that a test survives what it watches for.
 """
 
 import gzip
@@ -11,10 +11,11 @@ import re
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from mnistburn import Model, ModelConfig
 from mnistburn.errors import RecordError
-from mnistburn.model import Recorder
+from mnistburn.model import Precision, Recorder
 
 # Lengths, numbers and lists that go on for ever: bincode's, MessagePack's and JSON's.
 EXTREMES = [
@@ -141,11 +142,15 @@ def memory(name: str) -> int:
     return 1024 * int(status.split(name + ":")[1].split()[0])
 
 
-def main(recorder: Recorder, count: int, seed: int, directory: Path) -> None:
+DTYPES: dict[Precision, str] = {"half": "<f2", "full": "<f4", "double": "<f8"}
+
+
+def main(recorder: Recorder, precision: Precision, count: int, seed: int, directory: Path) -> None:
     """Print what was read and refused, the worst time and memory, and what must not be."""
     model = Model(ModelConfig(hidden_size=2, num_classes=3), seed=1)
-    whole = model.save(directory / "whole", recorder, "half")
-    payloads = [values.astype("<f2").tobytes() for values in model.state_dict().values()]
+    whole = model.save(directory / "whole", recorder, precision)
+    state = model.state_dict()
+    payloads = [values.astype(DTYPES[precision]).tobytes() for values in state.values()]
     mutants = Mutants(whole.read_bytes(), seed, payloads)
     result = {"read": 0, "refused": 0, "seconds": 0.0, "bytes": 0}
     faults = []
@@ -153,7 +158,7 @@ def main(recorder: Recorder, count: int, seed: int, directory: Path) -> None:
         path = directory / f"mutant-{number}{''.join(whole.suffixes)}"
         path.write_bytes(mutants.draw())
         Path("/proc/self/clear_refs").write_text("5")
-        before, start = memory("VmRSS"), time.perf_counter()
+        before, start = memory("VmRSS"), time.process_time()
         try:
             assert Model.load(path).config.num_classes >= 2
             result["read"] += 1
@@ -164,11 +169,17 @@ def main(recorder: Recorder, count: int, seed: int, directory: Path) -> None:
                 faults.append(text)
         except BaseException as error:  # noqa: BLE001  anything else is what is looked for
             faults.append(repr(error))
-        result["seconds"] = max(result["seconds"], time.perf_counter() - start)
+        result["seconds"] = max(result["seconds"], time.process_time() - start)
         result["bytes"] = max(result["bytes"], memory("VmHWM") - before)
         path.unlink()
     print(json.dumps({**result, "faults": faults[:5]}))  # noqa: T201  the answer
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))  # type: ignore[arg-type]
+    main(  # the caller's words
+        cast("Recorder", sys.argv[1]),
+        cast("Precision", sys.argv[2]),
+        int(sys.argv[3]),
+        int(sys.argv[4]),
+        Path(sys.argv[5]),
+    )

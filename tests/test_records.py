@@ -5,21 +5,24 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from mnistburn import Model, ModelConfig
 from mnistburn.errors import RecordError
+from mnistburn.model import Precision
 
 FORMATS = ["named-mpk", "named-mpk-gz", "bin", "bin-gz", "json", "json-gz"]
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("precision", get_args(Precision))
 @pytest.mark.parametrize("recorder", FORMATS)
-def test_no_damaged_file_does_harm(recorder: str, tmp_path: Path) -> None:
+def test_no_damaged_file_does_harm(recorder: str, precision: str, tmp_path: Path) -> None:
     program = Path(__file__).with_name("record_mutants.py")
     answer = subprocess.run(
-        [sys.executable, str(program), recorder, "2000", "7", str(tmp_path)],
+        [sys.executable, str(program), recorder, precision, "2000", "7", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=100,
