@@ -85,19 +85,41 @@ fn files_of_burn_programs_load_and_give_their_logits() {
     }
 }
 
+const CONFIG: ModelConfig = ModelConfig {
+    hidden_size: 12,
+    num_classes: 5,
+    dropout: 0.25,
+    image: ImageShape::MNIST,
+};
+
+/// Some images as pixels in 0..1.
+fn pixels() -> Vec<f32> {
+    images(7)
+        .pixels()
+        .unwrap()
+        .iter()
+        .map(|pixel| f32::from(*pixel) / 255.0)
+        .collect()
+}
+
+/// The logits of a model of Burn alone.
+fn logits_of_burn(model: &book::Model<Flex>, pixels: &[f32]) -> Vec<f32> {
+    let input: Vec<f32> = pixels.iter().map(|pixel| normalise(*pixel)).collect();
+    let input = TensorData::new(input, [7, IMAGE_SIZE, IMAGE_SIZE]);
+    model
+        .forward(Tensor::from_data(input, &FlexDevice))
+        .into_data()
+        .into_vec::<f32>()
+        .unwrap()
+}
+
 /// Loads a file with Burn alone, and compares its logits with those of the model that was saved.
 fn assert_burn_reads<R>(recorder: Recorder, precision: Precision, tolerance: f32)
 where
     R: burn::record::FileRecorder<Flex>,
 {
     let directory = tempfile::tempdir().unwrap();
-    let config = ModelConfig {
-        hidden_size: 12,
-        num_classes: 5,
-        dropout: 0.25,
-        ..ModelConfig::default()
-    };
-    let model = init(&config, 3, Device::Cpu).unwrap();
+    let model = init(&CONFIG, 3, Device::Cpu).unwrap();
     let path = save(
         model.as_ref(),
         &directory.path().join("model"),
@@ -114,25 +136,32 @@ where
     let record = R::default()
         .load(directory.path().join("model"), &FlexDevice)
         .unwrap();
-    let theirs = theirs.load_record(record);
-    let sample = images(7);
-    let pixels: Vec<f32> = sample
-        .pixels()
-        .unwrap()
-        .iter()
-        .map(|pixel| f32::from(*pixel) / 255.0)
-        .collect();
-    let input: Vec<f32> = pixels.iter().map(|pixel| normalise(*pixel)).collect();
-    let input = TensorData::new(input, [7, IMAGE_SIZE, IMAGE_SIZE]);
-    let found = theirs
-        .forward(Tensor::from_data(input, &FlexDevice))
-        .into_data()
-        .into_vec::<f32>()
-        .unwrap();
+    let pixels = pixels();
+    let found = logits_of_burn(&theirs.load_record(record), &pixels);
     assert_near(&found, &logits(model.as_ref(), &pixels), tolerance);
 
     let again = load(&path, Device::Cpu).unwrap();
     assert_near(&logits(again.as_ref(), &pixels), &found, 1e-6);
+}
+
+/// Loads a file that Burn alone has written, and compares its logits with those of the model there.
+fn assert_reads_burn<R>(recorder: Recorder, tolerance: f32)
+where
+    R: burn::record::FileRecorder<Flex>,
+{
+    let directory = tempfile::tempdir().unwrap();
+    let theirs = book::ModelConfig::new(5, 12).init::<Flex>(&FlexDevice);
+    let pixels = pixels();
+    let expected = logits_of_burn(&theirs, &pixels);
+    R::default()
+        .record(theirs.into_record(), directory.path().join("model"))
+        .unwrap();
+    let path = directory
+        .path()
+        .join(format!("model.{}", recorder.extension()));
+    let model = load(&path, Device::Cpu).unwrap();
+    assert_eq!(model.config().hidden_size, 12);
+    assert_near(&logits(model.as_ref(), &pixels), &expected, tolerance);
 }
 
 #[test]
@@ -150,6 +179,30 @@ fn a_plain_burn_program_reads_every_format() {
         )*};
     }
     assert_burn_reads_each_precision!(
+        NamedMpkFileRecorder as NamedMpk,
+        NamedMpkGzFileRecorder as NamedMpkGz,
+        BinFileRecorder as Bin,
+        BinGzFileRecorder as BinGz,
+        PrettyJsonFileRecorder as Json,
+        JsonGzFileRecorder as JsonGz
+    );
+}
+
+#[test]
+fn every_format_of_a_plain_burn_program_is_read() {
+    use DoublePrecisionSettings as Double;
+    use FullPrecisionSettings as Full;
+    use HalfPrecisionSettings as Half;
+    assert_reads_burn::<CompactRecorder>(Recorder::Compact, 1e-2);
+    assert_reads_burn::<DefaultRecorder>(Recorder::Default, 1e-6);
+    macro_rules! assert_reads_each_precision {
+        ($($theirs:ident as $ours:ident),*) => {$(
+            assert_reads_burn::<$theirs<Half>>(Recorder::$ours, 1e-2);
+            assert_reads_burn::<$theirs<Full>>(Recorder::$ours, 1e-6);
+            assert_reads_burn::<$theirs<Double>>(Recorder::$ours, 1e-6);
+        )*};
+    }
+    assert_reads_each_precision!(
         NamedMpkFileRecorder as NamedMpk,
         NamedMpkGzFileRecorder as NamedMpkGz,
         BinFileRecorder as Bin,
