@@ -5,6 +5,9 @@ ARTIFACT_DIR ?= artifacts/mnist
 EPOCHS ?= 2
 # Options of `mnistburn bench` in the comparison.
 COMPARE ?= --threads 1,2 --batch-size 16,64,256,1024
+# What is fuzzed, and for how many seconds each.
+FUZZ_TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
+FUZZ_SECONDS ?= 60
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
 ALL_FEATURES := python,wgpu,cuda
@@ -14,7 +17,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python bench compare wheel clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz bench compare wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,11 +49,13 @@ develop: setup ## build the extension with FEATURES (python) and optimisation, a
 
 fmt: setup ## format all code
 	cargo fmt
+	cargo fmt --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 lint: setup ## formatting, clippy, rustdoc, ruff and mypy, warnings as errors
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -74,6 +79,17 @@ test-rust: ## the tests of the core, without Python
 
 test-python: develop ## the tests of the package, the README and the docstrings
 	$(BIN)/python -m pytest -q
+
+# libFuzzer takes options of the compiler that are not stable. New inputs go to target/corpus, faults to fuzz/artifacts; more
+# than ten seconds, or than 256 MB at once, is a fault as a panic is.
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz: export CARGO_TARGET_DIR := $(CURDIR)/target/fuzz
+fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with cargo-fuzz
+	for name in $(FUZZ_TARGETS); do \
+		mkdir -p target/corpus/$$name && \
+		cargo fuzz run $$name --fuzz-dir fuzz --codegen-units 16 target/corpus/$$name fuzz/corpus/$$name -- -dict=fuzz/names.dict -timeout=10 \
+			-malloc_limit_mb=256 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit; \
+	done
 
 bench: ## the benchmarks
 	cargo bench --locked --bench augmentation --bench kernels --bench training

@@ -10,6 +10,7 @@
 
 mod book;
 mod config;
+mod corpus;
 mod interchange;
 mod learner;
 mod model;

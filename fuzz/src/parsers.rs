@@ -1,0 +1,119 @@
+//! The parsers of files as fuzzing and `cargo test` call them: the functions that users call, on a file in memory.
+//!
+//! Nothing on the way catches a panic. What is refused is an error; what is read must hold what it claims.
+
+use mnistburn::config::{ModelConfig, Precision, Recorder, Settings, TrainingConfig};
+use mnistburn::data::read_idx;
+use mnistburn::device::Device;
+use mnistburn::error::Result;
+use mnistburn::model::Classifier;
+use mnistburn::{interchange, record};
+use std::fs;
+use std::path::Path;
+
+/// Reads the bytes of a file, or refuses them.
+pub type Parser = fn(&[u8]) -> Result<()>;
+
+/// A parser for each directory of the corpus.
+pub const PARSERS: [(&str, Parser); 10] = [
+    ("record_mpk", record),
+    ("record_bin", record),
+    ("record_json", record),
+    ("record_gz", record),
+    ("safetensors", |bytes| exchanged(bytes, ".safetensors")),
+    ("npz", |bytes| exchanged(bytes, ".npz")),
+    ("pytorch", |bytes| exchanged(bytes, ".pt")),
+    ("onnx", onnx),
+    ("idx", idx),
+    ("config", config),
+];
+
+/// Reads the bytes with the parser of that name.
+pub fn parse(name: &str, bytes: &[u8]) -> Result<()> {
+    let parser = PARSERS.iter().find(|(known, _)| *known == name);
+    let (_, parser) = parser.expect("every target has its parser");
+    parser(bytes)
+}
+
+/// A record of a model, in any format.
+fn record(bytes: &[u8]) -> Result<()> {
+    let model = with_file("", bytes, |path| record::load(path, Device::Cpu))?;
+    let again = record::to_bytes(model.as_ref(), Recorder::Bin, Precision::Full)?;
+    let again = with_file("", &again, |path| record::load(path, Device::Cpu))?;
+    assert_equal(model.as_ref(), again.as_ref());
+    Ok(())
+}
+
+/// A model in a format of another program.
+fn exchanged(bytes: &[u8], ending: &str) -> Result<()> {
+    let model = with_file(ending, bytes, |path| interchange::load(path, Device::Cpu))?;
+    let again = interchange::to_bytes(
+        model.as_ref(),
+        interchange::Format::Safetensors,
+        interchange::Input::Raw,
+    )?;
+    let again = with_file(".safetensors", &again, |path| {
+        interchange::load(path, Device::Cpu)
+    })?;
+    assert_equal(model.as_ref(), again.as_ref());
+    Ok(())
+}
+
+/// An ONNX graph, of which only the description is read.
+fn onnx(bytes: &[u8]) -> Result<()> {
+    let found = with_file(".onnx", bytes, interchange::describe)?;
+    assert!(found.config.is_some() != found.problem.is_some());
+    Ok(())
+}
+
+fn idx(bytes: &[u8]) -> Result<()> {
+    let array = with_file(".idx", bytes, |path| read_idx(path, None))?;
+    assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
+    Ok(())
+}
+
+/// The JSON of a run, or of a model alone.
+fn config(bytes: &[u8]) -> Result<()> {
+    let text = String::from_utf8_lossy(bytes);
+    if let Ok(model) = ModelConfig::from_json(&text) {
+        assert_eq!(ModelConfig::from_json(&model.to_json())?, model);
+        model.validate()?;
+    }
+    let training = TrainingConfig::from_json(&text)?;
+    assert_eq!(TrainingConfig::from_json(&training.to_json())?, training);
+    assert_eq!(
+        TrainingConfig::from_json(&training.complete_json())?,
+        training
+    );
+    Ok(())
+}
+
+/// Every bit is kept, also of a number that is none.
+fn assert_equal(left: &dyn Classifier, right: &dyn Classifier) {
+    let bits = |model: &dyn Classifier| -> Vec<(Vec<usize>, Vec<u32>)> {
+        let parameters = model.parameters().expect("parameters on the CPU");
+        parameters
+            .into_iter()
+            .map(|parameter| {
+                let bits = parameter.values.iter().map(|value| value.to_bits());
+                (parameter.shape, bits.collect())
+            })
+            .collect()
+    };
+    assert_eq!(bits(left), bits(right));
+}
+
+/// Calls `work` with a file of that ending and content; on Linux it is in memory.
+fn with_file<T>(ending: &str, bytes: &[u8], work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let memory = Path::new("/dev/shm");
+    let mut named = tempfile::Builder::new();
+    named.suffix(ending);
+    let file = if memory.is_dir() {
+        named.tempfile_in(memory)
+    } else {
+        named.tempfile()
+    }
+    .expect("a temporary file");
+    fs::write(file.path(), bytes).expect("room for it");
+    work(file.path())
+}
