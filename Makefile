@@ -17,7 +17,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz bench compare wheel clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz bench formats compare wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -93,6 +93,9 @@ fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with car
 
 bench: ## the benchmarks
 	cargo bench --locked --bench augmentation --bench kernels --bench training
+
+formats: develop ## what the formats of model files cost, see docs/records.md; FILES are loaded too
+	$(BIN)/python benches/formats.py $(FILES)
 
 # The peers, several GB, in an environment of their own; the package is that of `develop`.
 .venv/compare/installed: benches/compare/requirements.txt .venv/installed

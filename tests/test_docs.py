@@ -91,3 +91,17 @@ def test_the_formats_in_the_docs_have_the_extensions_and_sizes_that_are_said(
         tolerance = 0.005 if extension.endswith("gz") or extension == ".json" else 0
         sizes[name] = abs(path.stat().st_size - size) <= tolerance * size
     assert all(sizes.values()), sizes
+
+
+def test_the_recorders_and_precisions_in_the_docs_are_those_of_the_files(tmp_path: Path) -> None:
+    row = r"^\| `\"([\w-]+)\"` \| (.*?) \| `\.[\w.]+` \| (\w+) \| [\d,]{7,} \|"
+    rows = re.findall(row, (DOCS / "records.md").read_text("utf-8"), re.MULTILINE)
+    assert {name for name, _, _ in rows} == set(get_args(Recorder))
+    # Burn's names for the same recorder with half and with full precision.
+    aliases = {"CompactRecorder": "NamedMpkFileRecorder", "DefaultRecorder": "NamedMpkFileRecorder"}
+    model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=1))
+    for name, recorder, precision in rows:
+        found = mnistburn.describe(model.save(tmp_path / name, cast("Any", name)))
+        said = re.findall(r"`(\w+Recorder)`", recorder)
+        assert [aliases.get(said[0], said[0])] == re.findall(r"\w+Recorder", found.format)
+        assert {"half": "F16", "full": "F32"}[precision] == found.precision
