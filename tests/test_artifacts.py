@@ -21,9 +21,10 @@ import numpy
 import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig
 
-data = Dataset.from_numpy(numpy.zeros((64, 28, 28), numpy.uint8), numpy.arange(64) % 10)
+images = numpy.random.default_rng(1).integers(0, 256, (96, 28, 28), numpy.uint8)
+data = Dataset.from_numpy(images, numpy.arange(96) % 10)
 config = TrainingConfig(model=ModelConfig(hidden_size=8), num_epochs=1)
-run = mnistburn.train({directory!r}, config, "cpu", data=(data, data), progress=False)
+run = mnistburn.train({directory!r}, config, "cpu", data=(data[:64], data[64:]), progress=False)
 print(len(run.history))
 """
 

@@ -60,7 +60,7 @@ impl State {
 
     /// What a file says about itself: keys and texts, in a fixed order so that equal models give equal files.
     pub fn metadata(&self) -> [(&'static str, String); 5] {
-        let config = Value::Object(self.config.write(true));
+        let config = Value::Object(self.config.write(false));
         [
             // What the tools around PyTorch look for in a safetensors file.
             ("format", "pt".into()),
