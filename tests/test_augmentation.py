@@ -294,3 +294,60 @@ def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "(8, 28, 28) uint8" in done.stdout
+
+
+def training(folder: Path, data: tuple[Dataset, Dataset], **options: Any) -> Any:
+    """Train with every change, without dropout."""
+    resume = options.pop("resume", False)
+    callbacks = options.pop("callbacks", ())
+    config = TrainingConfig(
+        model=mnistburn.ModelConfig(hidden_size=8, dropout=0.0),
+        **{"num_epochs": 2, "batch_size": 40, "augmentation": EVERYTHING, **options},
+    )
+    return mnistburn.train(
+        folder, config, "cpu", data=data, resume=resume, callbacks=callbacks, progress=False
+    )
+
+
+def test_a_step_sees_the_images_that_apply_shows(
+    small_data: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    train, valid = small_data
+    run = training(tmp_path / "run", (train, valid), batch_size=len(train), learning_rate=1e-9)
+    model = mnistburn.Model(run.config.model, seed=run.config.seed)
+    for epoch, found in enumerate(run.history.train_steps["loss"], start=1):
+        logits = model.forward(EVERYTHING.apply(train.images, epoch=epoch)).astype(float)
+        logits -= logits.max(axis=1, keepdims=True)
+        losses = numpy.log(numpy.exp(logits).sum(axis=1))
+        losses -= logits[numpy.arange(len(train)), train.targets]
+        assert found == pytest.approx(losses.mean(), rel=1e-5)
+    # Images that are validated on stay as they are.
+    assert run.history["valid_loss"][0] == pytest.approx(model.evaluate(valid).loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"num_workers": 0}, {"num_workers": 1}, {"threads": 1}])
+def test_workers_and_threads_change_nothing(
+    options: dict[str, int], small_data: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    runs = [
+        training(tmp_path / name, small_data, **given)
+        for name, given in (("one", {}), ("other", options))
+    ]
+    assert runs[0].history.train_steps["loss"] == runs[1].history.train_steps["loss"]
+    assert runs[0].history.train_steps["loss"][0] != runs[0].history.train_steps["loss"][7]
+
+
+def test_a_resumed_run_goes_on_with_the_same_images(
+    small_data: tuple[Dataset, Dataset], tmp_path: Path
+) -> None:
+    class Stops(mnistburn.Callback):
+        def on_step_end(self, event: Any) -> bool:
+            return bool(event.epoch == 2 and event.step == 3)
+
+    whole = training(tmp_path / "whole", small_data)
+    stopped = training(tmp_path / "run", small_data, callbacks=[Stops()])
+    assert stopped.interrupted
+    resumed = training(tmp_path / "run", small_data, resume=True)
+    assert resumed.history.train_steps["loss"] == whole.history.train_steps["loss"]
+    for name, values in resumed.model.state_dict().items():
+        assert values.tobytes() == whole.model.state_dict()[name].tobytes(), name

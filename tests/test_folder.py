@@ -1,5 +1,6 @@
 """Folders of pictures as data sets."""
 
+import json
 import logging
 import os
 import subprocess
@@ -68,6 +69,26 @@ def test_one_command_trains_and_one_evaluates(mnist_folder: Path, tmp_path: Path
     done = runner.invoke(main, ["evaluate", artifacts, "--data", str(mnist_folder)])
     assert done.exit_code == 0, done.output
     assert "on 300 images" in done.output
+
+
+def test_pictures_are_predicted_as_their_images(mnist_folder: Path, tmp_path: Path) -> None:
+    test = Dataset.from_folder(mnist_folder / "test", progress=False)
+    model = Model(ModelConfig(hidden_size=4), seed=1)
+    path = str(model.save(tmp_path / "model"))
+    files = [str(file) for file in sorted((mnist_folder / "test" / "0").iterdir())[:3]]
+    done = CliRunner().invoke(main, ["predict", path, *files, "--json"])
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.output)
+    assert [row["file"] for row in rows] == files
+    assert [row["label"] for row in rows] == model.predict(test.images[:3]).tolist()
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"nothing")
+    done = CliRunner().invoke(main, ["predict", path, str(broken)])
+    assert done.exit_code == 1
+    assert "broken.png: it is no picture that can be read" in done.output
+    done = CliRunner().invoke(main, ["predict", path, str(tmp_path / "nowhere.png")])
+    assert done.exit_code == 1
+    assert "nowhere.png" in done.output
 
 
 def test_an_undivided_folder_sets_a_tenth_aside(mnist_folder: Path, tmp_path: Path) -> None:

@@ -322,3 +322,36 @@ def test_what_tuning_finds_out_is_kept_in_the_users_cache_directory(
     assert [path.name for path in work.iterdir()] == ["cubecl.toml"]
     kept = cache / "mnistburn" if writable else temporary
     assert list(kept.rglob("*conv*.json.log"))
+
+
+def test_images_of_other_shapes_are_the_cpus(wgpu: str) -> None:
+    # 9 x 7 x 3 values fill no whole number of words of 32 bits.
+    config = ModelConfig(
+        hidden_size=4, num_classes=3, image_height=9, image_width=7, image_channels=3
+    )
+    random = numpy.random.default_rng(1)
+    data = Dataset(random.integers(0, 256, (BATCH, 9, 7, 3), numpy.uint8), [0, 1, 2, 1, 0, 2, 2, 1])
+    cpu = Model(config, seed=1)
+    gpu = cpu.to(wgpu)
+    numpy.testing.assert_allclose(gpu.forward(data.images), cpu.forward(data.images), atol=1e-4)
+    expected, found = (model.evaluate(data, batch_size=BATCH) for model in (cpu, gpu))
+    assert found.loss == pytest.approx(expected.loss, abs=1e-4)
+
+
+def test_augmented_and_stored_images_train_as_on_the_cpu(
+    wgpu: str, data: Pair, tmp_path: Path
+) -> None:
+    train_data, valid_data = data
+    images = tmp_path / "images"
+    sizes = b"".join(size.to_bytes(4, "big") for size in train_data.images.shape)
+    images.write_bytes(bytes([0, 0, 8, 3]) + sizes + train_data.images.tobytes())
+    labels = tmp_path / "labels"
+    count = len(train_data).to_bytes(4, "big")
+    labels.write_bytes(bytes([0, 0, 8, 1]) + count + train_data.targets.astype("u1").tobytes())
+    on_disk = Dataset.from_idx(images, labels, in_memory=False)
+    config = replace(CONFIG, augmentation=mnistburn.AugmentationConfig(rotate=20, noise=0.1))
+    runs = [
+        mnistburn.train(folder, config, device, data=(on_disk, valid_data), progress=False)
+        for folder, device in ((tmp_path / "cpu", "cpu"), (tmp_path / "gpu", wgpu))
+    ]
+    assert_same_course(runs[1], runs[0])

@@ -33,6 +33,7 @@ __all__ = [
     "load_run",
     "read_folder",
     "read_idx",
+    "read_picture",
     "resolve_device",
     "split_indices",
     "train",
@@ -448,6 +449,21 @@ def read_idx(path: str | PathLike[str], sha256: str | None = None) -> tuple[list
 
     Raises:
         DataError: The file is broken, or its hash is another.
+        OSError: The file can't be read.
+    """
+
+def read_picture(
+    path: str | PathLike[str], shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex]
+) -> bytearray:
+    """
+    The raw pixels of a picture, made to a shape.
+
+    Args:
+        path: The file.
+        shape: Height, width and channels (1 or 3).
+
+    Raises:
+        DataError: The file is no picture, or a broken one.
         OSError: The file can't be read.
     """
 

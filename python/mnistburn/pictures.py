@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from mnistburn import _native
 from mnistburn.arguments import as_integer, shown
+from mnistburn.arrays import ImageShape
 from mnistburn.errors import DataError
 from mnistburn.progress import CountProgress, start_count
 
-__all__ = ["read"]
+__all__ = ["read", "read_one"]
 
 _logger: Final = logging.getLogger("mnistburn")
 
@@ -85,6 +86,24 @@ def read(
     sizes = (height, width) if channels == 1 else (height, width, channels)
     images = numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(-1, *sizes)
     return names, images, numpy.frombuffer(targets, dtype="<i8"), list(broken)
+
+
+def read_one(path: Path, shape: ImageShape) -> NDArray[numpy.uint8]:
+    """Read a single picture, as `read` does those of a folder.
+
+    Args:
+        path: The file.
+        shape: What the picture is made to.
+
+    Returns:
+        The image, of the shape's sizes.
+
+    Raises:
+        DataError: The file is no picture, or a broken one.
+        OSError: The file cannot be read.
+    """
+    pixels = _native.read_picture(str(path), (shape.height, shape.width, shape.channels))
+    return numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape.sizes)
 
 
 def _checked_size(image_size: object) -> tuple[int, int]:

@@ -96,12 +96,7 @@ impl Folder {
         done: &AtomicUsize,
         stop: &AtomicBool,
     ) -> Result<Pictures> {
-        if !matches!(shape.channels, 1 | 3) {
-            return Err(Error::Data(format!(
-                "pictures have 1 channel (grey) or 3 (colour), got {}",
-                shape.channels
-            )));
-        }
+        check_channels(shape)?;
         let bytes = self.files.len().saturating_mul(shape.len());
         if bytes > MAX_BYTES {
             return Err(Error::Data(format!(
@@ -209,6 +204,33 @@ fn find(directory: &Path, depth: usize, pictures: &mut Vec<PathBuf>) -> Result<(
         }
     }
     Ok(())
+}
+
+/// The raw pixels of a picture, made to `shape` as [`Folder::read`] does.
+pub fn read_picture(path: &Path, shape: ImageShape) -> Result<Vec<u8>> {
+    check_channels(shape)?;
+    let mut image = vec![0; shape.len()];
+    match decode(path, shape, &mut image) {
+        Ok(()) => Ok(image),
+        // A file that can't be read at all is the system's to tell of.
+        Err(reason) => match fs::metadata(path) {
+            Err(error) => Err(Error::io("could not read", path)(error)),
+            Ok(_) => Err(fault(
+                path,
+                &format!("it is no picture that can be read: {reason}"),
+            )),
+        },
+    }
+}
+
+fn check_channels(shape: ImageShape) -> Result<()> {
+    if matches!(shape.channels, 1 | 3) {
+        return Ok(());
+    }
+    Err(Error::Data(format!(
+        "pictures have 1 channel (grey) or 3 (colour), got {}",
+        shape.channels
+    )))
 }
 
 /// Reads a picture into `image`; the error is the sentence that says why it can't be read.

@@ -18,7 +18,7 @@ pub use augmentation::{Augmentation, Scratch};
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub use description::{Description, Finding, Hashes};
-pub use folder::{Folder, Pictures, class_names_of};
+pub use folder::{Folder, Pictures, class_names_of, read_picture};
 pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};
 pub use image_file::ImageFile;

@@ -105,6 +105,31 @@ pub fn folder_classes(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
     detached(py, || data::class_names_of(&path))
 }
 
+/// The raw pixels of a picture, made to a shape.
+///
+/// Args:
+///     path: The file.
+///     shape: Height, width and channels (1 or 3).
+///
+/// Raises:
+///     DataError: The file is no picture, or a broken one.
+///     OSError: The file can't be read.
+#[pyfunction]
+pub fn read_picture(
+    py: Python<'_>,
+    path: PathBuf,
+    shape: (usize, usize, usize),
+) -> PyResult<Bound<'_, PyByteArray>> {
+    let (height, width, channels) = shape;
+    let shape = ImageShape {
+        height,
+        width,
+        channels,
+    };
+    let pixels = detached(py, || data::read_picture(&path, shape))?;
+    Ok(PyByteArray::new(py, &pixels))
+}
+
 /// Reads a folder of pictures with a sub-folder for each class.
 ///
 /// Args:

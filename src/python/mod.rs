@@ -14,7 +14,9 @@ mod train;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use super::dataset::{Dataset, ImageFile, describe_datasets, folder_classes, read_folder};
+    use super::dataset::{
+        Dataset, ImageFile, describe_datasets, folder_classes, read_folder, read_picture,
+    };
     #[pymodule_export]
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,

@@ -1,0 +1,48 @@
+"""The command line: ``mnistburn train | evaluate | predict | export | show | ...``."""
+
+import errno
+from typing import Any
+
+import click
+
+import mnistburn
+from mnistburn.cli.data import data
+from mnistburn.cli.machine import bench, devices
+from mnistburn.cli.models import evaluate, export, predict, show
+from mnistburn.cli.options import INTERRUPTED
+from mnistburn.cli.training import train
+from mnistburn.errors import MnistburnError
+
+__all__ = ["main"]
+
+
+class _Commands(click.Group):
+    """Turns errors into a line on standard error and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("error: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except (MnistburnError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            click.echo(f"error: {_text(error)}", err=True)
+            ctx.exit(1)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mnistburn.__version__, prog_name="mnistburn")
+def main() -> None:
+    """Train, keep and use small image classifiers with the Burn framework."""
+
+
+for command in (train, evaluate, predict, export, show, data, devices, bench):
+    main.add_command(command)

@@ -1,0 +1,143 @@
+"""``mnistburn data``: what data sets there are, and what is in them."""
+
+import dataclasses
+import json
+from typing import Literal
+
+import click
+
+import mnistburn
+from mnistburn.cli.options import print_table
+from mnistburn.datasets import store
+from mnistburn.datasets.registry import KnownDataset
+from mnistburn.datasets.source import load_part
+
+__all__ = ["data"]
+
+
+@click.group()
+def data() -> None:
+    """List, fetch and verify the known data sets."""
+
+
+@data.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_data(*, as_json: bool) -> None:
+    """List the known data sets, and which of them are here."""
+    known = mnistburn.datasets
+    entries = [known.info(name) for name in known.names()]
+    if as_json:
+        rows = [
+            {
+                "name": entry.name,
+                "title": entry.title,
+                "train_images": entry.train.count,
+                "test_images": entry.test.count,
+                "class_names": entry.class_names,
+                "bytes": entry.size,
+                "licence": entry.licence,
+                "homepage": entry.homepage,
+                "mirrors": entry.mirrors,
+                "files": len(entry.files),
+                "files_here": len(store.present(entry, None)),
+                "folder": str(known.where(entry.name)),
+            }
+            for entry in entries
+        ]
+        click.echo(json.dumps(rows))
+        return
+    table = [("name", "train", "test", "classes", "MB", "licence", "here")]
+    table += [
+        (
+            entry.name,
+            f"{entry.train.count:,}",
+            f"{entry.test.count:,}",
+            str(len(entry.class_names)),
+            f"{entry.size / 1e6:.1f}",
+            entry.licence,
+            _whereabouts(entry),
+        )
+        for entry in entries
+    ]
+    print_table(table)
+
+
+def _whereabouts(entry: KnownDataset) -> str:
+    """Say how much of a data set is here, and where."""
+    here = len(store.present(entry, None))
+    if not here:
+        return f"no; `mnistburn data fetch {entry.name}` gets it"
+    if entry.packaged:
+        return "in the package"
+    text = "yes" if here == len(entry.files) else f"{here} of {len(entry.files)} files"
+    return f"{text}, in {click.format_filename(mnistburn.datasets.where(entry.name))}"
+
+
+@data.command("describe")
+@click.argument("data", metavar="DATA")
+@click.option("--split", type=click.Choice(["test", "train"]), default="train", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def describe_data(*, data: str, split: Literal["test", "train"], as_json: bool) -> None:
+    """Count what is in DATA, a data set or a folder of pictures, and say what is odd about it.
+
+    The test images are also compared with the training images.
+    """
+    part = load_part(data, split)
+    found = part.describe(load_part(data, "train") if split == "test" else None)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found)))
+    else:
+        click.echo(str(found))
+
+
+@data.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--no-progress", is_flag=True, help="Show no progress.")
+def fetch_data(*, names: tuple[str, ...], no_progress: bool) -> None:
+    """Fetch what is missing of data sets, and print the paths of their files.
+
+    What an interrupted fetch got is kept: the next one goes on there.
+    """
+    for entry in [mnistburn.datasets.info(name) for name in names]:
+        for path in mnistburn.datasets.fetch(entry.name, progress=not no_progress):
+            click.echo(click.format_filename(path))
+
+
+@data.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def verify_data(ctx: click.Context, /, *, names: tuple[str, ...], as_json: bool) -> None:
+    """Check the hashes of the files of data sets: of all that are here unless named.
+
+    The exit status is 1 when a file is damaged or missing.
+    """
+    entries = [mnistburn.datasets.info(name) for name in names or mnistburn.datasets.names()]
+    if not names:
+        entries = [entry for entry in entries if store.present(entry, None)]
+    states = [
+        (entry.name, state) for entry in entries for state in mnistburn.datasets.verify(entry.name)
+    ]
+    if as_json:
+        rows = [
+            {"name": name, "file": state.name, "state": state.state, "problem": state.problem}
+            | {"path": None if state.path is None else str(state.path)}
+            for name, state in states
+        ]
+        click.echo(json.dumps(rows))
+    else:
+        for name, state in states:
+            where = state.name if state.path is None else click.format_filename(state.path)
+            problem = f": {state.problem}" if state.problem else ""
+            click.echo(f"{state.state:<9}{name:<17}{where}{problem}")
+    ctx.exit(0 if all(state.state == "ok" for _, state in states) else 1)
+
+
+@data.command("where")
+@click.argument("name", required=False)
+def where_data(*, name: str | None) -> None:
+    """Print the folder of the data set NAME, or the one that fetched data sets go to.
+
+    The environment variable MNISTBURN_DATA_DIR names another one.
+    """
+    click.echo(click.format_filename(mnistburn.datasets.where(name)))

@@ -1,0 +1,131 @@
+"""``mnistburn train``."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+import mnistburn
+from mnistburn.cli.options import INTERRUPTED, PATH, data_option
+from mnistburn.config.optimizers import OPTIMIZERS
+from mnistburn.datasets.source import load_pair
+from mnistburn.results import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    HISTORY_FILE,
+    LOG_FILE,
+    MODEL_FILE,
+    SUMMARY_FILE,
+    stored_config,
+)
+from mnistburn.training import fitting_config
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.argument("artifact_dir", type=PATH, default="artifacts/mnist")
+@data_option
+@click.option(
+    "--config",
+    "config_file",
+    type=PATH,
+    help="A config.json; the options below change single values of it.",
+)
+@click.option("--num-epochs", type=int, help="Passes over the training images.")
+@click.option("--batch-size", type=int, help="Images of a step.")
+@click.option("--learning-rate", type=float, help="The size of a step.")
+@click.option(
+    "--optimizer",
+    type=click.Choice([tag.lower() for tag in OPTIMIZERS]),
+    help="What makes steps of the gradients; its values are defaults or those of --config.",
+)
+@click.option("--seed", type=int, help="The seed of weights, order and dropout.")
+@click.option("--num-workers", type=int, help="Threads that prepare batches.")
+@click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
+@click.option("--hidden-size", type=int, help="Features between the linear layers.")
+@click.option("--image-height", type=int, help="Height of the images; pictures are resized.")
+@click.option("--image-width", type=int, help="Width of the images.")
+@click.option("--image-channels", type=int, help="1 for grey images, 3 for colours.")
+@click.option("--dropout", type=float, help="The share of values set to zero in training.")
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    default=["auto"],
+    show_default=True,
+    help="Where to compute; given several times, the devices share each step.",
+)
+@click.option(
+    "--validation",
+    type=float,
+    metavar="SHARE",
+    help="Validate on this share of the training images, not on the test images.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run in ARTIFACT_DIR.")
+@click.option("--no-progress", is_flag=True, help="Show no progress.")
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    *,
+    artifact_dir: Path,
+    data: str,
+    config_file: Path | None,
+    devices: tuple[str, ...],
+    validation: float | None,
+    resume: bool,
+    no_progress: bool,
+    **values: float | str | None,
+) -> None:
+    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR."""
+    given = {name: value for name, value in values.items() if value is not None}
+    stored = stored_config(artifact_dir) if resume else None
+    # An option changes the run that goes on, not the defaults.
+    base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
+    wanted = _changed_config(base or mnistburn.TrainingConfig(), given)
+    pair = load_pair(
+        data,
+        validation=validation,
+        # A resumed run needs the images it began with.
+        seed=wanted.seed,
+        shape=wanted.model.image_shape,
+        progress=not no_progress,
+    )
+    config = None
+    if config_file is not None or given:
+        config = wanted if base else _changed_config(fitting_config(pair[0]), given)
+    run = mnistburn.train(
+        artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
+    )
+    click.echo(run.summary().rstrip("\n"))
+    accuracies = run.history["valid_accuracy"] if len(run.history) else []
+    if accuracies:
+        click.echo(
+            f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
+            f"{max(accuracies):.4f} at best"
+        )
+    click.echo(f"written to {click.format_filename(run.artifact_dir)}:")
+    for name in (MODEL_FILE, CONFIG_FILE, HISTORY_FILE, SUMMARY_FILE, LOG_FILE, CHECKPOINTS):
+        path = run.artifact_dir / name
+        if path.exists():
+            click.echo(f"  {click.format_filename(path)}")
+    if run.interrupted:
+        click.echo("stopped before its end; --resume goes on", err=True)
+        ctx.exit(INTERRUPTED)
+
+
+def _changed_config(
+    config: mnistburn.TrainingConfig, given: dict[str, float | str]
+) -> mnistburn.TrainingConfig:
+    """Return the configuration with the options given."""
+    names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
+    model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
+    rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
+    chosen = rest.pop("optimizer", None)
+    for tag, kind in OPTIMIZERS.items():
+        # One of that kind keeps its values.
+        if tag.lower() == chosen and not isinstance(config.optimizer, kind):
+            rest["optimizer"] = kind()
+    return dataclasses.replace(config, model=dataclasses.replace(config.model, **model), **rest)
