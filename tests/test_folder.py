@@ -66,6 +66,7 @@ def test_one_command_trains_and_one_evaluates(mnist_folder: Path, tmp_path: Path
     train = ["train", artifacts, "--data", str(mnist_folder), "--num-epochs", "1"]
     done = runner.invoke(main, [*train, "--hidden-size", "16", "--device", "cpu", "--no-progress"])
     assert done.exit_code == 0, done.output
+    assert "trained with 600 images, validated on 300" in done.output
     done = runner.invoke(main, ["evaluate", artifacts, "--data", str(mnist_folder)])
     assert done.exit_code == 0, done.output
     assert "on 300 images" in done.output

@@ -106,6 +106,7 @@ def train(
             f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
             f"{max(accuracies):.4f} at best"
         )
+    click.echo(f"trained with {len(pair[0]):,} images, validated on {len(pair[1]):,}")
     click.echo(f"written to {click.format_filename(run.artifact_dir)}:")
     for name in (MODEL_FILE, CONFIG_FILE, HISTORY_FILE, SUMMARY_FILE, LOG_FILE, CHECKPOINTS):
         path = run.artifact_dir / name
