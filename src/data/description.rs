@@ -167,7 +167,9 @@ impl Description {
                 hashes.push((look.hash, hashes.len()));
             }
         }
-        if !dataset.is_empty() {
+        if dataset.is_empty() {
+            found.pixel_min = 0;
+        } else {
             let values = (dataset.len() * shape.len()) as f64;
             found.pixel_mean = sum as f64 / values;
             let variance = squares as f64 / values - found.pixel_mean * found.pixel_mean;
@@ -175,8 +177,6 @@ impl Description {
             let inner = shape.height.saturating_sub(2) * shape.width.saturating_sub(2);
             let outermost = (shape.height * shape.width - inner) * shape.channels;
             found.border_mean = border as f64 / (dataset.len() * outermost) as f64;
-        } else {
-            found.pixel_min = 0;
         }
         hashes.par_sort_unstable();
         for equal in hashes.chunk_by(|one, other| one.0 == other.0) {

@@ -99,26 +99,24 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
         )),
     };
     let (hidden_size, num_classes) = (length(5)?, length(7)?);
-    let channels = match entries[order[0]].shape[..] {
-        [_, channels, _, _] => channels,
-        _ => {
-            return Err(fault(
-                path,
-                &format!(
-                    "{} must have the shape [8, channels, 3, 3], found {}",
-                    PARAMETER_NAMES[0],
-                    dimensions(&entries[order[0]].shape)
-                ),
-            ));
-        }
+    let [_, channels, _, _] = entries[order[0]].shape[..] else {
+        return Err(fault(
+            path,
+            &format!(
+                "{} must have the shape [8, channels, 3, 3], found {}",
+                PARAMETER_NAMES[0],
+                dimensions(&entries[order[0]].shape)
+            ),
+        ));
+    };
+    let image = ImageShape {
+        channels,
+        ..ImageShape::MNIST
     };
     let config = ModelConfig {
         num_classes,
         hidden_size,
-        image: ImageShape {
-            channels,
-            ..ImageShape::MNIST
-        },
+        image,
         ..ModelConfig::default()
     };
     config
@@ -163,6 +161,16 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
             ),
         ));
     }
+    let config = completed(config, weights, path)?;
+    Ok(Checked {
+        config,
+        layout,
+        order,
+    })
+}
+
+/// The configuration with what shapes don't say: from the file if this program wrote it, else from a `config.json` beside it.
+fn completed(config: ModelConfig, weights: &dyn Weights, path: &Path) -> Result<ModelConfig> {
     let sizes = |config: &ModelConfig| {
         [
             config.num_classes,
@@ -185,18 +193,13 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
         Some(stated) => stated,
         None => config_beside(path).unwrap_or_default(),
     };
-    let config = ModelConfig {
+    Ok(ModelConfig {
         dropout: known.dropout,
         image: ImageShape {
-            channels,
+            channels: config.image.channels,
             ..known.image
         },
         ..config
-    };
-    Ok(Checked {
-        config,
-        layout,
-        order,
     })
 }
 

@@ -66,14 +66,12 @@ pub fn watched<T: Send>(
         py.detach(|| join(worker))
     });
     panics::report(py);
-    match signal {
-        Some(signal) => Err(signal),
-        None => {
-            let result = result?;
-            watch()?;
-            Ok(result)
-        }
+    if let Some(signal) = signal {
+        return Err(signal);
     }
+    let result = result?;
+    watch()?;
+    Ok(result)
 }
 
 /// Waits for a message without the GIL. A receiver can't be lent to another thread, so it goes there and back.

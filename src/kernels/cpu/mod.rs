@@ -6,6 +6,7 @@
     reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
+mod any_shape;
 mod convolutions;
 mod cross_entropy;
 mod inference;
@@ -163,7 +164,16 @@ fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
 
 /// What the convolutions leave for their way back.
 #[derive(Clone, Debug)]
-pub struct Saved {
+pub struct Saved(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Mnist(SavedMnist),
+    AnyShape(any_shape::Saved),
+}
+
+#[derive(Clone, Debug)]
+struct SavedMnist {
     images: Images<Flex>,
     bits: Arc<Vec<Bits>>,
     weights: Arc<Weights>,
@@ -211,11 +221,16 @@ impl Kernels<Flex> for Cpu {
     type Saved = Saved;
 
     fn take(&self, images: &Images<Flex>) -> bool {
-        images.shape() == ImageShape::MNIST
+        // The convolutions leave a pixel at least.
+        let ImageShape { height, width, .. } = images.shape();
+        height.min(width) > 4
     }
 
     fn convolutions(&self, images: &Images<Flex>, parameters: &[FlexTensor; 4]) -> FlexTensor {
         let images = contiguous_images(images);
+        if images.shape() != ImageShape::MNIST {
+            return any_shape::forward(self.level, images, parameters, None).0;
+        }
         let folded = with_parameters(parameters, Folded::new);
         let mut features = vec![0.0; images.len() * FEATURES];
         let (rows, _) = features.as_chunks_mut();
@@ -251,6 +266,10 @@ impl Kernels<Flex> for Cpu {
         dropout: Option<&Dropout>,
     ) -> (FlexTensor, Saved) {
         let images = contiguous_images(images);
+        if images.shape() != ImageShape::MNIST {
+            let (features, saved) = any_shape::forward(self.level, images, parameters, dropout);
+            return (features, Saved(Kind::AnyShape(saved)));
+        }
         let scale = dropout.map_or(1.0, Dropout::scale);
         let dropout = dropout.filter(|dropout| !dropout.is_none());
         let weights = with_parameters(parameters, |parameters| Weights::new(parameters, scale));
@@ -274,16 +293,20 @@ impl Kernels<Flex> for Cpu {
                 }
             });
         let features = tensor(features, [images.len(), FEATURES]);
-        let saved = Saved {
+        let saved = SavedMnist {
             images,
             bits: Arc::new(bits),
             weights: Arc::new(weights),
             scale,
         };
-        (features, saved)
+        (features, Saved(Kind::Mnist(saved)))
     }
 
     fn convolutions_backward(&self, saved: Saved, features: FlexTensor) -> [FlexTensor; 4] {
+        let saved = match saved.0 {
+            Kind::Mnist(saved) => saved,
+            Kind::AnyShape(saved) => return any_shape::backward(self.level, &saved, &features),
+        };
         let features = Numbers::of(&features);
         let (rows, _) = features.as_chunks();
         let tasks: Vec<Gradients> = rows

@@ -1,6 +1,7 @@
 //! Every kernel, on every instruction set of this processor, against plain loops in double precision, which themselves are
 //! held to finite differences.
 
+mod any_shape;
 mod convolutions;
 mod cross_entropy;
 mod linear;
