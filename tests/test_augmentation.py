@@ -254,6 +254,17 @@ IMAGES = numpy.zeros((2, 5, 6), numpy.uint8)
         (lambda: untyped.AugmentationConfig().apply(None), DataError, ("images", "None")),
         (lambda: EVERYTHING.apply(IMAGES, seed=-1), DataError, ("seed", "-1")),
         (lambda: EVERYTHING.apply(IMAGES, epoch=-1), DataError, ("epoch", "-1")),
+        (lambda: EVERYTHING.apply(IMAGES, epoch=0), DataError, ("epoch", "from 1", "0")),
+        (
+            lambda: EVERYTHING.apply(numpy.zeros((2, 3, 28, 28), numpy.uint8)),
+            DataError,
+            ("moveaxis", "[2, 3, 28, 28]"),
+        ),
+        (
+            lambda: EVERYTHING.apply(numpy.zeros((2, 784), numpy.uint8)),
+            DataError,
+            ("reshape(-1, 28, 28)", "[2, 784]"),
+        ),
         (lambda: EVERYTHING.apply(IMAGES, indices=[0]), DataError, ("each of the 2", "[1]")),
         (lambda: EVERYTHING.apply(IMAGES, indices=[0, -3]), DataError, ("-3", "position 1")),
         (lambda: EVERYTHING.apply(IMAGES, indices=[0.5, 1]), DataError, ("integers", "float64")),

@@ -77,7 +77,7 @@ def test_copies_are_counted_as_numpy_counts_them() -> None:
         (noise(20) // 16, range(20), "go from 0 to 15, of 0 to 255"),
         (255 - noise(20) // 16, range(20), "dark strokes on a light ground.*255 - images"),
         (noise(20) * (numpy.arange(20) != 3)[:, None, None], range(20), r"single value.*first: 3"),
-        (noise(20), [3] * 20, r"3 of the 4 classes have no  ?image: 0, 1, 2"),
+        (noise(20), [3] * 20, "3 of the 4 classes have none of the images: 0, 1, 2"),
     ],
 )
 def test_each_oddity_has_its_words(
@@ -101,7 +101,7 @@ def test_a_run_says_once_what_is_odd(tmp_path: Path, caplog: pytest.LogCaptureFi
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
     assert "15 of the 20 validation images are also in the other set" in messages[0]
-    assert "1 of the 10 classes have no validation image: 9" in messages[1]
+    assert "1 of the 10 classes have none of the validation images: 9" in messages[1]
     assert messages[0] in (tmp_path / "run" / "train.log").read_text()
     caplog.clear()
     more = TrainingConfig(model=CONFIG.model, num_epochs=2)
@@ -139,8 +139,11 @@ def test_an_empty_set_has_no_oddities() -> None:
 
 
 def test_only_a_data_set_is_compared_with() -> None:
+    data = Dataset(noise(2), [0, 1])
     with pytest.raises(DataError, match="against must be a Dataset"):
-        Dataset(noise(2), [0, 1]).describe(noise(2))  # type: ignore[arg-type]
+        data.describe(noise(2))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"28 x 28 .*14 x 14"):
+        data.describe(Dataset(noise(2)[:, ::2, ::2], [0, 1]))
 
 
 def test_class_names_go_with_the_images() -> None:
@@ -155,8 +158,12 @@ def test_class_names_go_with_the_images() -> None:
 @pytest.mark.parametrize(
     ("names", "text"),
     [
-        ("abc", "sequence of str"),
-        ([1, 2], "sequence of str"),
+        ("abc", "a list of str"),
+        (5, "a list of str"),
+        ({"a", "b"}, "whose order counts"),
+        ([1, 2], "texts that are not empty, got 1"),
+        (["a", ""], "texts that are not empty"),
+        (["a", "\udcff"], "texts that are not empty"),
         (["a", "a"], "'a' twice"),
         (["a"], "1 names, and the targets go up to 1"),
     ],

@@ -89,7 +89,7 @@ def test_names_are_listed() -> None:
         ("fashion_mnist", "fashion-mnist"),
         ("FashionMNIST", "fashion-mnist"),
         ("Fashion MNIST", "fashion-mnist"),
-        ("EMNIST/letters", "emnist-letters"),
+        ("EMNIST letters", "emnist-letters"),
         ("emnist_balanced", "emnist-balanced"),
         ("QMNIST", "qmnist"),
     ],

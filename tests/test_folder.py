@@ -17,6 +17,7 @@ from pictures import write_bmp, write_png
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig
 from mnistburn.cli import main
+from mnistburn.datasets.source import load_pair, load_part
 from mnistburn.errors import DataError
 
 RANDOM = numpy.random.default_rng(7)
@@ -154,6 +155,80 @@ def test_classes_are_sorted_as_numbers_where_all_are(tmp_path: Path) -> None:
     assert names == ("c10", "c2", "c9")
 
 
+def made(root: Path, *names: str) -> Path:
+    """Return a folder with a picture in each of these folders."""
+    for name in names:
+        write_png(root / name / "x.png", grey(28, 28))
+    return root
+
+
+def test_parts_are_known_in_any_spelling(tmp_path: Path) -> None:
+    for number, names in enumerate([("Train", "Test"), ("training", "testing"), ("train", "val")]):
+        train, test = names
+        folder = made(tmp_path / str(number), f"{train}/a", f"{train}/b", f"{test}/b")
+        pair = load_pair(folder, progress=False)
+        assert [part.targets.tolist() for part in pair] == [[0, 1], [1]]
+        assert load_part(folder, "test", progress=False).targets.tolist() == [1]
+
+
+def test_a_missing_part_is_told(tmp_path: Path) -> None:
+    folder = made(tmp_path / "test alone", "test/a", "test/b")
+    with pytest.raises(DataError, match="must hold a folder train beside test"):
+        load_pair(folder, progress=False)
+    folder = made(tmp_path / "train alone", "train/a", "train/b")
+    with pytest.raises(DataError, match="must hold a folder test beside train"):
+        load_part(folder, "test", progress=False)
+
+
+def test_a_class_may_have_the_name_of_a_part(tmp_path: Path) -> None:
+    folder = made(tmp_path, "bus", "car", "train")
+    assert load_part(folder, "test", progress=False).class_names == ("bus", "car", "train")
+
+
+def test_a_path_is_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, "mnist/a", "mnist/b")
+    monkeypatch.chdir(tmp_path)
+    for path in ("./mnist", "mnist/", str(tmp_path / "mnist")):
+        assert len(load_part(path, "test", progress=False)) == 2
+    assert len(load_part("mnist", "test", progress=False)) == 10_000
+    with pytest.raises(DataError, match="no folder of that name"):
+        load_part("pictures", "test")
+
+
+def test_a_run_keeps_the_names_of_its_classes(tmp_path: Path) -> None:
+    folder = made(tmp_path / "pictures", "cat", "dog", "emu")
+    data = load_part(folder, "train", progress=False)
+    config = mnistburn.TrainingConfig(num_epochs=1, model=ModelConfig(hidden_size=4, num_classes=3))
+    run = mnistburn.train(tmp_path / "run", config, "cpu", data=(data, data), progress=False)
+    assert run.class_names == ("cat", "dog", "emu")
+    assert mnistburn.load_run(tmp_path / "run").class_names == run.class_names
+    # A folder without the first class: the others keep their numbers.
+    less = made(tmp_path / "less", "dog", "emu")
+    done = CliRunner().invoke(main, ["evaluate", str(tmp_path / "run"), "--data", str(less)])
+    assert done.exit_code == 0, done.output
+    expected = run.model.evaluate(
+        Dataset.from_folder(less, class_names=run.class_names, progress=False)
+    )
+    assert f"loss {expected.loss:.4f}" in done.output
+    assert "is not divided" in done.output
+    picture = folder / "cat" / "x.png"
+    done = CliRunner().invoke(main, ["predict", str(tmp_path / "run"), str(picture)])
+    assert done.output.split(": ")[1].split(",")[0] in run.class_names
+    # A new run whose images have no names leaves none.
+    plain = Dataset(data.images, data.targets)
+    run = mnistburn.train(tmp_path / "run", config, "cpu", data=(plain, plain), progress=False)
+    assert run.class_names is None
+
+
+def test_a_large_picture_is_averaged(tmp_path: Path) -> None:
+    # 500 is more than eight times 28: cells of one value stay what they are.
+    image = numpy.kron(grey(28, 28), numpy.ones((18, 18), dtype=numpy.uint8))
+    write_png(tmp_path / "a" / "x.png", image)
+    (found,) = Dataset.from_folder(tmp_path, progress=False).images
+    exact = image.reshape(28, 18, 28, 18).mean((1, 3))
+    assert numpy.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
+
+
 def test_a_part_keeps_the_classes_of_the_whole(tmp_path: Path) -> None:
     for name in ("cat", "dog", "emu"):
         write_png(tmp_path / "train" / name / "x.png", grey(28, 28))
@@ -231,7 +306,9 @@ def test_a_folder_without_pictures_is_told(tmp_path: Path, make: object, text: s
         ({"channels": True}, "1 .grey. or 3"),
         ({"strict": 1}, "strict"),
         ({"progress": None}, "progress"),
-        ({"class_names": "ab"}, "sequence of str"),
+        ({"class_names": "ab"}, "a list of str"),
+        ({"class_names": ["0", "../1"]}, "names of sub-folders"),
+        ({"channels": 3.0}, "1 .grey. or 3"),
     ],
 )
 def test_bad_arguments_are_named(

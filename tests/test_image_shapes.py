@@ -132,6 +132,21 @@ def test_a_record_alone_is_of_mnist_s_size(tmp_path: Path) -> None:
     model = Model(config((32, 32, 3)), seed=1)
     loaded = Model.load(model.save(tmp_path / "alone"))
     assert loaded.config == config((28, 28, 3), dropout=0.5)
+    loaded = Model.load(tmp_path / "alone.mpk", image_size=(32, 32))
+    assert loaded.config == model.config
+    images = dataset((32, 32, 3), 5).images
+    assert numpy.abs(loaded.forward(images) - model.forward(images)).max() < 1e-2  # half precision
+    for size, text in ((32, "pair"), ((32, 4), r"image_size\[1\]"), ((32.5, 32), "image_size")):
+        with pytest.raises(DataError, match=text):
+            Model.load(tmp_path / "alone.mpk", image_size=size)  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_has_the_sizes_of_its_run(tmp_path: Path) -> None:
+    data = dataset((12, 16, 3), 12)
+    named = Dataset(data.images, data.targets, ["a", "b", "c"])
+    mnistburn.train(tmp_path / "run", None, "cpu", data=(named, named), progress=False)
+    (newest, *_) = sorted((tmp_path / "run" / "checkpoint").iterdir(), reverse=True)
+    assert Model.load(newest / "model.mpk").config.image_shape == (12, 16, 3)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -152,6 +167,8 @@ def test_onnx_gives_the_same_logits(
         scaled = (images.reshape(7, *shape).astype(numpy.float32) / 255 - 0.1307) / 0.3081
         fed = scaled.transpose(0, 3, 1, 2).astype(numpy.float32)
     (logits,) = session.run(None, {given.name: fed})
+    found = mnistburn.describe(path)
+    assert (found.problem, found.num_params) == (None, model.num_params)
     assert numpy.abs(logits - model.forward(images)).max() < 1e-5
 
 

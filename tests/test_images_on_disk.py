@@ -1,6 +1,7 @@
 """Data sets whose images stay in their file."""
 
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,40 @@ def test_a_file_cut_off_in_a_run_is_an_error(files: tuple[Path, Path], tmp_path:
         )
     with pytest.raises(DataError, match="has changed"):
         mnistburn.Model(CONFIG.model).evaluate(data)
+
+
+def test_the_file_is_opened_once(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = tmp_path / "images"
+    images.write_bytes(files[0].read_bytes())
+    monkeypatch.chdir(tmp_path)
+    data = Dataset.from_idx("images", files[1], in_memory=False)
+    monkeypatch.chdir("/")
+    kept = [image for image, _ in data]
+    assert len({id(image.base) for image in kept}) == len(kept)  # none is a part of a mapping
+    assert not data[:5].images.flags.writeable
+    assert data.images.base is data.images.base
+    with images.open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(DataError, match="has changed"):
+        data[150]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe without a reader")
+def test_a_pipe_is_refused_at_once(files: tuple[Path, Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for in_memory in (None, True, False):
+        with pytest.raises(DataError, match="regular file"):
+            Dataset.from_idx(tmp_path / "pipe", files[1], in_memory=in_memory)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 28, 28), (4, 1, 28, 28), (4, 4, 9), (4, 9, 9, 2)])
+def test_only_shapes_of_models_stay_on_disk(shape: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / "images").write_bytes(idx(numpy.zeros(shape)))
+    (tmp_path / "labels").write_bytes(idx(numpy.zeros(4)))
+    with pytest.raises(DataError, match="height"):
+        Dataset.from_idx(tmp_path / "images", tmp_path / "labels", in_memory=False)
 
 
 def test_files_that_cannot_stay_on_disk_are_refused(

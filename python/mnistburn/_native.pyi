@@ -67,7 +67,10 @@ class Dataset:
     """
     @staticmethod
     def from_buffer(
-        images: Buffer, shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex], targets: Buffer
+        images: Buffer,
+        shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+        targets: Buffer,
+        class_names: SupportsGetItem[int, str] | None,
     ) -> Dataset:
         """
         A data set in memory, of copies of the arrays.
@@ -76,9 +79,15 @@ class Dataset:
             images: C-contiguous raw pixels, uint8, n images of the shape.
             shape: Height, width and channels.
             targets: n int64 classes.
+            class_names: Names of the classes, or None.
         """
     @staticmethod
-    def from_file(file: ImageFile, positions: Buffer | None, targets: Buffer) -> Dataset:
+    def from_file(
+        file: ImageFile,
+        positions: Buffer | None,
+        targets: Buffer,
+        class_names: SupportsGetItem[int, str] | None,
+    ) -> Dataset:
         """
         A data set whose images stay on disk.
 
@@ -86,6 +95,7 @@ class Dataset:
             file: The images.
             positions: Which of them, int64; None for all.
             targets: int64 classes, one for each image.
+            class_names: Names of the classes, or None.
         """
 
 @final
@@ -125,6 +135,10 @@ class ImageFile:
     def offset(self, /) -> int:
         """
         Where the first image begins, in bytes.
+        """
+    def read(self, /, positions: Buffer) -> bytearray:
+        """
+        The raw pixels of the images at int64 positions, one behind the other.
         """
     @property
     def shape(self, /) -> tuple[int, int, int, int]:
@@ -209,9 +223,18 @@ class Model:
             targets: n int64 classes.
         """
     @staticmethod
-    def load(path: str | PathLike[str], device: str) -> Model:
+    def load(
+        path: str | PathLike[str],
+        device: str,
+        image_size: tuple[SupportsIndex, SupportsIndex] | None,
+    ) -> Model:
         """
         Loads a model file; format, precision and sizes are read from it.
+
+        Args:
+            path: The file.
+            device: Where the model computes.
+            image_size: Height and width of the images; None for what is known of them.
         """
     def load_state_dict(
         self,
@@ -386,7 +409,7 @@ def describe_datasets(
     What data sets hold and what is odd about them, as JSON: an object for each, with its warnings.
 
     Args:
-        datasets: The sets with their names, as in ("training", ...). What is also in the first one is a leak of the others.
+        datasets: The sets with what their images are called, as in ("training images", ...). What is also in the first one is a leak of the others.
         num_classes: Number of classes.
     """
 

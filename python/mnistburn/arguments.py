@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy
 
-from mnistburn.errors import MnistburnError
+from mnistburn.errors import DataError, MnistburnError
 
 LARGEST_SEED: Final = 2**64 - 1
 """Seeds are unsigned 64-bit integers."""
@@ -54,6 +54,42 @@ def nearest(name: str, names: Iterable[str]) -> str:
     known = {known.lower(): known for known in names}
     found = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
     return f"; did you mean {known[found[0]]!r}?" if found else ""
+
+
+def as_class_names(value: object) -> tuple[str, ...]:
+    """Return class names as a tuple.
+
+    Args:
+        value: A list or a tuple of different texts.
+
+    Returns:
+        The names.
+
+    Raises:
+        DataError: The value is something else; the first bad name is told.
+    """
+    if not isinstance(value, list | tuple):
+        message = f"class_names must be a list of str, whose order counts, got {shown(value)}"
+        raise DataError(message)
+    known: set[str] = set()
+    for name in value:
+        if not isinstance(name, str) or not name or not _is_unicode(name):
+            message = f"class_names must be texts that are not empty, got {shown(name)}"
+            raise DataError(message)
+        if name in known:
+            message = f"class_names must differ from each other, got {name!r} twice"
+            raise DataError(message)
+        known.add(name)
+    return tuple(value)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether there is no lone surrogate, which no Rust string can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def as_path(path: object, argument: str, error: type[MnistburnError]) -> Path:

@@ -6,10 +6,20 @@ from typing import Any, Final, NamedTuple
 import numpy
 from numpy.typing import NDArray
 
-from mnistburn.arguments import shown
+from mnistburn.arguments import as_integer, shown
 from mnistburn.errors import DataError, MnistburnError
 
-__all__ = ["MNIST", "ImageShape", "Images", "as_array", "as_images", "as_targets", "shape_of"]
+__all__ = [
+    "MNIST",
+    "ImageShape",
+    "Images",
+    "as_array",
+    "as_image_size",
+    "as_images",
+    "as_targets",
+    "shape_of",
+    "stated_shape",
+]
 
 
 class ImageShape(NamedTuple):
@@ -34,7 +44,7 @@ MNIST: Final = ImageShape(28, 28, 1)
 Images = NDArray[numpy.uint8] | NDArray[numpy.float32]
 """Raw pixels (uint8, 0..255) or scaled ones (float32, 0..1)."""
 
-# Sides and channels that a ModelConfig takes.
+# Sides that a ModelConfig takes, and channels that an array says by itself.
 _SIDES: Final = range(5, 4097)
 _CHANNELS: Final = (1, 3)
 # A broadcast view can claim any size at no cost: refuse before copying it.
@@ -76,6 +86,35 @@ def as_images(images: object, shape: ImageShape | None = None) -> tuple[Images, 
     else:
         raise DataError(_image_type_message(array))
     return converted, len(converted)
+
+
+def as_image_size(value: object) -> tuple[int, int]:
+    """Return the height and the width of images.
+
+    Args:
+        value: A pair of integers.
+
+    Returns:
+        The pair.
+
+    Raises:
+        DataError: The value is something else, or a side is none that a model takes.
+    """
+    match value:
+        case (height, width):
+            sides = [
+                as_integer(
+                    side,
+                    f"image_size[{place}]",
+                    DataError,
+                    minimum=_SIDES.start,
+                    maximum=_SIDES.stop - 1,
+                )
+                for place, side in enumerate((height, width))
+            ]
+            return sides[0], sides[1]
+    message = f"image_size must be a pair (height, width), got {shown(value)}"
+    raise DataError(message)
 
 
 def shape_of(images: Images) -> ImageShape:
@@ -170,7 +209,7 @@ def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[A
 def _arranged(array: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
     """Return a view with the batch first and the channels last, or gone where there is one."""
     if shape is None:
-        return _arranged(array, _stated_shape(array.shape))
+        return _arranged(array, stated_shape(array.shape))
     height, width, channels = shape
     sizes = array.shape
     whole = (height, width, channels)
@@ -193,8 +232,18 @@ def _arranged(array: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
     raise DataError(message)
 
 
-def _stated_shape(sizes: tuple[int, ...]) -> ImageShape:
-    """Return the shape of the images of an array of these sizes."""
+def stated_shape(sizes: tuple[int, ...]) -> ImageShape:
+    """Return the shape of the images of an array of these sizes.
+
+    Args:
+        sizes: The sizes of the array.
+
+    Returns:
+        The shape of each image.
+
+    Raises:
+        DataError: The sizes are none of images.
+    """
     shape = None
     match sizes:
         case (28, 28) | (_, 784):

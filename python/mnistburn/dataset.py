@@ -23,7 +23,14 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native, pictures
-from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, as_share, shown
+from mnistburn.arguments import (
+    LARGEST_SEED,
+    as_class_names,
+    as_integer,
+    as_path,
+    as_share,
+    shown,
+)
 from mnistburn.arrays import MNIST, ImageShape, as_array, as_images, as_targets, shape_of
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
@@ -321,15 +328,16 @@ class Dataset:
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
+        names = None if self.class_names is None else list(self.class_names)
         if isinstance(self._images, ImagesOnDisk):
-            return self._images.native(self.targets)
+            return self._images.native(self.targets, names)
         shape = (self.image_shape.height, self.image_shape.width, self.image_shape.channels)
-        return _native.Dataset.from_buffer(self._images, shape, self.targets)
+        return _native.Dataset.from_buffer(self._images, shape, self.targets, names)
 
     def _pixels(self, index: Any) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
         """Return the images at an index; of those on disk, only these are read."""
         if isinstance(self._images, ImagesOnDisk):
-            return self._images.array(index)
+            return self._images.read(index)
         pixels: NDArray[numpy.uint8] = self._images[index]
         return pixels
 
@@ -424,9 +432,15 @@ class Dataset:
         if against is not None and not isinstance(against, Dataset):
             message = f"against must be a Dataset or None, got {shown(against)}"
             raise DataError(message)
-        sets = [("", self._native())]
+        sets = [("images", self._native())]
         if against is not None:
-            sets.insert(0, ("", against._native()))  # noqa: SLF001  of this class
+            if against.image_shape != self.image_shape:
+                message = (
+                    f"images of {self.image_shape} can be in a set of such alone, and against has "
+                    f"images of {against.image_shape}"
+                )
+                raise DataError(message)
+            sets.insert(0, ("images", against._native()))  # noqa: SLF001  of this class
         found = json.loads(_native.describe_datasets(sets, self.num_classes))[-1]
         return DatasetDescription._from_json(found, self.class_names)  # noqa: SLF001
 
@@ -482,8 +496,8 @@ class DataLoader:
             dataset: The images and their classes.
             batch_size: The number of images of a batch; the last one may be smaller.
             shuffle: The seed of the order, or None for the order of the data set.
-            num_workers: Taken as other loaders take it, and without effect: cutting a batch out
-                of an array in memory needs no worker.
+            num_workers: Taken as other loaders take it, and without effect: a batch is cut out of
+                an array, or read, when it is asked for.
 
         Raises:
             DataError: An argument breaks its rule.
@@ -548,8 +562,11 @@ class DataLoader:
 def _is_large(path: Path) -> bool:
     """Whether a file is an uncompressed one that would fill the memory."""
     try:
+        # Before it is opened: opening a pipe waits for somebody to write to it.
+        if not path.is_file() or path.stat().st_size <= _LARGEST_IN_MEMORY:
+            return False
         with path.open("rb") as file:
-            return path.stat().st_size > _LARGEST_IN_MEMORY and file.read(2) == b"\0\0"
+            return file.read(2) == b"\0\0"
     except OSError:
         return False  # the reader says why
 
@@ -569,18 +586,9 @@ def _read_labels(labels: str | os.PathLike[str], count: int, images: Path) -> ND
 def _checked_names(
     class_names: Sequence[str] | None, targets: NDArray[numpy.int64]
 ) -> tuple[str, ...] | None:
-    if class_names is None:
-        return None
-    if isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names):
-        message = f"class_names must be a sequence of str, got {shown(class_names)}"
-        raise DataError(message)
-    names = tuple(class_names)
-    twice = next((name for place, name in enumerate(names) if name in names[:place]), None)
-    if twice is not None:
-        message = f"class_names must differ from each other, got {twice!r} twice"
-        raise DataError(message)
+    names = None if class_names is None else as_class_names(class_names)
     largest = int(targets.max()) if len(targets) else -1
-    if largest >= len(names):
+    if names is not None and largest >= len(names):
         message = (
             f"class_names must name every class: there are {len(names)} names, and the targets go "
             f"up to {largest}"

@@ -7,7 +7,8 @@ import numpy
 from numpy.typing import NDArray
 
 from mnistburn import _native
-from mnistburn.arrays import ImageShape
+from mnistburn.arrays import ImageShape, stated_shape
+from mnistburn.errors import DataError
 
 __all__ = ["ImagesOnDisk"]
 
@@ -15,8 +16,8 @@ __all__ = ["ImagesOnDisk"]
 class ImagesOnDisk:
     """Images of an uncompressed IDX file, all or some, that are read when they are needed.
 
-    Training and evaluation read them in Rust; `array` maps the file, for whoever looks at pixels in
-    Python.
+    The file is opened once, and read by the Rust core: one that is cut off later is an error. Only
+    `array` maps it, for whoever looks at all pixels in Python.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,9 +30,17 @@ class ImagesOnDisk:
             DataError: The file is no IDX file of images, or has another size than its header says.
             OSError: The file cannot be read.
         """
-        self._path = path
+        self._path = path.absolute()
         self._file = _native.ImageFile(str(path))
         self._positions: NDArray[numpy.int64] | None = None
+        self._mapped: NDArray[numpy.uint8] | None = None
+        count, *sizes = self._file.shape
+        if stated_shape((count, *self.image_shape.sizes)) != ImageShape(*sizes):
+            message = (
+                f"{path} must hold images of shape [height, width] or [height, width, channels] "
+                f"with 1 or 3 channels, got {sizes}; with in_memory=True channels may come first"
+            )
+            raise DataError(message)
 
     @property
     def image_shape(self) -> ImageShape:
@@ -44,27 +53,39 @@ class ImagesOnDisk:
     def take(self, positions: NDArray[numpy.int64]) -> "ImagesOnDisk":
         """Return the images at positions from 0 up, which stay on disk too."""
         taken = object.__new__(ImagesOnDisk)
-        taken._path, taken._file = self._path, self._file
+        taken._path, taken._file, taken._mapped = self._path, self._file, None
         taken._positions = positions if self._positions is None else self._positions[positions]
         return taken
 
-    def array(self, index: Any = None) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
-        """Return the images, or those at an index, in the order of the data set.
+    def array(self) -> NDArray[numpy.uint8]:
+        """Return all images, read-only: those of a whole file mapped, a part of one read."""
+        if self._positions is not None:
+            return self.read(slice(None))
+        if self._mapped is None:
+            count, *_ = self._file.shape
+            self._mapped = numpy.memmap(
+                self._path,
+                dtype=numpy.uint8,
+                mode="r",
+                offset=self._file.offset,
+                shape=(count, *self.image_shape.sizes),
+            )
+        return self._mapped
 
-        All images of the file are mapped, not read; some of them are copied.
-        """
-        count, *_ = self._file.shape
-        mapped = numpy.memmap(
-            self._path,
-            dtype=numpy.uint8,
-            mode="r",
-            offset=self._file.offset,
-            shape=(count, *self.image_shape.sizes),
-        )
-        if self._positions is None:
-            return mapped if index is None else mapped[index]
-        return mapped[self._positions if index is None else self._positions[index]]
+    def read(self, index: Any) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
+        """Return the image or the images at an index, read-only."""
+        all_positions = self._positions
+        if all_positions is None:
+            all_positions = numpy.arange(len(self), dtype=numpy.int64)
+        positions = numpy.asarray(all_positions[index])
+        pixels = self._file.read(numpy.ascontiguousarray(positions.reshape(-1)))
+        array = numpy.frombuffer(pixels, dtype=numpy.uint8)
+        array = array.reshape(*positions.shape, *self.image_shape.sizes)
+        array.flags.writeable = False
+        return array
 
-    def native(self, targets: NDArray[numpy.int64]) -> _native.Dataset:
+    def native(
+        self, targets: NDArray[numpy.int64], class_names: list[str] | None
+    ) -> _native.Dataset:
         """Return the data set with these targets as the Rust core has it."""
-        return _native.Dataset.from_file(self._file, self._positions, targets)
+        return _native.Dataset.from_file(self._file, self._positions, targets, class_names)

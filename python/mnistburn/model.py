@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native
 from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, shown
-from mnistburn.arrays import as_array, as_images, as_targets
+from mnistburn.arrays import as_array, as_image_size, as_images, as_targets
 from mnistburn.config import ModelConfig
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
@@ -119,30 +119,41 @@ class Model:
         return model
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> Self:
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        device: str = "cpu",
+        *,
+        image_size: tuple[int, int] | None = None,
+    ) -> Self:
         """Read a model from a file of any of Burn's recorders, or from another program's.
 
         Those are safetensors, NumPy's ``.npz`` and PyTorch's ``.pt`` and ``.pth``, with the names
         of `state_dict` and linear weights ``[in, out]`` or, as in PyTorch, ``[out, in]``, which
         the shapes tell; nothing in a file is executed. Their names say the
-        format, else the content does, as it does for Burn's. Precision and sizes are read from
-        the file. Dropout, which only the files that `export` writes hold, comes from a
-        ``config.json`` beside it, else it is the default.
+        format, else the content does, as it does for Burn's. Precision, classes, hidden size and
+        channels are read from the file. Dropout and the height and width of images, which only the
+        files that `export` writes hold, come from a ``config.json`` beside it (or that of the run,
+        for a checkpoint), else they are the defaults.
 
         Args:
             path: The model file.
             device: Where the model computes.
+            image_size: Height and width of the images of a model that was not made for 28 by 28,
+                where no configuration says them.
 
         Returns:
             The model.
 
         Raises:
             RecordError: The file is damaged, or of another model.
+            DataError: image_size is no size of images.
             DeviceError: There is no such device, or it cannot be used.
             OSError: The file cannot be read.
         """
         source = as_path(path, "path", RecordError)
-        return cls._wrap(_native.Model.load(str(source), resolve_device(device)))
+        size = None if image_size is None else as_image_size(image_size)
+        return cls._wrap(_native.Model.load(str(source), resolve_device(device), size))
 
     def save(
         self,

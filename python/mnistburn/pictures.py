@@ -9,8 +9,8 @@ import numpy
 from numpy.typing import NDArray
 
 from mnistburn import _native
-from mnistburn.arguments import as_integer, shown
-from mnistburn.arrays import ImageShape
+from mnistburn.arguments import as_class_names, shown
+from mnistburn.arrays import ImageShape, as_image_size
 from mnistburn.errors import DataError
 from mnistburn.progress import CountProgress, start_count
 
@@ -20,7 +20,6 @@ _logger: Final = logging.getLogger("mnistburn")
 
 # Broken pictures that the log names; the data set lists all.
 _NAMED: Final = 5
-_SIDES: Final = (5, 4096)
 
 
 def read(
@@ -49,19 +48,15 @@ def read(
         DataError: An argument breaks its rule, or there is no whole picture.
         OSError: A folder cannot be read.
     """
-    height, width = _checked_size(image_size)
-    if isinstance(channels, bool) or channels not in (1, 3):
+    height, width = as_image_size(image_size)
+    if not isinstance(channels, int) or isinstance(channels, bool) or channels not in (1, 3):
         message = f"channels must be 1 (grey) or 3 (colour), got {shown(channels)}"
         raise DataError(message)
     for argument, value in (("strict", strict), ("progress", progress)):
         if not isinstance(value, bool):
             message = f"{argument} must be True or False, got {shown(value)}"
             raise DataError(message)
-    if class_names is not None and (
-        isinstance(class_names, str) or not all(isinstance(name, str) for name in class_names)
-    ):
-        message = f"class_names must be a sequence of str, got {shown(class_names)}"
-        raise DataError(message)
+    given = None if class_names is None else list(as_class_names(class_names))
     display: CountProgress | None = None
 
     def show(done: int, total: int) -> None:
@@ -75,7 +70,7 @@ def read(
         names, pixels, targets, broken = _native.read_folder(
             str(path),
             (height, width, channels),
-            None if class_names is None else list(class_names),
+            given,
             show if progress else None,
         )
     finally:
@@ -104,17 +99,6 @@ def read_one(path: Path, shape: ImageShape) -> NDArray[numpy.uint8]:
     """
     pixels = _native.read_picture(str(path), (shape.height, shape.width, shape.channels))
     return numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape.sizes)
-
-
-def _checked_size(image_size: object) -> tuple[int, int]:
-    if not isinstance(image_size, tuple | list) or len(image_size) != len(_SIDES):
-        message = f"image_size must be a pair (height, width), got {shown(image_size)}"
-        raise DataError(message)
-    height, width = (
-        as_integer(side, f"image_size[{place}]", DataError, minimum=_SIDES[0], maximum=_SIDES[1])
-        for place, side in enumerate(image_size)
-    )
-    return height, width
 
 
 def _tell(path: Path, broken: list[tuple[Path, str]], *, strict: bool, whole: int) -> None:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from mnistburn import _native
-from mnistburn.arguments import as_path, nearest, shown
+from mnistburn.arguments import as_class_names, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
-from mnistburn.errors import ArtifactError
+from mnistburn.errors import ArtifactError, DataError
 from mnistburn.model import Model
 
 __all__ = ["History", "TrainingResult", "load_run"]
@@ -32,6 +32,7 @@ CONFIG_FILE: Final = "config.json"
 MODEL_FILE: Final = "model.mpk"
 HISTORY_FILE: Final = "history.json"
 SUMMARY_FILE: Final = "summary.txt"
+CLASS_NAMES_FILE: Final = "class_names.json"
 LOG_FILE: Final = "train.log"
 CHECKPOINTS: Final = "checkpoint"
 
@@ -108,6 +109,7 @@ class TrainingResult:
         seconds: The time spent in its steps, over all its parts.
         warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
             the CPU.
+        class_names: The names of the classes of its training images; None where they had none.
     """
 
     artifact_dir: Path
@@ -118,6 +120,7 @@ class TrainingResult:
     interrupted: bool
     seconds: float
     warm_up_seconds: float
+    class_names: tuple[str, ...] | None
     _summary: str = field(repr=False)
 
     def summary(self) -> str:
@@ -185,11 +188,23 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
             interrupted=content["interrupted"],
             seconds=content["seconds"],
             warm_up_seconds=content.get("warm_up_seconds", 0.0),
+            class_names=_class_names(directory / CLASS_NAMES_FILE),
             # A run that was stopped in its first epoch has nothing to sum up.
             _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
         )
     except KeyError as error:
         message = f"{directory / HISTORY_FILE} is damaged: the key {error} is missing"
+        raise ArtifactError(message) from None
+
+
+def _class_names(path: Path) -> tuple[str, ...] | None:
+    if not path.is_file():
+        return None
+    try:
+        names = json.loads(path.read_text("utf-8"))
+        return as_class_names(names)
+    except (ValueError, RecursionError, DataError) as error:
+        message = f"{path} is damaged: {error}"
         raise ArtifactError(message) from None
 
 

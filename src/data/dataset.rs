@@ -18,6 +18,7 @@ pub struct Dataset {
     source: Source,
     shape: ImageShape,
     targets: Arc<[u32]>,
+    class_names: Option<Arc<[String]>>,
 }
 
 /// Where the pixels are.
@@ -58,6 +59,7 @@ impl Dataset {
             source: Source::Memory(pixels),
             shape,
             targets: classes(targets)?,
+            class_names: None,
         })
     }
 
@@ -69,6 +71,7 @@ impl Dataset {
                 source: Source::Memory(images.bytes.into()),
                 shape,
                 targets: targets.bytes.into_iter().map(u32::from).collect(),
+                class_names: None,
             }),
             _ => Err(Error::Data(format!(
                 "IDX images must have the shape [n, height, width] or [n, height, width, channels] and their targets [n], \
@@ -108,7 +111,20 @@ impl Dataset {
                 positions: positions.map(Into::into),
             },
             targets: classes(targets)?,
+            class_names: None,
         })
+    }
+
+    /// The same with names of the classes, by their numbers.
+    #[must_use]
+    pub fn with_class_names(mut self, names: Option<Vec<String>>) -> Self {
+        self.class_names = names.map(Into::into);
+        self
+    }
+
+    /// The names of the classes, where they are known.
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.class_names.as_deref()
     }
 
     /// Number of images.
@@ -208,6 +224,7 @@ impl Dataset {
             source,
             shape: self.shape,
             targets: indices.iter().map(|index| self.targets[*index]).collect(),
+            class_names: self.class_names.clone(),
         }
     }
 

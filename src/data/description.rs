@@ -2,9 +2,11 @@
 
 use super::Dataset;
 use crate::config::ImageShape;
+use crate::error::Error;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::hash::{Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Classes that a warning names.
 const NAMED: usize = 10;
@@ -124,8 +126,12 @@ impl Look {
 
 impl Description {
     /// Looks at every image; there are `num_classes` classes. The answer's leaks are counted by
-    /// [`find_leaks`](Self::find_leaks).
-    pub fn of(dataset: &Dataset, num_classes: usize) -> crate::error::Result<(Self, Hashes)> {
+    /// [`find_leaks`](Self::find_leaks). [`Error::Interrupted`] soon after `stop` is set.
+    pub fn of(
+        dataset: &Dataset,
+        num_classes: usize,
+        stop: &AtomicBool,
+    ) -> crate::error::Result<(Self, Hashes)> {
         let shape = dataset.shape();
         let mut class_counts = vec![0; num_classes];
         for target in dataset.targets() {
@@ -152,6 +158,9 @@ impl Description {
         let mut hashes = Vec::with_capacity(dataset.len());
         let (mut sum, mut squares, mut border) = (0_u64, 0_u64, 0_u64);
         for part in dataset.parts() {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
             let pixels = dataset.read(part)?;
             let images = pixels.par_chunks_exact(shape.len());
             let looks: Vec<Look> = images.map(|image| Look::at(image, shape)).collect();
@@ -205,7 +214,7 @@ impl Description {
         }
     }
 
-    /// What is odd, a sentence for each; `name` is what the images are called, as in "training".
+    /// What is odd, a sentence for each; `name` is what the images are called, as in "training images".
     pub fn warnings(&self, name: &str) -> Vec<String> {
         let Self {
             images,
@@ -220,38 +229,38 @@ impl Description {
         }
         if let Some([here, there]) = self.leaks.first {
             warnings.push(format!(
-                "{} of the {images} {name} images are also in the other set (first: {here}, there {there}), so what is measured on \
+                "{} of the {images} {name} are also in the other set (first: {here}, there {there}), so what is measured on \
                  them is too good",
                 self.leaks.count
             ));
         }
         if let Some([one, other]) = self.duplicates.first {
             warnings.push(format!(
-                "{} of the {images} {name} images equal an earlier one (first: {other} equals {one})",
+                "{} of the {images} {name} equal an earlier one (first: {other} equals {one})",
                 self.duplicates.count
             ));
         }
         if let Some([one, other]) = self.conflicts.first {
             warnings.push(format!(
-                "{} {name} images equal one of another class (first: {other} equals {one})",
+                "{} {name} equal one of another class (first: {other} equals {one})",
                 self.conflicts.count
             ));
         }
         if let Some([first]) = self.constant.first {
             warnings.push(format!(
-                "{} of the {images} {name} images have a single value in all pixels (first: {first})",
+                "{} of the {images} {name} have a single value in all pixels (first: {first})",
                 self.constant.count
             ));
         }
         if *pixel_max <= SMALL_SCALE && pixel_min < pixel_max {
             warnings.push(format!(
-                "the pixels of the {name} images go from {pixel_min} to {pixel_max}, of 0 to 255: they look scaled to another range, as \
+                "the pixels of the {name} go from {pixel_min} to {pixel_max}, of 0 to 255: they look scaled to another range, as \
                  0 to 1 or 0 to 16; scale them to 255"
             ));
         }
         if *border_mean >= LIGHT_GROUND && self.shape[2] == 1 {
             warnings.push(format!(
-                "the outermost pixels of the {name} images have a mean of {border_mean:.0} of 255: dark strokes on a light ground, where \
+                "the outermost pixels of the {name} have a mean of {border_mean:.0} of 255: dark strokes on a light ground, where \
                  MNIST and what is trained on it have light ones on a dark ground; invert them with 255 - images"
             ));
         }
@@ -266,7 +275,7 @@ impl Description {
             let named = empty[..empty.len().min(NAMED)].join(", ");
             let more = if empty.len() > NAMED { ", ..." } else { "" };
             warnings.push(format!(
-                "{} of the {} classes have no {name} image: {named}{more}",
+                "{} of the {} classes have none of the {name}: {named}{more}",
                 empty.len(),
                 self.class_counts.len()
             ));
@@ -297,7 +306,7 @@ mod tests {
 
     fn described(middles: &[u8], border: u8, targets: &[i64]) -> (Description, Hashes) {
         let dataset = Dataset::new(images(middles, border), SHAPE, targets).unwrap();
-        Description::of(&dataset, 2).unwrap()
+        Description::of(&dataset, 2, &false.into()).unwrap()
     }
 
     #[test]
@@ -310,13 +319,13 @@ mod tests {
         assert!((found.pixel_std - f64::sqrt(squares - mean * mean)).abs() < 1e-9);
         assert!(found.border_mean.abs() < 1e-12);
         assert_eq!(found.class_counts, [1, 1]);
-        assert!(found.warnings("training").is_empty());
+        assert!(found.warnings("training images").is_empty());
     }
 
     #[test]
     fn each_oddity_is_told_with_its_numbers() {
         let told = |found: &Description, text: &str| {
-            let warnings = found.warnings("training");
+            let warnings = found.warnings("training images");
             assert!(
                 warnings.iter().any(|warning| warning.contains(text)),
                 "{text}: {warnings:?}"
@@ -336,7 +345,10 @@ mod tests {
             &found,
             "1 of the 3 training images have a single value in all pixels (first: 1)",
         );
-        told(&found, "1 of the 2 classes have no training image: 1");
+        told(
+            &found,
+            "1 of the 2 classes have none of the training images: 1",
+        );
         told(
             &described(&[1, 0], 0, &[0, 1]).0,
             "go from 0 to 1, of 0 to 255",
@@ -357,7 +369,8 @@ mod tests {
             }
         );
         assert!(
-            valid.warnings("validation")[0].starts_with("3 of the 4 validation images are also")
+            valid.warnings("validation images")[0]
+                .starts_with("3 of the 4 validation images are also")
         );
     }
 }

@@ -337,8 +337,12 @@ fn describe(model: &[u8]) -> std::result::Result<Described, String> {
             return Err(format!("more than {MAX_COUNT} initializers"));
         }
     }
-    // The constants of the normalisation are no parameters.
-    entries.retain(|entry| !entry.name.starts_with("pixels."));
+    // The constants of the normalisation and the pooling are no parameters.
+    entries.retain(|entry| {
+        !["pixels.", "pool."]
+            .iter()
+            .any(|prefix| entry.name.starts_with(prefix))
+    });
     Ok((entries, metadata))
 }
 

@@ -15,6 +15,8 @@ pub const CHECKPOINT_DIRECTORY: &str = "checkpoint";
 pub const HISTORY_FILE: &str = "history.json";
 /// The table of metrics.
 pub const SUMMARY_FILE: &str = "summary.txt";
+/// The names of the classes, a JSON list; only where the training images have such.
+pub const CLASS_NAMES_FILE: &str = "class_names.json";
 /// What happened when.
 pub const LOG_FILE: &str = "train.log";
 /// Which files of the directory are ours.
@@ -22,11 +24,12 @@ const MANIFEST_FILE: &str = "manifest.json";
 /// Held while a run is on.
 const LOCK_FILE: &str = ".mnistburn-lock";
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     CONFIG_FILE,
     MODEL_FILE,
     HISTORY_FILE,
     SUMMARY_FILE,
+    CLASS_NAMES_FILE,
     LOG_FILE,
 ];
 

@@ -17,7 +17,8 @@ mod summary;
 mod threads;
 
 pub use artifact::{
-    CHECKPOINT_DIRECTORY, CONFIG_FILE, HISTORY_FILE, LOG_FILE, MODEL_FILE, SUMMARY_FILE,
+    CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, HISTORY_FILE, LOG_FILE, MODEL_FILE,
+    SUMMARY_FILE,
 };
 pub use history::{EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 pub use observer::{Event, Level, Observer, Silent};

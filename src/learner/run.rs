@@ -5,7 +5,7 @@ use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::{NoLogger, NoRenderer};
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
-use super::{CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
+use super::{CLASS_NAMES_FILE, CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig, shown};
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
@@ -237,6 +237,10 @@ impl Train<'_> {
             let mut observer: Box<dyn Observer> =
                 Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
             warn_of_data(self.data, config.model.num_classes, observer.as_mut())?;
+            if let Some(names) = self.data.train.class_names() {
+                let names = format!("{:#}\n", serde_json::json!(names));
+                directory.write(CLASS_NAMES_FILE, names.as_bytes())?;
+            }
             return Ok(Prepared {
                 config,
                 directory,
@@ -414,10 +418,13 @@ fn check_data(data: &Data, config: &TrainingConfig) -> Result<()> {
 
 /// Tells what is odd about the data, once for a run.
 fn warn_of_data(data: &Data, num_classes: usize, observer: &mut dyn Observer) -> Result<()> {
-    let (train, train_hashes) = Description::of(&data.train, num_classes)?;
-    let (mut valid, valid_hashes) = Description::of(&data.valid, num_classes)?;
+    let (train, train_hashes) = Description::of(&data.train, num_classes, &false.into())?;
+    let (mut valid, valid_hashes) = Description::of(&data.valid, num_classes, &false.into())?;
     valid.find_leaks(&valid_hashes, &train_hashes);
-    let warnings = [train.warnings("training"), valid.warnings("validation")];
+    let warnings = [
+        train.warnings("training images"),
+        valid.warnings("validation images"),
+    ];
     for message in warnings.into_iter().flatten() {
         observer.notify(Event::Log {
             level: Level::Warning,

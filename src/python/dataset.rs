@@ -1,5 +1,5 @@
 use super::arguments::index_bytes;
-use super::run::{detached, watched};
+use super::run::{detached, interruptible, watched};
 use crate::config::ImageShape;
 use crate::data;
 use crate::error::{Error, Result};
@@ -22,12 +22,14 @@ impl Dataset {
     ///     images: C-contiguous raw pixels, uint8, n images of the shape.
     ///     shape: Height, width and channels.
     ///     targets: n int64 classes.
+    ///     class_names: Names of the classes, or None.
     #[staticmethod]
     fn from_buffer(
         py: Python<'_>,
         images: PyBuffer<u8>,
         shape: (usize, usize, usize),
         targets: PyBuffer<i64>,
+        class_names: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let (height, width, channels) = shape;
         let shape = ImageShape {
@@ -35,8 +37,16 @@ impl Dataset {
             width,
             channels,
         };
-        let (images, targets) = (images.to_vec(py)?, targets.to_vec(py)?);
-        detached(py, || data::Dataset::new(images, shape, &targets).map(Self))
+        // Shared from the start: a vector would be copied once more.
+        let mut pixels: Arc<[u8]> = std::iter::repeat_n(0, images.item_count()).collect();
+        if let Some(pixels) = Arc::get_mut(&mut pixels) {
+            images.copy_to_slice(py, pixels)?;
+        }
+        let targets = targets.to_vec(py)?;
+        detached(py, || {
+            let dataset = data::Dataset::new(pixels, shape, &targets)?;
+            Ok(Self(dataset.with_class_names(class_names)))
+        })
     }
 
     /// A data set whose images stay on disk.
@@ -45,12 +55,14 @@ impl Dataset {
     ///     file: The images.
     ///     positions: Which of them, int64; None for all.
     ///     targets: int64 classes, one for each image.
+    ///     class_names: Names of the classes, or None.
     #[staticmethod]
     fn from_file(
         py: Python<'_>,
         file: &ImageFile,
         positions: Option<PyBuffer<i64>>,
         targets: PyBuffer<i64>,
+        class_names: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let positions = positions
             .map(|positions| positions.to_vec(py))
@@ -58,7 +70,8 @@ impl Dataset {
         let targets = targets.to_vec(py)?;
         detached(py, || {
             let positions = positions.map(positions_of).transpose()?;
-            data::Dataset::from_file(Arc::clone(&file.0), positions, &targets).map(Self)
+            let dataset = data::Dataset::from_file(Arc::clone(&file.0), positions, &targets)?;
+            Ok(Self(dataset.with_class_names(class_names)))
         })
     }
 }
@@ -66,7 +79,7 @@ impl Dataset {
 /// What data sets hold and what is odd about them, as JSON: an object for each, with its warnings.
 ///
 /// Args:
-///     datasets: The sets with their names, as in ("training", ...). What is also in the first one is a leak of the others.
+///     datasets: The sets with what their images are called, as in ("training images", ...). What is also in the first one is a leak of the others.
 ///     num_classes: Number of classes.
 #[pyfunction]
 pub fn describe_datasets(
@@ -78,11 +91,11 @@ pub fn describe_datasets(
         .into_iter()
         .map(|(name, dataset)| (name, dataset.0.clone()))
         .collect();
-    let found = detached(py, || {
+    let found = interruptible(py, |stop| {
         let mut first = None;
         let mut found = Vec::new();
         for (name, dataset) in &datasets {
-            let (mut description, hashes) = data::Description::of(dataset, num_classes)?;
+            let (mut description, hashes) = data::Description::of(dataset, num_classes, stop)?;
             match &first {
                 None => first = Some(hashes),
                 Some(first) => description.find_leaks(&hashes, first),
@@ -215,6 +228,22 @@ impl ImageFile {
     fn shape(&self) -> (usize, usize, usize, usize) {
         let shape = self.0.shape();
         (self.0.len(), shape.height, shape.width, shape.channels)
+    }
+
+    /// The raw pixels of the images at int64 positions, one behind the other.
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+        positions: PyBuffer<i64>,
+    ) -> PyResult<Bound<'py, PyByteArray>> {
+        let positions = positions.to_vec(py)?;
+        let pixels = detached(py, || {
+            let targets = vec![0; positions.len()];
+            let positions = Some(positions_of(positions)?);
+            let dataset = data::Dataset::from_file(Arc::clone(&self.0), positions, &targets)?;
+            Ok(dataset.read(0..dataset.len())?.into_owned())
+        })?;
+        Ok(PyByteArray::new(py, &pixels))
     }
 
     /// Where the first image begins, in bytes.

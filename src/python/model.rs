@@ -68,9 +68,29 @@ impl Model {
     }
 
     /// Loads a model file; format, precision and sizes are read from it.
+    ///
+    /// Args:
+    ///     path: The file.
+    ///     device: Where the model computes.
+    ///     image_size: Height and width of the images; None for what is known of them.
     #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf, device: &str) -> PyResult<Self> {
-        let classifier = detached(py, || interchange::load(&path, device.parse()?))?;
+    fn load(
+        py: Python<'_>,
+        path: PathBuf,
+        device: &str,
+        image_size: Option<(usize, usize)>,
+    ) -> PyResult<Self> {
+        let classifier = detached(py, || {
+            let device = device.parse()?;
+            let classifier = interchange::load(&path, device)?;
+            let Some((height, width)) = image_size else {
+                return Ok(classifier);
+            };
+            let mut config = classifier.config();
+            (config.image.height, config.image.width) = (height, width);
+            config.validate()?;
+            model::from_parameters(&config, classifier.parameters()?, device)
+        })?;
         Ok(Self::new(classifier, 0))
     }
 

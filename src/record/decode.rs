@@ -215,9 +215,21 @@ fn stored_config(tensors: &Tensors<'_>, known: &ModelConfig, path: &Path) -> Res
     Ok(config)
 }
 
-/// The model configuration of a `config.json` beside the file; anything else of that name is left alone.
+/// The model configuration of a `config.json` beside the file, or, for one of a run's checkpoints, of the run; anything else
+/// of that name is left alone.
 pub(crate) fn config_beside(path: &Path) -> Option<ModelConfig> {
-    let bytes = file::read_at_most(&path.with_file_name("config.json"), MAX_CONFIG_BYTES).ok()?;
+    let folder = path.parent()?;
+    let folder = match folder.parent() {
+        Some(checkpoints)
+            if checkpoints
+                .file_name()
+                .is_some_and(|name| name == "checkpoint") =>
+        {
+            checkpoints.parent()?
+        }
+        _ => folder,
+    };
+    let bytes = file::read_at_most(&folder.join("config.json"), MAX_CONFIG_BYTES).ok()?;
     let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
     let model = value.get("model").unwrap_or(&value);
     ModelConfig::from_value(model, "").ok()

@@ -10,7 +10,7 @@ import mnistburn
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
 from mnistburn.datasets.registry import KnownDataset
-from mnistburn.datasets.source import load_part
+from mnistburn.datasets.source import is_divided, load_part
 
 __all__ = ["data"]
 
@@ -83,11 +83,14 @@ def describe_data(*, data: str, split: Literal["test", "train"], as_json: bool) 
     The test images are also compared with the training images.
     """
     part = load_part(data, split)
-    found = part.describe(load_part(data, "train") if split == "test" else None)
+    compared = split == "test" and is_divided(data)
+    found = part.describe(load_part(data, "train") if compared else None)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found)))
     else:
-        click.echo(str(found))
+        # The names of folders may hold anything.
+        for line in str(found).splitlines():
+            click.echo("".join(part if part.isprintable() else "?" for part in line))
 
 
 @data.command("fetch")

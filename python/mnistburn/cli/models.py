@@ -10,7 +10,7 @@ import click
 import mnistburn
 from mnistburn import pictures
 from mnistburn.cli.options import PATH, data_option, device_option, load_model
-from mnistburn.datasets.source import load_part
+from mnistburn.datasets.source import is_divided, load_part
 from mnistburn.errors import DataError
 from mnistburn.model import ExportFormat
 
@@ -34,8 +34,10 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure the model in PATH, a model file or an artifact directory, on a data set."""
-    model = load_model(path, device)
-    dataset = load_part(data, split, shape=model.config.image_shape)
+    model, class_names = load_model(path, device)
+    if not is_divided(data):
+        click.echo(f"{data} is not divided: these are all its pictures", err=True)
+    dataset = load_part(data, split, shape=model.config.image_shape, class_names=class_names)
     given = {} if batch_size is None else {"batch_size": batch_size}
     evaluation = model.evaluate(dataset, **given)
     if as_json:
@@ -77,11 +79,12 @@ def predict(
     if bool(files) == bool(indices):
         message = "give either FILEs or one or more --index"
         raise click.UsageError(message)
-    model = load_model(path, device)
+    model, class_names = load_model(path, device)
     rows: list[dict[str, Any]]
     images: Any
     if indices:
-        dataset = load_part(data, "test", shape=model.config.image_shape).subset(indices)
+        shape = model.config.image_shape
+        dataset = load_part(data, "test", shape=shape, class_names=class_names).subset(indices)
         images = dataset.images
         rows = [
             {"index": index, "target": int(target)}
@@ -97,6 +100,8 @@ def predict(
     rows = rows or [{"index": index} for index in range(len(probabilities))]
     for row, values in zip(rows, probabilities, strict=True):
         row["label"] = int(values.argmax())
+        if class_names is not None and row["label"] < len(class_names):
+            row["class"] = class_names[row["label"]]
         row["probability"] = float(values.max())
     if as_json:
         click.echo(json.dumps(rows))
@@ -104,7 +109,10 @@ def predict(
     for row in rows:
         target = f" (target {row['target']})" if "target" in row else ""
         name = row["index"] if "index" in row else click.format_filename(row["file"])
-        click.echo(f"{name}: {row['label']}, probability {row['probability']:.4f}{target}")
+        click.echo(
+            f"{name}: {_line(row.get('class', str(row['label'])))}, "
+            f"probability {row['probability']:.4f}{target}"
+        )
 
 
 def _is_npy(path: Path) -> bool:
@@ -144,7 +152,7 @@ def _read_npy(path: Path) -> Any:  # noqa: ANN401  any array: the model checks i
 )
 def export(*, path: Path, out: Path, format_name: ExportFormat | None, normalised: bool) -> None:
     """Write MODEL, a model file or an artifact directory, to OUT for another program."""
-    written = load_model(path, "cpu").export(out, format_name, normalise=not normalised)
+    written = load_model(path, "cpu")[0].export(out, format_name, normalise=not normalised)
     click.echo(click.format_filename(written))
 
 

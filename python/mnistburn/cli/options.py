@@ -54,11 +54,12 @@ class PathType(click.Path):
 PATH: Final = PathType(path_type=Path)
 
 
-def load_model(path: Path, device: str) -> mnistburn.Model:
-    """Return the model of a run's directory, or of a model file."""
+def load_model(path: Path, device: str) -> tuple[mnistburn.Model, tuple[str, ...] | None]:
+    """Return the model of a run's directory, or of a model file, and the names of its classes."""
     if path.is_dir():
-        return mnistburn.load_run(path, device).model
-    return mnistburn.Model.load(path, device)
+        run = mnistburn.load_run(path, device)
+        return run.model, run.class_names
+    return mnistburn.Model.load(path, device), None
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

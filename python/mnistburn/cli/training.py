@@ -12,6 +12,7 @@ from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import load_pair
 from mnistburn.results import (
     CHECKPOINTS,
+    CLASS_NAMES_FILE,
     CONFIG_FILE,
     HISTORY_FILE,
     LOG_FILE,
@@ -108,7 +109,15 @@ def train(
         )
     click.echo(f"trained with {len(pair[0]):,} images, validated on {len(pair[1]):,}")
     click.echo(f"written to {click.format_filename(run.artifact_dir)}:")
-    for name in (MODEL_FILE, CONFIG_FILE, HISTORY_FILE, SUMMARY_FILE, LOG_FILE, CHECKPOINTS):
+    for name in (
+        MODEL_FILE,
+        CONFIG_FILE,
+        HISTORY_FILE,
+        SUMMARY_FILE,
+        CLASS_NAMES_FILE,
+        LOG_FILE,
+        CHECKPOINTS,
+    ):
         path = run.artifact_dir / name
         if path.exists():
             click.echo(f"  {click.format_filename(path)}")

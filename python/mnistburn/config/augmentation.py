@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native
 from mnistburn.arguments import LARGEST_SEED, as_integer
-from mnistburn.arrays import as_array
+from mnistburn.arrays import MNIST, as_array
 from mnistburn.config.base import File
 from mnistburn.errors import DataError
 
@@ -109,7 +109,7 @@ class AugmentationConfig(File):
         count, shape = _shape(array)
         positions = _positions(indices, count)
         seed = as_integer(seed, "seed", DataError, maximum=LARGEST_SEED)
-        epoch = as_integer(epoch, "epoch", DataError)
+        epoch = as_integer(epoch, "epoch", DataError, minimum=1, maximum=2**31 - 1)
         pixels = numpy.ascontiguousarray(array).reshape(-1)
         config = json.dumps(self._json_object())
         changed = _native.augment(config, pixels, shape, positions, seed, epoch)
@@ -119,18 +119,20 @@ class AugmentationConfig(File):
 def _shape(array: NDArray[Any]) -> tuple[int, tuple[int, int, int]]:
     """Return the number of images, and the height, the width and the channels of each."""
     match array.shape:
-        case (height, width):
+        case (height, width) if width != MNIST.height * MNIST.width:
             count, shape = 1, (height, width, 1)
         case (height, width, channels) if channels in _CHANNELS:
             count, shape = 1, (height, width, channels)
         case (count, height, width):
             shape = (height, width, 1)
-        case (count, height, width, channels):
+        case (count, height, width, channels) if height not in _CHANNELS or channels in _CHANNELS:
             shape = (height, width, channels)
         case other:
             message = (
                 "images must have the shape [n, height, width], [n, height, width, channels], "
-                f"[height, width] or [height, width, channels], got {list(other)}"
+                f"[height, width] or [height, width, channels], got {list(other)}; flat images are "
+                "images.reshape(-1, 28, 28), and channels that come first are "
+                "numpy.moveaxis(images, 1, -1)"
             )
             raise DataError(message)
     if array.dtype != numpy.uint8:

@@ -17,7 +17,7 @@ Example:
 
 import os
 from pathlib import Path
-from typing import Literal, overload
+from typing import Final, Literal, overload
 
 from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, as_share, nearest, shown
 from mnistburn.dataset import Dataset
@@ -71,7 +71,7 @@ def info(name: str) -> KnownDataset:
     if len(parts) > 1:
         message += f"; did you mean one of {', '.join(map(repr, parts))}?"
     elif isinstance(name, str):
-        message += nearest(name, DATASETS)
+        message += nearest(name, DATASETS) or "; and there is no folder of that name"
     raise DataError(message)
 
 
@@ -84,11 +84,15 @@ def is_name(text: str) -> bool:
     Returns:
         Whether there is such a data set.
     """
-    return any(_letters(name) == _letters(text) for name in DATASETS)
+    return isinstance(text, str) and any(_letters(name) == _letters(text) for name in DATASETS)
+
+
+# Of how a name is written.
+_IGNORED: Final = str.maketrans("", "", "-_ ")
 
 
 def _letters(name: str) -> str:
-    return "".join(character for character in name.casefold() if character.isalnum())
+    return name.casefold().translate(_IGNORED)
 
 
 @overload
