@@ -218,8 +218,10 @@ class _Part:
         """Take what comes next."""
         rest = memoryview(chunk)
         while rest:
-            rest = rest[self._out.write(rest) :]
-        self.done += len(chunk)
+            # Counted as it is written: a full disk may take a beginning.
+            written = self._out.write(rest)
+            self.done += written
+            rest = rest[written:]
         self._show()
 
     @property
