@@ -8,12 +8,13 @@ import json
 import shutil
 import struct
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy
 
-from mnistburn import Model, ModelConfig, TrainingConfig
+from mnistburn import Dataset, Model, ModelConfig, TrainingConfig, train
 from mnistburn.model import ExportFormat, Recorder
 
 HERE = Path(__file__).parent
@@ -82,6 +83,32 @@ def exports(model: Model) -> None:
         shutil.copy(PYTORCH / name, folder("pytorch") / name)
 
 
+def checkpoints() -> None:
+    """Write what a checkpoint holds beside its model, of runs of one step."""
+    runs: list[tuple[str, dict[str, Any], dict[str, Any] | None]] = [
+        ("json", {"Sgd": {}}, None),
+        ("compact", {"Sgd": {"momentum": {}}}, {"Exponential": {"gamma": 0.5}}),
+        ("bin", {}, {"CosineAnnealing": {"num_iters": 9}}),
+        ("json-gz", {"AdamW": {"amsgrad": True}}, {"Step": {"step_size": 9}}),
+        ("bin-gz", {"Sgd": {}}, {"Linear": {"final_lr": 0.5, "num_iters": 9}}),
+        ("named-mpk", {"Sgd": {}}, {"Noam": {}}),
+    ]
+    images = numpy.arange(50, dtype=numpy.uint8).reshape(2, 5, 5)
+    data = Dataset(images, [0, 1])
+    model = {"num_classes": 2, "hidden_size": 1, "image_height": 5, "image_width": 5}
+    for recorder, optimizer, schedule in runs:
+        values = {"model": model, "optimizer": optimizer, "recorder": recorder, "num_epochs": 1}
+        config = TrainingConfig.from_json(json.dumps(values | {"lr_scheduler": schedule}))
+        with tempfile.TemporaryDirectory() as run:
+            train(run, config, "cpu", data=(data, data), progress=False)
+            files = Path(run) / "checkpoint" / "epoch-0001"
+            for stem, name in (("optim", "optimizer"), ("scheduler", "schedule")):
+                (path,) = files.glob(f"{stem}.*")
+                shutil.copy(path, folder(name) / f"{recorder}{path.suffix}")
+            if recorder == "bin":
+                shutil.copy(files / "state.json", folder("checkpoint"))
+
+
 def others() -> None:
     """Write IDX files and configurations."""
     images = b"\0\0\x08\x03" + struct.pack(">III", 2, 3, 3) + bytes(range(18))
@@ -118,6 +145,7 @@ def main() -> None:
     model = smallest()
     records(model)
     exports(model)
+    checkpoints()
     others()
 
 

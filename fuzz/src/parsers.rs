@@ -2,12 +2,15 @@
 //!
 //! Nothing on the way catches a panic. What is refused is an error; what is read must hold what it claims.
 
-use mnistburn::config::{ModelConfig, Precision, Recorder, Settings, TrainingConfig};
+use mnistburn::config::{
+    AdamConfig, AdamWConfig, ModelConfig, MomentumConfig, OptimizerConfig, Precision, Recorder,
+    Settings, SgdConfig, TrainingConfig,
+};
 use mnistburn::data::read_idx;
 use mnistburn::device::Device;
 use mnistburn::error::Result;
 use mnistburn::model::Classifier;
-use mnistburn::{interchange, record};
+use mnistburn::{interchange, learner, record};
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +18,7 @@ use std::path::Path;
 pub type Parser = fn(&[u8]) -> Result<()>;
 
 /// A parser for each directory of the corpus.
-pub const PARSERS: [(&str, Parser); 10] = [
+pub const PARSERS: [(&str, Parser); 13] = [
     ("record_mpk", record),
     ("record_bin", record),
     ("record_json", record),
@@ -26,6 +29,9 @@ pub const PARSERS: [(&str, Parser); 10] = [
     ("onnx", onnx),
     ("idx", idx),
     ("config", config),
+    ("optimizer", optimizer),
+    ("schedule", schedule),
+    ("checkpoint", checkpoint),
 ];
 
 /// Reads the bytes with the parser of that name.
@@ -85,6 +91,73 @@ fn config(bytes: &[u8]) -> Result<()> {
         TrainingConfig::from_json(&training.complete_json())?,
         training
     );
+    Ok(())
+}
+
+/// The state of an optimizer of any kind, which bincode does not say.
+fn optimizer(bytes: &[u8]) -> Result<()> {
+    let model = ModelConfig {
+        num_classes: 2,
+        hidden_size: 1,
+        ..ModelConfig::default()
+    };
+    let amsgrad = AdamWConfig {
+        amsgrad: true,
+        ..AdamWConfig::default()
+    };
+    let momentum = SgdConfig {
+        momentum: Some(MomentumConfig::default()),
+        ..SgdConfig::default()
+    };
+    let optimizers: [OptimizerConfig; 4] = [
+        AdamConfig::default().into(),
+        amsgrad.into(),
+        SgdConfig::default().into(),
+        momentum.into(),
+    ];
+    any(&optimizers, bytes, |bytes, optimizer| {
+        record::optimizer_again(bytes, optimizer, &model)
+    })
+}
+
+/// The state of a learning-rate schedule of any kind.
+fn schedule(bytes: &[u8]) -> Result<()> {
+    let schedules = [
+        "null",
+        r#"{"Exponential": {"gamma": 0.5}}"#,
+        r#"{"CosineAnnealing": {"num_iters": 9}}"#,
+        r#"{"Linear": {"final_lr": 0.5, "num_iters": 9}}"#,
+        r#"{"Noam": {}}"#,
+        r#"{"Step": {"step_size": 9}}"#,
+    ];
+    let configs = schedules.map(|schedule| {
+        let text = format!(r#"{{"lr_scheduler": {schedule}, "learning_rate": 1.0}}"#);
+        TrainingConfig::from_json(&text).expect("a configuration")
+    });
+    any(&configs, bytes, record::schedule_again)
+}
+
+/// Reads the bytes as one of several kinds: what one of them writes again, it reads as the same.
+fn any<T>(kinds: &[T], bytes: &[u8], again: impl Fn(&[u8], &T) -> Result<Vec<u8>>) -> Result<()> {
+    let mut read = Ok(());
+    let mut found = false;
+    for kind in kinds {
+        match again(bytes, kind) {
+            Ok(written) => {
+                assert_eq!(again(&written, kind).expect("its own bytes"), written);
+                found = true;
+            }
+            Err(error) => read = Err(error),
+        }
+    }
+    if found { Ok(()) } else { read }
+}
+
+/// What a checkpoint says of itself.
+fn checkpoint(bytes: &[u8]) -> Result<()> {
+    let written = learner::state_again(bytes, false)?;
+    let again = learner::state_again(&written, true).expect("its hash is that of what was read");
+    assert_eq!(again, written);
     Ok(())
 }
 

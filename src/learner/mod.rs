@@ -20,6 +20,8 @@ pub use artifact::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, HISTORY_FILE, LOG_FILE, MODEL_FILE,
     SUMMARY_FILE,
 };
+#[doc(hidden)]
+pub use checkpoint::state_again;
 pub use history::{EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 pub use observer::{Event, Level, Observer, Silent};
 pub use run::{Data, TrainOptions, Trained, load_run, train};

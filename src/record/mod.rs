@@ -5,6 +5,8 @@
 //! types of our own: a file is read up to a limit and parsed, then names, shapes and sizes are checked, and only then
 //! tensors are made.
 
+#[cfg(feature = "cpu")]
+mod again;
 mod content;
 mod decode;
 mod encode;
@@ -14,6 +16,9 @@ mod item;
 mod number;
 mod optimizer;
 
+#[cfg(feature = "cpu")]
+#[doc(hidden)]
+pub use again::{optimizer_again, schedule_again};
 pub use decode::load;
 pub(crate) use decode::{
     Description, config_beside, decode_model, decode_scheduler, describe, load_with_config,
