@@ -61,6 +61,9 @@ def test_train_prints_the_summary_the_accuracies_and_the_paths(artifact_dir: Pat
     )
     assert done.exit_code == 0, done.output
     run = mnistburn.load_run(artifact_dir)
+    first, last = run.history["valid_accuracy"]
+    assert first != last
+    assert f"{last:.4f} after the last epoch, {max(first, last):.4f} at best" in done.stdout
     assert run.config == TrainingConfig(
         model=ModelConfig(hidden_size=8, dropout=0.25),
         num_epochs=2,
@@ -70,7 +73,6 @@ def test_train_prints_the_summary_the_accuracies_and_the_paths(artifact_dir: Pat
         num_workers=0,
     )
     assert run.summary().strip() in done.stdout
-    assert f"{run.history['valid_accuracy'][-1]:.4f} after the last epoch" in done.stdout
     assert str(artifact_dir / "model.mpk") in done.stdout
     assert done.stderr == ""
 
@@ -150,6 +152,9 @@ def test_evaluate_prints_what_the_model_measures(
     }
     done = command("evaluate", model_file, "--split=train", "--batch-size=100", "--device=cpu")
     assert "on 256 images" in done.stdout
+    done = command("evaluate", model_file, "--batch-size=0", "--device=cpu")
+    assert done.exit_code == 1
+    assert "batch_size" in done.stderr
 
 
 @pytest.mark.usefixtures("small_mnist")

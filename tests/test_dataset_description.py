@@ -2,6 +2,7 @@
 
 import json
 import logging
+import pickle
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig
 from mnistburn.cli import main
+from mnistburn.dataset_description import Finding
 from mnistburn.errors import DataError
 
 CONFIG = TrainingConfig(model=ModelConfig(hidden_size=4), num_epochs=1)
@@ -60,7 +62,9 @@ def test_copies_are_counted_as_numpy_counts_them() -> None:
     assert found.conflicts.count == int((targets[originals] != targets)[copies].sum())
     assert found.duplicates.first is not None
     one, other = found.duplicates.first
-    assert one < other
+    pairs = zip(originals[copies].tolist(), copies.tolist(), strict=True)
+    assert found.duplicates.first == min(pairs)
+    assert hash(found) == hash(data.describe())
     assert numpy.array_equal(images[one], images[other])
 
     other_set = Dataset(numpy.concatenate([noise(40, seed=2), images[:7]]), [0] * 47)
@@ -77,6 +81,8 @@ def test_copies_are_counted_as_numpy_counts_them() -> None:
         (noise(20) // 16, range(20), "go from 0 to 15, of 0 to 255"),
         (255 - noise(20) // 16, range(20), "dark strokes on a light ground.*255 - images"),
         (noise(20) * (numpy.arange(20) != 3)[:, None, None], range(20), r"single value.*first: 3"),
+        (noise(20), [12] * 20, r"12 of the 13 .* 8, 9, \.\.\.$"),
+        (noise(20), [10] * 20, r"10 of the 11 .* 8, 9$"),
         (noise(20), [3] * 20, "3 of the 4 classes have none of the images: 0, 1, 2"),
     ],
 )
@@ -113,14 +119,15 @@ def test_a_run_says_once_what_is_odd(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 
 def test_the_text_has_the_names_and_the_histogram() -> None:
-    names = ("cat", "giraffe", "emu")
+    names = ("cat", "giraffe", "emu", "gnu")
     data = Dataset(noise(6), [0, 0, 0, 0, 2, 2], names)
     text = str(data.describe()).splitlines()
     assert text[0] == "images    6 of 28 x 28 x 1"
     assert text[2] == "  cat             4 ########################################"
     assert text[3] == "  giraffe         0"
     assert text[4] == "  emu             2 ####################"
-    assert text[5].startswith("warning   1 of the 3 classes")
+    assert text[5] == "  gnu             0"
+    assert text[6].startswith("warning   2 of the 4 classes have none of the images: 1, 3")
 
 
 def test_the_command_describes() -> None:
@@ -136,6 +143,21 @@ def test_the_command_describes() -> None:
 def test_an_empty_set_has_no_oddities() -> None:
     found = Dataset(noise(0), []).describe()
     assert (found.images, found.class_counts, found.warnings) == (0, (), ())
+    text = str(Dataset(noise(0), [], ["cat"]).describe()).splitlines()
+    assert text[2:] == ["  cat         0"]
+
+
+def test_what_is_found_is_told_with_its_positions() -> None:
+    images = noise(20)
+    images[3] = 7
+    images[9] = images[4]
+    found = Dataset(images, [0] * 9 + [1] * 11).describe()
+    assert found.constant == Finding(1, (3,))
+    assert found.duplicates == found.conflicts == Finding(1, (4, 9))
+    assert found.leaks == Finding(0, None)
+    # One value has no scale.
+    warnings = Dataset(images[[3, 3]], [0, 1]).describe().warnings
+    assert not any("scaled" in warning for warning in warnings)
 
 
 def test_only_a_data_set_is_compared_with() -> None:
@@ -152,6 +174,7 @@ def test_class_names_go_with_the_images() -> None:
     assert data.class_counts.tolist() == [2, 2, 0]
     for part in (data[:2], data.subset([3, 1]), *data.split(0.5), data.concat(data)):
         assert part.class_names == ("cat", "dog", "emu")
+    assert pickle.loads(pickle.dumps(data)).class_names == data.class_names  # noqa: S301
     assert mnistburn.datasets.load("mnist", "test").class_names == tuple("0123456789")
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pictures import write_bmp, write_png
 
 import mnistburn
-from mnistburn import Dataset, Model, ModelConfig
+from mnistburn import Dataset, Model, ModelConfig, pictures
 from mnistburn.cli import main
 from mnistburn.datasets.source import load_pair, load_part
 from mnistburn.errors import DataError
@@ -91,6 +91,28 @@ def test_pictures_are_predicted_as_their_images(mnist_folder: Path, tmp_path: Pa
     done = CliRunner().invoke(main, ["predict", path, str(tmp_path / "nowhere.png")])
     assert done.exit_code == 1
     assert "nowhere.png" in done.output
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        pictures.read_one(tmp_path / "nowhere.png", model.config.image_shape)
+
+
+def test_a_picture_is_made_to_the_model_s_images(tmp_path: Path) -> None:
+    for name in ("x", "y"):
+        write_png(tmp_path / "a" / f"{name}.png", grey(30, 40, 3))
+    found = Dataset.from_folder(tmp_path, image_size=(20, 36), channels=3, progress=False)
+    size = {"image_height": 20, "image_width": 36, "image_channels": 3}
+    model = Model(ModelConfig(num_classes=2, hidden_size=4, **size), seed=1)
+    path = str(model.save(tmp_path / "model"))
+    (tmp_path / "config.json").write_text(model.config.to_json())
+    files = [str(tmp_path / "a" / f"{name}.png") for name in ("x", "y")]
+    done = CliRunner().invoke(main, ["predict", path, *files, "--json"])
+    assert done.exit_code == 0, done.output
+    expected = Model.load(path).predict_proba(found.images).max(axis=1).tolist()
+    assert [row["probability"] for row in json.loads(done.output)] == pytest.approx(expected)
+    # An array of images has a command line of its own.
+    numpy.save(tmp_path / "images.npy", found.images)
+    done = CliRunner().invoke(main, ["predict", path, str(tmp_path / "images.npy"), files[0]])
+    assert done.exit_code == 1
+    assert "images.npy: it is no picture" in done.output
 
 
 def test_an_undivided_folder_sets_a_tenth_aside(mnist_folder: Path, tmp_path: Path) -> None:
@@ -270,6 +292,24 @@ def test_broken_pictures_are_fatal_when_asked(broken_folder: Path) -> None:
         Dataset.from_folder(broken_folder, strict=True, progress=False)
 
 
+def test_of_many_broken_pictures_a_few_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a").mkdir()
+    for index in range(7):
+        (tmp_path / "a" / f"{index}.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"7 of the 7 pictures.*4\.png: [^;]*; and 2 more$"):
+        Dataset.from_folder(tmp_path, progress=False)
+    # Whole ones after broken ones keep their pixels and their class.
+    whole = grey(28, 28)
+    write_png(tmp_path / "b" / "x.png", whole)
+    with caplog.at_level(logging.WARNING, logger="mnistburn"):
+        found = Dataset.from_folder(tmp_path, progress=False)
+    assert found.targets.tolist() == [1]
+    assert numpy.array_equal(found.images[0], whole)
+    assert "7 of the 8 pictures" in caplog.text
+
+
 def test_a_picture_of_untold_size_is_refused(tmp_path: Path) -> None:
     # 60,000 x 60,000 pixels in a header, with no data: 3.6 GB if it were believed.
     write_png(tmp_path / "a" / "x.png", grey(28, 28))
@@ -280,6 +320,10 @@ def test_a_picture_of_untold_size_is_refused(tmp_path: Path) -> None:
     found = Dataset.from_folder(tmp_path, progress=False)
     assert [item.path.name for item in found.broken] == ["bomb.png"]
     assert "imit" in found.broken[0].reason
+    for width in (16_384, 16_385):
+        write_png(tmp_path / "a" / f"{width}.png", grey(1, width))
+    found = Dataset.from_folder(tmp_path, progress=False)
+    assert [item.path.name for item in found.broken] == ["16385.png", "bomb.png"]
 
 
 @pytest.mark.parametrize(
@@ -325,6 +369,29 @@ def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
         mnistburn.train(tmp_path / "run", data=tmp_path / "nowhere")
     with pytest.raises(DataError, match="no data set"):
         mnistburn.train(tmp_path / "run", data="nowhere")
+
+
+def test_folders_in_folders_have_an_end(tmp_path: Path) -> None:
+    deepest = tmp_path.joinpath("a", *"0123456789abcdef")
+    write_png(deepest / "x.png", grey(28, 28))
+    assert len(Dataset.from_folder(tmp_path, progress=False)) == 1
+    write_png(deepest / "g" / "x.png", grey(28, 28))
+    with pytest.raises(DataError, match="16 deep in each other"):
+        Dataset.from_folder(tmp_path, progress=False)
+
+
+def test_pictures_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with (tmp_path / "a" / "000.png").open("wb") as file:
+        file.truncate((256 << 20) + 1)  # no room on the disk
+    (tmp_path / "a" / "001.png").touch()
+    with pytest.raises(DataError, match=r"000\.png: it has more than 268435456 bytes"):
+        Dataset.from_folder(tmp_path, progress=False)
+    for index in range(171):
+        (tmp_path / "a" / f"{index:03}.png").write_bytes(b"")
+    size = {"image_size": (4096, 4096), "channels": 3}
+    with pytest.raises(DataError, match="171 pictures of 4096 x 4096 x 3 would take 8606711808"):
+        Dataset.from_folder(tmp_path, **size, progress=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe without a reader")

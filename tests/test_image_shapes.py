@@ -8,14 +8,17 @@ import numpy
 import onnx
 import onnxruntime
 import pytest
+import safetensors
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig, TrainingConfig
-from mnistburn.errors import ConfigError, DataError
+from mnistburn.errors import ConfigError, DataError, RecordError
+from mnistburn.training import fitting_config
 
 # Sizes whose pooling has windows of one size, of several, and overlapping ones that repeat pixels.
-SHAPES = [(28, 28, 1), (36, 20, 3), (32, 32, 3), (5, 5, 1), (9, 31, 3), (64, 48, 1)]
+SHAPES = [(28, 28, 1), (36, 20, 3), (32, 32, 3), (5, 5, 1), (9, 31, 3), (64, 48, 1), (20, 30, 1)]
 
 
 def config(shape: tuple[int, int, int], **values: Any) -> ModelConfig:
@@ -74,6 +77,8 @@ def test_logits_are_those_of_the_definition(shape: tuple[int, int, int]) -> None
     whole = images.reshape(sizes)
     for other in (whole, whole.reshape(7, -1), whole.transpose(0, 3, 1, 2)):
         assert numpy.array_equal(model.forward(other), model.forward(images))
+        if shape[2] in (1, 3) and other.ndim == 4:
+            assert numpy.array_equal(Dataset(other, [0] * 7).images, images)
     assert numpy.array_equal(model.forward(images[2]), model.forward(images)[2:3])
     floats = images.astype(numpy.float32) / 255
     assert numpy.abs(model.forward(floats) - expected).max() < 1e-4 * numpy.abs(expected).max()
@@ -149,6 +154,15 @@ def test_a_checkpoint_has_the_sizes_of_its_run(tmp_path: Path) -> None:
     assert Model.load(newest / "model.mpk").config.image_shape == (12, 16, 3)
 
 
+def test_a_stated_configuration_has_the_channels_of_the_weights(tmp_path: Path) -> None:
+    path = Model(config((9, 31, 3)), seed=1).export(tmp_path / "model.safetensors")
+    with safetensors.safe_open(path, "numpy") as file:
+        metadata = file.metadata() | {"config": config((9, 31, 1)).to_json()}
+    save_file(load_file(path), path, metadata)
+    with pytest.raises(RecordError, match=r"image_channels \[3, 6, 1\], found \[3, 6, 3\]"):
+        Model.load(path)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("normalise", [True, False])
 def test_onnx_gives_the_same_logits(
@@ -166,10 +180,14 @@ def test_onnx_gives_the_same_logits(
     if not normalise:
         scaled = (images.reshape(7, *shape).astype(numpy.float32) / 255 - 0.1307) / 0.3081
         fed = scaled.transpose(0, 3, 1, 2).astype(numpy.float32)
+    assert given.shape[1:] == list(fed.shape[1:])
     (logits,) = session.run(None, {given.name: fed})
     found = mnistburn.describe(path)
     assert (found.problem, found.num_params) == (None, model.num_params)
     assert numpy.abs(logits - model.forward(images)).max() < 1e-5
+    found = mnistburn.describe(path)
+    assert (found.config, found.problem) == (model.config, None)
+    assert found.num_params == model.num_params
 
 
 def test_a_default_run_fits_the_data(tmp_path: Path) -> None:
@@ -178,6 +196,8 @@ def test_a_default_run_fits_the_data(tmp_path: Path) -> None:
     run = mnistburn.train(tmp_path / "run", None, "cpu", data=(named, named), progress=False)
     model = run.config.model
     assert (model.num_classes, model.image_shape) == (3, (12, 16, 3))
+    # Without names, there may be classes that these images lack.
+    assert fitting_config(data).model.num_classes == 10
 
 
 def test_data_and_model_that_do_not_fit_are_both_named(tmp_path: Path) -> None:
@@ -204,6 +224,15 @@ def test_data_and_model_that_do_not_fit_are_both_named(tmp_path: Path) -> None:
 def test_sizes_have_bounds(values: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigError, match=text):
         ModelConfig(**values)
+
+
+def test_images_say_their_shape() -> None:
+    assert repr(dataset((9, 31, 3))) == "Dataset(60 images of 9 x 31 x 3, 3 classes)"
+    assert repr(dataset((9, 31, 1))) == "Dataset(60 images of 9 x 31, 3 classes)"
+    assert Dataset(numpy.zeros((28, 28), numpy.uint8), [3]).images.shape == (1, 28, 28)
+    for sizes in ((2, 28, 4), (2, 4, 28), (2, 28, 28, 4), (2, 4, 28, 28), (2, 28, 4, 3)):
+        with pytest.raises(DataError, match="images must"):
+            Dataset(numpy.zeros(sizes, numpy.uint8), [0, 1])
 
 
 def test_the_book_s_json_is_unchanged() -> None:

@@ -54,13 +54,47 @@ def test_all_of_a_data_set_is_as_in_memory(on_disk: Dataset, in_memory: Dataset)
     assert equal(on_disk[::-1].subset([3, 1, 3]), in_memory[::-1].subset([3, 1, 3]))
     for one, other in zip(on_disk.split(0.25, 3), in_memory.split(0.25, 3), strict=True):
         assert equal(one, other)
+    assert numpy.array_equal(on_disk[10:50:3][-2][0], in_memory[10:50:3][-2][0])
     assert equal(on_disk.concat(in_memory[:5]), in_memory.concat(in_memory[:5]))
     assert numpy.array_equal(on_disk[-7][0], in_memory[-7][0])
     assert [target for _, target in on_disk] == in_memory.targets.tolist()
-    loaders = (DataLoader(data, batch_size=64, shuffle=5) for data in (on_disk, in_memory))
+    parts = (data[::-1] for data in (on_disk, in_memory))
+    loaders = (DataLoader(data, batch_size=64, shuffle=5) for data in parts)
     for one, other in zip(*loaders, strict=True):
         assert numpy.array_equal(one.images, other.images)
     assert on_disk.describe(on_disk[:5]) == in_memory.describe(in_memory[:5])
+
+
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_names_go_with_the_images(files: tuple[Path, Path], in_memory: bool) -> None:
+    names = tuple("abcdefghij")
+    data = Dataset.from_idx(*files, class_names=names, in_memory=in_memory)
+    assert data.class_names == data[3:7].class_names == names
+
+
+def test_images_of_several_channels_stay_on_disk_too(tmp_path: Path) -> None:
+    images = numpy.random.default_rng(4).integers(0, 256, (6, 8, 5, 3), dtype=numpy.uint8)
+    (tmp_path / "images").write_bytes(idx(images))
+    (tmp_path / "labels").write_bytes(idx(numpy.arange(6)))
+    paths = (tmp_path / "images", tmp_path / "labels")
+    on_disk, in_memory = (Dataset.from_idx(*paths, in_memory=place) for place in (False, True))
+    assert on_disk.image_shape == in_memory.image_shape == (8, 5, 3)
+    assert numpy.array_equal(on_disk.images, images)
+    assert numpy.array_equal(on_disk[2][0], images[2])
+    assert on_disk.describe() == in_memory.describe()
+
+
+def test_a_large_file_stays_on_disk_unless_it_is_compressed(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = tmp_path / "images.gz"
+    packed.write_bytes(gzip.compress(files[0].read_bytes()))
+    size = files[0].stat().st_size
+    for limit, expected in ((size, False), (size - 1, True)):
+        monkeypatch.setattr("mnistburn.dataset._LARGEST_IN_MEMORY", limit)
+        assert isinstance(Dataset.from_idx(*files).images, numpy.memmap) is expected
+    monkeypatch.setattr("mnistburn.dataset._LARGEST_IN_MEMORY", 1000)
+    assert not isinstance(Dataset.from_idx(packed, files[1]).images, numpy.memmap)
 
 
 def test_a_run_is_as_in_memory(on_disk: Dataset, in_memory: Dataset, tmp_path: Path) -> None:

@@ -388,11 +388,45 @@ mod tests {
             .unwrap()
             .to_string();
         assert!(error.contains("got -1 at index 1"), "{error}");
+        let large = Dataset::new(pixels, ImageShape::MNIST, &[1 << 31, 0])
+            .err()
+            .unwrap();
+        assert!(
+            large.to_string().contains("got 2147483648 at index 0"),
+            "{large}"
+        );
         let dataset = Dataset::new(pixels, ImageShape::MNIST, &[3, 10]).unwrap();
         let error = dataset.check_classes(10).unwrap_err().to_string();
         assert!(
             error.contains("num_classes of 10, got 10 at index 1"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_position_must_be_one_of_the_file() {
+        let content = [
+            &[0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2][..],
+            &[0, 1, 2, 3, 4, 5],
+        ];
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(path.path(), content.concat()).unwrap();
+        let file = Arc::new(ImageFile::open(path.path()).unwrap());
+        let data = |positions: &[usize], targets: &[i64]| {
+            Dataset::from_file(Arc::clone(&file), Some(positions.to_vec()), targets)
+        };
+        let part = data(&[2, 0], &[7, 8]).unwrap();
+        assert_eq!(part.subset(&[1]).sample(0).unwrap().pixels, [0, 1]);
+        assert_eq!(part.sample(0).unwrap().pixels, [4, 5]);
+        let fingerprint = |data: Dataset| data.fingerprint().unwrap();
+        let shape = part.shape();
+        let memory = Dataset::new(vec![4, 5, 0, 1], shape, &[7, 8]).unwrap();
+        assert_eq!(fingerprint(part), fingerprint(memory.clone()));
+        let other = Dataset::new(vec![4, 5, 0, 1], shape, &[7, 9]).unwrap();
+        assert_ne!(fingerprint(memory), fingerprint(other));
+        let error = data(&[2, 3], &[7, 8]).err().unwrap().to_string();
+        assert!(error.contains("3 images, and no image 3"), "{error}");
+        let error = data(&[2, 0], &[7]).err().unwrap().to_string();
+        assert!(error.contains("each of the 2 images, got 1"), "{error}");
     }
 }

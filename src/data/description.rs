@@ -320,6 +320,22 @@ mod tests {
         assert!(found.border_mean.abs() < 1e-12);
         assert_eq!(found.class_counts, [1, 1]);
         assert!(found.warnings("training images").is_empty());
+        // A class beyond those of the model counts too.
+        assert_eq!(described(&[1, 2], 0, &[0, 3]).0.class_counts, [1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn the_sums_of_a_large_image_are_exact() {
+        let shape = ImageShape {
+            height: 400,
+            width: 200,
+            channels: 3,
+        };
+        let pixels: Vec<u8> = [255, 0].repeat(shape.len() / 2);
+        let dataset = Dataset::new(pixels, shape, &[0]).unwrap();
+        let (found, _) = Description::of(&dataset, 1, &AtomicBool::new(false)).unwrap();
+        assert!((found.pixel_mean - 127.5).abs() < 1e-9, "{found:?}");
+        assert!((found.pixel_std - 127.5).abs() < 1e-9, "{found:?}");
     }
 
     #[test]

@@ -300,3 +300,25 @@ fn decode(path: &Path, shape: ImageShape, image: &mut [u8]) -> std::result::Resu
 fn fault(path: &Path, what: &str) -> Error {
     Error::Data(format!("{}: {what}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_counts_its_pictures_and_stops_when_it_is_told_to() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("a")).unwrap();
+        for name in ["x.png", "y.png", "z.png"] {
+            fs::write(root.path().join("a").join(name), b"").unwrap();
+        }
+        let folder = Folder::open(root.path(), None).unwrap();
+        let (done, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let found = folder.read(ImageShape::MNIST, &done, &stop).unwrap();
+        assert_eq!((found.targets.len(), found.broken.len()), (0, 3));
+        assert_eq!(done.load(Ordering::Relaxed), 3);
+        stop.store(true, Ordering::Relaxed);
+        let stopped = folder.read(ImageShape::MNIST, &done, &stop);
+        assert!(matches!(stopped, Err(Error::Interrupted)));
+    }
+}

@@ -252,11 +252,13 @@ mod tests {
         long.extend([1, 2, 3]);
         let mut short = header(&[3]);
         short.extend([1, 2]);
-        let cases: [(&[u8], &str); 7] = [
+        let cases: [(&[u8], &str); 9] = [
             (b"", "ends within its IDX header"),
             (&[0, 0, 8], "ends within its IDX header"),
             (&[0, 0, 9, 1, 0, 0, 0, 1, 0], "must start with 00 00 08"),
             (&header(&[u32::MAX, u32::MAX, u32::MAX]), "at most"),
+            (&header(&[1; 5]), "1 to 4 dimensions"),
+            (&header(&[9, 1 << 30]), "in memory holds at most"),
             (&short, "cut off"),
             (&long, "more than the 2 bytes"),
             (
@@ -269,6 +271,16 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(reason), "{error:?} lacks {reason:?}");
+        }
+    }
+
+    #[test]
+    fn images_have_a_size() {
+        let colours = images_of(&[2, 5, 3, 4]).map(|(count, shape)| (count, shape.to_string()));
+        assert_eq!(colours, Some((2, "5 x 3 x 4".into())));
+        assert_eq!(images_of(&[0, 5, 3]).map(|(count, _)| count), Some(0));
+        for shape in [&[2, 0, 3][..], &[2, 5, 0, 3], &[2, 5], &[2]] {
+            assert_eq!(images_of(shape), None);
         }
     }
 

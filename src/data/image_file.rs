@@ -133,6 +133,8 @@ mod tests {
     fn a_file_of_another_size_is_refused_and_one_cut_off_later_is_an_error() {
         let error = ImageFile::open(file_of(&[5, 2, 2], &[0; 19]).path()).unwrap_err();
         assert!(error.to_string().contains("36 bytes, got 35"), "{error}");
+        let error = ImageFile::open(file_of(&[5, 2, 2], &[0; 21]).path()).unwrap_err();
+        assert!(error.to_string().contains("36 bytes, got 37"), "{error}");
         let file = file_of(&[5, 2, 2], &[7; 20]);
         let images = ImageFile::open(file.path()).unwrap();
         file.as_file().set_len(30).unwrap();

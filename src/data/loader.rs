@@ -402,7 +402,7 @@ impl<B: Backend> DataLoaderIterator<MnistBatch<B>> for EpochIterator<B> {
 #[cfg(feature = "cpu")]
 mod tests {
     use super::*;
-    use crate::config::ImageShape;
+    use crate::config::{AugmentationConfig, ImageShape};
     use burn::backend::Flex;
     use burn::backend::flex::FlexDevice;
 
@@ -485,6 +485,41 @@ mod tests {
             .collect();
         let first: f64 = shares.iter().map(|part| part[0]).sum();
         assert!((first - 1.0).abs() < 1e-12, "{shares:?}");
+    }
+
+    #[test]
+    fn devices_that_share_a_batch_change_its_images_as_one_does() {
+        let noise = AugmentationConfig {
+            noise: 0.5,
+            ..AugmentationConfig::default()
+        };
+        let augmented = || {
+            let augmentation = Augmentation::new(&noise, ImageShape::MNIST, 9).unwrap();
+            loader(0).with_augmentation(Some(augmentation))
+        };
+        let images = |loader: &DataLoader<Flex>| -> Vec<Vec<f32>> {
+            loader
+                .iter()
+                .map(|batch| batch.images.normalised().into_data().into_vec().unwrap())
+                .collect()
+        };
+        let parts: Vec<_> = augmented()
+            .shared(&[FlexDevice; 2])
+            .iter()
+            .map(images)
+            .collect();
+        let whole = images(&augmented());
+        assert!(
+            whole[0]
+                .iter()
+                .any(|pixel| (pixel - whole[0][0]).abs() > 0.1)
+        );
+        for (number, batch) in whole.iter().enumerate() {
+            assert_eq!(
+                &[parts[0][number].as_slice(), &parts[1][number]].concat(),
+                batch
+            );
+        }
     }
 
     #[test]

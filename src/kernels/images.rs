@@ -383,6 +383,7 @@ mod tests {
             assert_eq!((raw.len(), raw.shape()), (2, shape));
             let reordered = [&pixels[2 * shape.len()..], &pixels[..shape.len()]].concat();
             let expected = normalised::<Flex>(&reordered, shape, &FlexDevice);
+            assert_eq!(Images::from(expected.clone()).shape(), shape);
             raw.normalised()
                 .into_data()
                 .assert_eq(&expected.into_data(), true);
