@@ -1,7 +1,9 @@
 """Data sets whose images stay in their file."""
 
+import copy
 import gzip
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,8 @@ def test_all_of_a_data_set_is_as_in_memory(on_disk: Dataset, in_memory: Dataset)
     loaders = (DataLoader(data, batch_size=64, shuffle=5) for data in parts)
     for one, other in zip(*loaders, strict=True):
         assert numpy.array_equal(one.images, other.images)
+    assert not isinstance(copy.copy(on_disk).images, numpy.memmap)
+    assert equal(pickle.loads(pickle.dumps(on_disk)), in_memory)  # noqa: S301  bytes of our own
     assert on_disk.describe(on_disk[:5]) == in_memory.describe(in_memory[:5])
 
 

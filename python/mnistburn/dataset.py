@@ -324,7 +324,7 @@ class Dataset:
 
     def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
         """Take part in pickling and copying: a copy is read-only too, and in memory."""
-        return type(self), (numpy.asarray(self.images), self.targets, self.class_names)
+        return type(self), (numpy.array(self.images), self.targets, self.class_names)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
