@@ -27,7 +27,8 @@ from mnistburn.config import (
     StepLrSchedulerConfig,
     TrainingConfig,
 )
-from mnistburn.dataset import Batch, BrokenPicture, DataLoader, Dataset
+from mnistburn.data_loader import Batch, DataLoader
+from mnistburn.dataset import BrokenPicture, Dataset
 from mnistburn.dataset_description import DatasetDescription, Finding
 from mnistburn.description import FileDescription, StoredTensor, describe
 from mnistburn.device import Device, devices

@@ -1,0 +1,128 @@
+"""The batches of a data set.
+
+Example:
+    >>> import numpy, mnistburn
+    >>> images = numpy.zeros((80, 28, 28), dtype=numpy.uint8)
+    >>> dataset = mnistburn.Dataset.from_numpy(images, numpy.arange(80) % 10)
+    >>> [len(batch.targets) for batch in mnistburn.DataLoader(dataset, batch_size=64, shuffle=42)]
+    [64, 16]
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy
+from numpy.typing import NDArray
+
+from mnistburn import _native
+from mnistburn.arguments import LARGEST_SEED, as_integer, shown
+from mnistburn.dataset import Dataset
+from mnistburn.errors import DataError
+
+__all__ = ["Batch", "DataLoader"]
+
+
+class Batch(NamedTuple):
+    """A part of a data set, as a step of training takes it.
+
+    Attributes:
+        images: Raw pixels, uint8 of shape ``[batch, height, width]``, or with channels behind.
+        targets: Class numbers, int64 of shape ``[batch]``.
+    """
+
+    images: NDArray[numpy.uint8]
+    targets: NDArray[numpy.int64]
+
+
+class DataLoader:
+    """The batches of a data set, epoch after epoch.
+
+    Each iteration is the next epoch, with an order of its own that depends on the seed and the
+    epoch alone: with the seed of a `TrainingConfig`, it is the order that `train` uses.
+
+    Example:
+        >>> import mnistburn
+        >>> dataset = mnistburn.datasets.load("mnist", split="test")
+        >>> loader = mnistburn.DataLoader(dataset, batch_size=512)
+        >>> len(loader)
+        20
+        >>> images, targets = next(iter(loader))
+        >>> images.shape, targets.shape
+        ((512, 28, 28), (512,))
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int = 64,
+        shuffle: int | None = None,
+        num_workers: int = 0,
+    ) -> None:
+        """Prepare the batches.
+
+        Args:
+            dataset: The images and their classes.
+            batch_size: The number of images of a batch; the last one may be smaller.
+            shuffle: The seed of the order, or None for the order of the data set.
+            num_workers: Taken as other loaders take it, and without effect: a batch is cut out of
+                an array, or read, when it is asked for.
+
+        Raises:
+            DataError: An argument breaks its rule.
+        """
+        if not isinstance(dataset, Dataset):
+            message = (
+                f"dataset must be a Dataset, got {shown(dataset)}; "
+                "arrays become one with Dataset.from_numpy(images, targets)"
+            )
+            raise DataError(message)
+        self.dataset = dataset
+        self.batch_size = as_integer(batch_size, "batch_size", DataError, minimum=1)
+        self.shuffle: int | None = None
+        if shuffle is not None:
+            if isinstance(shuffle, bool):
+                message = f"shuffle must be a seed or None, got {shuffle}; pass shuffle=42"
+                raise DataError(message)
+            self.shuffle = as_integer(shuffle, "shuffle", DataError, maximum=LARGEST_SEED)
+        self.num_workers = as_integer(num_workers, "num_workers", DataError)
+        self._epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs begun so far."""
+        return self._epoch
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return math.ceil(len(self.dataset) / self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Begin the next epoch.
+
+        Returns:
+            The batches. Without a shuffle they are views of the data set's arrays.
+        """
+        self._epoch += 1
+        return self._batches(self._epoch)
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        targets = self.dataset.targets
+        pixels = self.dataset._pixels  # noqa: SLF001  the loader of this class
+        order: NDArray[numpy.int64] | None = None
+        if self.shuffle is not None and len(self.dataset):
+            buffer = _native.batch_order(len(self.dataset), self.shuffle, epoch)
+            order = numpy.frombuffer(buffer, dtype="<i8")
+        for start in range(0, len(self.dataset), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            if order is None:
+                yield Batch(pixels(part), targets[part])
+            else:
+                yield Batch(pixels(order[part]), targets[order[part]])
+
+    def __repr__(self) -> str:
+        """Return the settings."""
+        return (
+            f"DataLoader({self.dataset!r}, batch_size={self.batch_size}, "
+            f"shuffle={self.shuffle}, num_workers={self.num_workers})"
+        )
