@@ -25,9 +25,9 @@ for name in sys.argv[2].split():
     sys.modules[name] = None  # as if it were not installed
 import mnistburn
 from mnistburn.errors import DeviceError
-images = mnistburn.datasets.load("mnist", "test")[:64]
+images = mnistburn.datasets.load("mnist", "test")
 config = mnistburn.TrainingConfig(num_epochs=1, model=mnistburn.ModelConfig(hidden_size=8))
-data = (images, images)
+data = (images[:64], images[64:128])
 try:
     answer = mnistburn.Model(device=sys.argv[1]).device
 except DeviceError as error:
