@@ -74,10 +74,15 @@ class ImagesOnDisk:
 
     def read(self, index: Any) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
         """Return the image or the images at an index, read-only."""
-        all_positions = self._positions
-        if all_positions is None:
-            all_positions = numpy.arange(len(self), dtype=numpy.int64)
-        positions = numpy.asarray(all_positions[index])
+        if self._positions is not None:
+            positions = self._positions[index]
+        elif isinstance(index, slice):
+            positions = numpy.arange(*index.indices(len(self)))
+        else:
+            # Not by an array of all positions, which may be millions for a single image.
+            positions = numpy.asarray(index)
+            positions = numpy.where(positions < 0, positions + len(self), positions)
+        positions = numpy.asarray(positions, dtype=numpy.int64)
         pixels = self._file.read(numpy.ascontiguousarray(positions.reshape(-1)))
         array = numpy.frombuffer(pixels, dtype=numpy.uint8)
         array = array.reshape(*positions.shape, *self.image_shape.sizes)

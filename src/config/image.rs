@@ -28,6 +28,17 @@ impl ImageShape {
     }
 }
 
+/// Height, width and channels.
+impl From<(usize, usize, usize)> for ImageShape {
+    fn from((height, width, channels): (usize, usize, usize)) -> Self {
+        Self {
+            height,
+            width,
+            channels,
+        }
+    }
+}
+
 /// As in "28 x 28 x 1".
 impl std::fmt::Display for ImageShape {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -94,16 +94,7 @@ impl Dataset {
                 targets.len()
             )));
         }
-        if let Some(outside) = positions
-            .iter()
-            .flatten()
-            .find(|position| **position >= file.len())
-        {
-            return Err(Error::Data(format!(
-                "the file has {} images, and no image {outside}",
-                file.len()
-            )));
-        }
+        file.check(positions.as_deref().unwrap_or_default())?;
         Ok(Self {
             shape: file.shape(),
             source: Source::File {
@@ -166,16 +157,13 @@ impl Dataset {
             }
             Source::File { file, positions } => (file, positions),
         };
-        let mut pixels = vec![0; range.len() * length];
-        match positions {
-            None => file.read(range.start, &mut pixels)?,
-            Some(positions) => {
-                let images = pixels.chunks_exact_mut(length);
-                for (position, image) in positions[range].iter().zip(images) {
-                    file.read(*position, image)?;
-                }
-            }
-        }
+        let pixels = if let Some(positions) = positions {
+            file.gather(&positions[range])?
+        } else {
+            let mut pixels = vec![0; range.len() * length];
+            file.read(range.start, &mut pixels)?;
+            pixels
+        };
         Ok(Cow::Owned(pixels))
     }
 

@@ -1,5 +1,6 @@
 //! A folder of pictures, one sub-folder for each class.
 
+use super::idx::fault;
 use crate::config::ImageShape;
 use crate::error::{Error, Result};
 use image::imageops::FilterType;
@@ -295,10 +296,6 @@ fn decode(path: &Path, shape: ImageShape, image: &mut [u8]) -> std::result::Resu
     };
     image.copy_from_slice(picture.as_bytes());
     Ok(())
-}
-
-fn fault(path: &Path, what: &str) -> Error {
-    Error::Data(format!("{}: {what}", path.display()))
 }
 
 #[cfg(test)]

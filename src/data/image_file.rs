@@ -72,6 +72,28 @@ impl ImageFile {
         self.offset
     }
 
+    /// The raw pixels of the images at `positions`, one behind the other.
+    pub fn gather(&self, positions: &[usize]) -> Result<Vec<u8>> {
+        self.check(positions)?;
+        let mut pixels = vec![0; positions.len() * self.shape.len()];
+        let images = pixels.chunks_exact_mut(self.shape.len());
+        for (position, image) in positions.iter().zip(images) {
+            self.read(*position, image)?;
+        }
+        Ok(pixels)
+    }
+
+    /// Checks that the file has images at these positions.
+    pub(super) fn check(&self, positions: &[usize]) -> Result<()> {
+        match positions.iter().find(|position| **position >= self.count) {
+            None => Ok(()),
+            Some(outside) => Err(Error::Data(format!(
+                "the file has {} images, and no image {outside}",
+                self.count
+            ))),
+        }
+    }
+
     /// Reads images from `first` on until `pixels` is full.
     pub fn read(&self, first: usize, pixels: &mut [u8]) -> Result<()> {
         let offset = self.offset + (first * self.shape.len()) as u64;

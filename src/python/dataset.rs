@@ -31,12 +31,7 @@ impl Dataset {
         targets: PyBuffer<i64>,
         class_names: Option<Vec<String>>,
     ) -> PyResult<Self> {
-        let (height, width, channels) = shape;
-        let shape = ImageShape {
-            height,
-            width,
-            channels,
-        };
+        let shape = ImageShape::from(shape);
         // Shared from the start: a vector would be copied once more.
         let mut pixels: Arc<[u8]> = std::iter::repeat_n(0, images.item_count()).collect();
         if let Some(pixels) = Arc::get_mut(&mut pixels) {
@@ -133,12 +128,7 @@ pub fn read_picture(
     path: PathBuf,
     shape: (usize, usize, usize),
 ) -> PyResult<Bound<'_, PyByteArray>> {
-    let (height, width, channels) = shape;
-    let shape = ImageShape {
-        height,
-        width,
-        channels,
-    };
+    let shape = ImageShape::from(shape);
     let pixels = detached(py, || data::read_picture(&path, shape))?;
     Ok(PyByteArray::new(py, &pixels))
 }
@@ -171,12 +161,7 @@ pub fn read_folder<'py>(
     Bound<'py, PyByteArray>,
     Vec<(PathBuf, String)>,
 )> {
-    let (height, width, channels) = shape;
-    let shape = ImageShape {
-        height,
-        width,
-        channels,
-    };
+    let shape = ImageShape::from(shape);
     let folder = detached(py, || data::Folder::open(&path, class_names))?;
     let (done, total) = (AtomicUsize::new(0), folder.files.len());
     let tell = || match &progress {
@@ -237,12 +222,7 @@ impl ImageFile {
         positions: PyBuffer<i64>,
     ) -> PyResult<Bound<'py, PyByteArray>> {
         let positions = positions.to_vec(py)?;
-        let pixels = detached(py, || {
-            let targets = vec![0; positions.len()];
-            let positions = Some(positions_of(positions)?);
-            let dataset = data::Dataset::from_file(Arc::clone(&self.0), positions, &targets)?;
-            Ok(dataset.read(0..dataset.len())?.into_owned())
-        })?;
+        let pixels = detached(py, || self.0.gather(&positions_of(positions)?))?;
         Ok(PyByteArray::new(py, &pixels))
     }
 

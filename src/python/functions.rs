@@ -246,18 +246,13 @@ pub fn augment<'py>(
 
     let mut images = images.to_vec(py)?;
     let indices = indices.to_vec(py)?;
-    let (height, width, channels) = shape;
-    let shape = data::ImageShape {
-        height,
-        width,
-        channels,
-    };
+    let shape = data::ImageShape::from(shape);
     let work = |stop: &AtomicBool| {
         let config = AugmentationConfig::from_json(config)?;
         let indices: Vec<usize> = indices.iter().map(|index| *index as usize).collect();
         if shape.is_empty() || images.len() != indices.len() * shape.len() {
             return Err(Error::Data(format!(
-                "{} images of {height} x {width} x {channels} values must have as many bytes, got {}",
+                "{} images of {shape} values must have as many bytes, got {}",
                 indices.len(),
                 images.len()
             )));
