@@ -71,6 +71,7 @@ class Dataset:
         shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
         targets: Buffer,
         class_names: SupportsGetItem[int, str] | None,
+        preprocessing: tuple[str, str | None],
     ) -> Dataset:
         """
         A data set in memory, of copies of the arrays.
@@ -80,6 +81,7 @@ class Dataset:
             shape: Height, width and channels.
             targets: n int64 classes.
             class_names: Names of the classes, or None.
+            preprocessing: How its pictures became images: fit, and prepare or None.
         """
     @staticmethod
     def from_file(
@@ -87,6 +89,7 @@ class Dataset:
         positions: Buffer | None,
         targets: Buffer,
         class_names: SupportsGetItem[int, str] | None,
+        preprocessing: tuple[str, str | None],
     ) -> Dataset:
         """
         A data set whose images stay on disk.
@@ -96,6 +99,7 @@ class Dataset:
             positions: Which of them, int64; None for all.
             targets: int64 classes, one for each image.
             class_names: Names of the classes, or None.
+            preprocessing: How its pictures became images: fit, and prepare or None.
         """
 
 @final

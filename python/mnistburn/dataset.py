@@ -12,7 +12,7 @@ Example:
 import json
 import operator
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self, TypeVar, overload
 
@@ -32,6 +32,7 @@ from mnistburn.arrays import MNIST, ImageShape, as_array, as_images, as_targets,
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
+from mnistburn.preprocessing import STRETCHED, Preprocessing
 
 __all__ = ["BrokenPicture", "Dataset"]
 
@@ -62,11 +63,13 @@ class Dataset:
     Attributes:
         targets: Class numbers, int64 of shape ``[n]``.
         class_names: The names of the classes; None where they are not known.
+        preprocessing: How its pictures became images, and others do for a model trained with it.
         broken: The pictures that `from_folder` could not read.
     """
 
     targets: NDArray[numpy.int64]
     class_names: tuple[str, ...] | None
+    preprocessing: Preprocessing
     broken: tuple[BrokenPicture, ...]
 
     def __init__(
@@ -89,17 +92,19 @@ class Dataset:
                 "pixels in 0..1 are (images * 255).round().astype(numpy.uint8)"
             )
             raise DataError(message)
-        self._fill(_read_only(pixels.view(numpy.uint8)), targets, class_names)
+        self._fill(_read_only(pixels.view(numpy.uint8)), targets, class_names, STRETCHED)
 
     def _fill(
         self,
         images: NDArray[numpy.uint8] | ImagesOnDisk,
         targets: ArrayLike,
         class_names: Sequence[str] | None,
+        preprocessing: Preprocessing,
     ) -> None:
         self._images = images
         self.targets = _read_only(as_targets(targets, len(images)))
         self.class_names = _checked_names(class_names, self.targets)
+        self.preprocessing = preprocessing
         self.broken = ()
         self._num_classes: int | None = None
 
@@ -109,10 +114,15 @@ class Dataset:
         images: NDArray[numpy.uint8] | ImagesOnDisk,
         targets: ArrayLike,
         class_names: Sequence[str] | None,
+        preprocessing: Preprocessing = STRETCHED,
     ) -> Self:
         dataset = object.__new__(cls)
-        dataset._fill(images, targets, class_names)
+        dataset._fill(images, targets, class_names, preprocessing)
         return dataset
+
+    def _with(self, images: NDArray[numpy.uint8] | ImagesOnDisk, targets: ArrayLike) -> Self:
+        """Return other images of the same kind."""
+        return self._of(images, targets, self.class_names, self.preprocessing)
 
     @classmethod
     def from_numpy(
@@ -283,7 +293,7 @@ class Dataset:
         if isinstance(index, slice):
             if isinstance(self._images, ImagesOnDisk):
                 return self._at(numpy.arange(len(self), dtype=numpy.int64)[index])
-            return self._of(self._images[index], self.targets[index], self.class_names)
+            return self._with(self._images[index], self.targets[index])
         try:
             position = operator.index(index)
         except TypeError:
@@ -307,17 +317,30 @@ class Dataset:
         size = "" if self.image_shape == MNIST else f" of {self.image_shape}"
         return f"Dataset({len(self)} images{size}, {self.num_classes} classes)"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., Self], tuple[object, ...]]:
         """Take part in pickling and copying: a copy is read-only too, and in memory."""
-        return type(self), (numpy.array(self.images), self.targets, self.class_names)
+        images = numpy.array(self.images)
+        return self._copied, (images, self.targets, self.class_names, self.preprocessing)
+
+    @classmethod
+    def _copied(
+        cls,
+        images: NDArray[numpy.uint8],
+        targets: NDArray[numpy.int64],
+        class_names: tuple[str, ...] | None,
+        preprocessing: Preprocessing,
+    ) -> Self:
+        return cls._of(_read_only(images), targets, class_names, preprocessing)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
         names = None if self.class_names is None else list(self.class_names)
         if isinstance(self._images, ImagesOnDisk):
-            return self._images.native(self.targets, names)
+            return self._images.native(self.targets, names, self.preprocessing)
         shape = (self.image_shape.height, self.image_shape.width, self.image_shape.channels)
-        return _native.Dataset.from_buffer(self._images, shape, self.targets, names)
+        return _native.Dataset.from_buffer(
+            self._images, shape, self.targets, names, self.preprocessing
+        )
 
     def _pixels(self, index: Any) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
         """Return the images at an index; of those on disk, only these are read."""
@@ -330,8 +353,8 @@ class Dataset:
         targets = self.targets[positions]
         if isinstance(self._images, ImagesOnDisk):
             images = self._images.take(positions.astype(numpy.int64))
-            return self._of(images, targets, self.class_names)
-        return self._of(_read_only(self._images[positions]), targets, self.class_names)
+            return self._with(images, targets)
+        return self._with(_read_only(self._images[positions]), targets)
 
     def subset(self, indices: Sequence[int] | NDArray[numpy.integer]) -> Self:
         """Return the images at the given positions, in the given order.
@@ -396,7 +419,7 @@ class Dataset:
         parts: tuple[Dataset, ...] = (self, *others)
         images = numpy.concatenate([part.images for part in parts])
         targets = numpy.concatenate([part.targets for part in parts])
-        return self._of(_read_only(images), targets, self.class_names)
+        return self._with(_read_only(images), targets)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mnistburn import _native
 from mnistburn.arrays import ImageShape, stated_shape
 from mnistburn.errors import DataError
+from mnistburn.preprocessing import Preprocessing
 
 __all__ = ["ImagesOnDisk"]
 
@@ -90,7 +91,12 @@ class ImagesOnDisk:
         return array
 
     def native(
-        self, targets: NDArray[numpy.int64], class_names: list[str] | None
+        self,
+        targets: NDArray[numpy.int64],
+        class_names: list[str] | None,
+        preprocessing: Preprocessing,
     ) -> _native.Dataset:
         """Return the data set with these targets as the Rust core has it."""
-        return _native.Dataset.from_file(self._file, self._positions, targets, class_names)
+        return _native.Dataset.from_file(
+            self._file, self._positions, targets, class_names, preprocessing
+        )

@@ -9,6 +9,7 @@ mod augmentation;
 mod fields;
 mod image;
 mod lr_scheduler;
+mod metadata;
 mod model;
 mod optimizer;
 mod recorder;
@@ -17,6 +18,7 @@ mod training;
 pub use augmentation::AugmentationConfig;
 pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
+pub use metadata::{Fit, ImageStatistics, Metadata, Prepare, Preprocessing};
 pub use model::ModelConfig;
 pub use optimizer::{
     AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig, OptimizerConfig, SgdConfig,

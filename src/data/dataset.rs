@@ -1,6 +1,6 @@
 use super::idx::images_of;
 use super::{IdxArray, ImageFile};
-use crate::config::{ImageShape, ModelConfig};
+use crate::config::{ImageShape, ModelConfig, Preprocessing};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use sha2::{Digest, Sha256};
@@ -19,6 +19,7 @@ pub struct Dataset {
     shape: ImageShape,
     targets: Arc<[u32]>,
     class_names: Option<Arc<[String]>>,
+    preprocessing: Preprocessing,
 }
 
 /// Where the pixels are.
@@ -60,6 +61,7 @@ impl Dataset {
             shape,
             targets: classes(targets)?,
             class_names: None,
+            preprocessing: Preprocessing::default(),
         })
     }
 
@@ -72,6 +74,7 @@ impl Dataset {
                 shape,
                 targets: targets.bytes.into_iter().map(u32::from).collect(),
                 class_names: None,
+                preprocessing: Preprocessing::default(),
             }),
             _ => Err(Error::Data(format!(
                 "IDX images must have the shape [n, height, width] or [n, height, width, channels] and their targets [n], \
@@ -103,6 +106,7 @@ impl Dataset {
             },
             targets: classes(targets)?,
             class_names: None,
+            preprocessing: Preprocessing::default(),
         })
     }
 
@@ -111,6 +115,18 @@ impl Dataset {
     pub fn with_class_names(mut self, names: Option<Vec<String>>) -> Self {
         self.class_names = names.map(Into::into);
         self
+    }
+
+    /// The same with how its pictures became images.
+    #[must_use]
+    pub fn with_preprocessing(mut self, preprocessing: Preprocessing) -> Self {
+        self.preprocessing = preprocessing;
+        self
+    }
+
+    /// How its pictures became images, and how others should.
+    pub fn preprocessing(&self) -> Preprocessing {
+        self.preprocessing
     }
 
     /// The names of the classes, where they are known.
@@ -213,6 +229,7 @@ impl Dataset {
             shape: self.shape,
             targets: indices.iter().map(|index| self.targets[*index]).collect(),
             class_names: self.class_names.clone(),
+            preprocessing: self.preprocessing,
         }
     }
 

@@ -1,6 +1,6 @@
 use super::arguments::index_bytes;
 use super::run::{detached, interruptible, watched};
-use crate::config::ImageShape;
+use crate::config::{ImageShape, Preprocessing};
 use crate::data;
 use crate::error::{Error, Result};
 use pyo3::buffer::PyBuffer;
@@ -23,6 +23,7 @@ impl Dataset {
     ///     shape: Height, width and channels.
     ///     targets: n int64 classes.
     ///     class_names: Names of the classes, or None.
+    ///     preprocessing: How its pictures became images: fit, and prepare or None.
     #[staticmethod]
     fn from_buffer(
         py: Python<'_>,
@@ -30,6 +31,7 @@ impl Dataset {
         shape: (usize, usize, usize),
         targets: PyBuffer<i64>,
         class_names: Option<Vec<String>>,
+        preprocessing: (String, Option<String>),
     ) -> PyResult<Self> {
         let shape = ImageShape::from(shape);
         // Shared from the start: a vector would be copied once more.
@@ -40,7 +42,11 @@ impl Dataset {
         let targets = targets.to_vec(py)?;
         detached(py, || {
             let dataset = data::Dataset::new(pixels, shape, &targets)?;
-            Ok(Self(dataset.with_class_names(class_names)))
+            Ok(Self(
+                dataset
+                    .with_class_names(class_names)
+                    .with_preprocessing(preprocessing_of(&preprocessing)?),
+            ))
         })
     }
 
@@ -51,6 +57,7 @@ impl Dataset {
     ///     positions: Which of them, int64; None for all.
     ///     targets: int64 classes, one for each image.
     ///     class_names: Names of the classes, or None.
+    ///     preprocessing: How its pictures became images: fit, and prepare or None.
     #[staticmethod]
     fn from_file(
         py: Python<'_>,
@@ -58,6 +65,7 @@ impl Dataset {
         positions: Option<PyBuffer<i64>>,
         targets: PyBuffer<i64>,
         class_names: Option<Vec<String>>,
+        preprocessing: (String, Option<String>),
     ) -> PyResult<Self> {
         let positions = positions
             .map(|positions| positions.to_vec(py))
@@ -66,7 +74,11 @@ impl Dataset {
         detached(py, || {
             let positions = positions.map(positions_of).transpose()?;
             let dataset = data::Dataset::from_file(Arc::clone(&file.0), positions, &targets)?;
-            Ok(Self(dataset.with_class_names(class_names)))
+            Ok(Self(
+                dataset
+                    .with_class_names(class_names)
+                    .with_preprocessing(preprocessing_of(&preprocessing)?),
+            ))
         })
     }
 }
@@ -183,6 +195,14 @@ pub fn read_folder<'py>(
         index_bytes(py, &targets)?,
         pictures.broken,
     ))
+}
+
+/// How pictures become images, from the names that Python has for it.
+pub fn preprocessing_of((fit, prepare): &(String, Option<String>)) -> Result<Preprocessing> {
+    Ok(Preprocessing {
+        fit: fit.parse()?,
+        prepare: prepare.as_deref().map(str::parse).transpose()?,
+    })
 }
 
 fn positions_of(positions: Vec<i64>) -> Result<Vec<usize>> {
