@@ -65,6 +65,10 @@ class Dataset:
     """
     Images with their classes, as the core has them.
     """
+    def fingerprint(self, /) -> str:
+        """
+        SHA-256 of images and classes, in hexadecimal.
+        """
     @staticmethod
     def from_buffer(
         images: Buffer,
@@ -528,6 +532,7 @@ def train(
     valid: Dataset,
     resume: bool,
     config_given: bool,
+    data_source: str,
     observer: Any | None,
     synchronous: bool,
 ) -> tuple[Model, bool]:
@@ -542,6 +547,7 @@ def train(
         valid: The images to validate on.
         resume: Whether to go on with the run in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
+        data_source: Where the data come from, JSON; kept with the run.
         observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
         synchronous: Whether the trainer waits for the observer after each step.
 

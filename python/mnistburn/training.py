@@ -108,6 +108,7 @@ def train(
             valid_data._native(),  # noqa: SLF001
             resume,
             config is not None,
+            "null",
             observer,
             hooks.wants_steps,
         )

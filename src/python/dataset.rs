@@ -81,6 +81,11 @@ impl Dataset {
             ))
         })
     }
+
+    /// SHA-256 of images and classes, in hexadecimal.
+    fn fingerprint(&self, py: Python<'_>) -> PyResult<String> {
+        detached(py, || self.0.fingerprint())
+    }
 }
 
 /// What data sets hold and what is odd about them, as JSON: an object for each, with its warnings.
