@@ -4,12 +4,14 @@ mod augmentation;
 mod batcher;
 mod dataset;
 mod description;
+mod digit;
 mod folder;
 mod idx;
 mod image_file;
 mod images;
 mod loader;
 pub mod mnist;
+mod plane;
 
 pub use crate::kernels::{
     DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, normalise,
@@ -18,6 +20,7 @@ pub use augmentation::{Augmentation, Scratch};
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub use description::{Description, Finding, Hashes};
+pub use digit::{Prepared, prepare};
 pub use folder::{Folder, Pictures, class_names_of, read_picture};
 pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod dataset;
+mod digit;
 mod error;
 mod functions;
 mod model;
@@ -17,6 +18,8 @@ mod _native {
     use super::dataset::{
         Dataset, ImageFile, describe_datasets, folder_classes, read_folder, read_picture,
     };
+    #[pymodule_export]
+    use super::digit::prepare_digit;
     #[pymodule_export]
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
