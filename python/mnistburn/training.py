@@ -15,12 +15,13 @@ Example:
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from mnistburn import _native
 from mnistburn.arguments import as_path, shown
-from mnistburn.arrays import as_targets
+from mnistburn.arrays import MNIST, as_targets
 from mnistburn.callbacks import Callback, CallbackList
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
@@ -31,9 +32,10 @@ from mnistburn.model import Model
 from mnistburn.progress import Progress, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
 
-__all__ = ["fitting_config", "train"]
+__all__ = ["DEFAULT_DATA", "fitting_model", "train"]
 
-_DEFAULT_DATA: Final = "mnist"
+DEFAULT_DATA: Final = "mnist"
+"""What is trained on unless something else is asked for."""
 
 
 def train(
@@ -55,8 +57,9 @@ def train(
     Args:
         artifact_dir: The directory. It is made, or made anew when it holds an earlier run of this
             function; files of others are never touched.
-        config: The configuration. None stands for ``TrainingConfig()`` with a model that fits the
-            images and classes of the data, or with ``resume`` for the stored one.
+        config: The configuration; without a ``model`` it gets one that fits the images and the
+            classes of the data. None stands for ``TrainingConfig()``, or with ``resume`` for the
+            stored one.
         device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"``, the
             fastest that works here. Several devices of one kind, as in ``["cuda:0", "cuda:1"]``,
             share each step: every one computes its part of the batch, and the gradients are
@@ -94,9 +97,11 @@ def train(
     stored = stored_config(directory) if resume else None
     train_data, valid_data = _data_pair(data, config or stored, progress=progress)
     hooks = CallbackList(callbacks)
-    used = config or stored or fitting_config(train_data)
-    _check_data(train_data, used.model, "training")
-    _check_data(valid_data, used.model, "validation")
+    used = config or stored or TrainingConfig()
+    model = used.model or (stored and stored.model) or fitting_model(train_data)
+    used = replace(used, model=model)
+    _check_data(train_data, model, "training")
+    _check_data(valid_data, model, "validation")
 
     observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
     try:
@@ -121,10 +126,11 @@ def _data_pair(
     data: object, config: TrainingConfig | None, *, progress: bool
 ) -> tuple[Dataset, Dataset]:
     used = config or TrainingConfig()
+    shape = MNIST if used.model is None else used.model.image_shape
     if data is None:
-        data = _DEFAULT_DATA
+        data = DEFAULT_DATA
     if isinstance(data, str | os.PathLike):
-        return load_pair(data, seed=used.seed, shape=used.model.image_shape, progress=progress)
+        return load_pair(data, seed=used.seed, shape=shape, progress=progress)
     match data:
         case (Dataset() as train_data, Dataset() as valid_data):
             return train_data, valid_data
@@ -137,26 +143,25 @@ def _data_pair(
     raise DataError(message)
 
 
-def fitting_config(data: Dataset) -> TrainingConfig:
-    """Return the default configuration with a model for the images and classes of a data set.
+def fitting_model(data: Dataset) -> ModelConfig:
+    """Return the default model for the images and classes of a data set.
 
     Args:
         data: The images to train with.
 
     Returns:
-        The configuration.
+        The configuration of the model.
     """
     default = ModelConfig()
     # Images without class names may lack some of the ten classes by chance.
     least = default.num_classes if data.class_names is None else 2
     height, width, channels = data.image_shape
-    model = ModelConfig(
+    return ModelConfig(
         num_classes=max(least, data.num_classes),
         image_height=height,
         image_width=width,
         image_channels=channels,
     )
-    return TrainingConfig(model=model)
 
 
 def _check_data(data: Dataset, model: ModelConfig, name: str) -> None:
@@ -165,10 +170,10 @@ def _check_data(data: Dataset, model: ModelConfig, name: str) -> None:
         raise DataError(message)
     if data.image_shape != model.image_shape:
         height, width, channels = data.image_shape
+        fitting = replace(model, image_height=height, image_width=width, image_channels=channels)
         message = (
             f"the {name} images of {data.image_shape} do not fit the model, which takes images of "
-            f"{model.image_shape}; resize them, or set ModelConfig(image_height={height}, "
-            f"image_width={width}, image_channels={channels})"
+            f"{model.image_shape}; leave model out of TrainingConfig, or pass model={fitting}"
         )
         raise DataError(message)
     try:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -20,7 +20,7 @@ from mnistburn.results import (
     SUMMARY_FILE,
     stored_config,
 )
-from mnistburn.training import fitting_config
+from mnistburn.training import DEFAULT_DATA, fitting_model
 
 __all__ = ["train"]
 
@@ -72,7 +72,7 @@ def train(
     /,
     *,
     artifact_dir: Path,
-    data: str,
+    data: str | None,
     config_file: Path | None,
     devices: tuple[str, ...],
     validation: float | None,
@@ -85,18 +85,19 @@ def train(
     stored = stored_config(artifact_dir) if resume else None
     # An option changes the run that goes on, not the defaults.
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
-    wanted = _changed_config(base or mnistburn.TrainingConfig(), given)
+    config = _changed(base or mnistburn.TrainingConfig(), given)
+    asked = config.model or _changed_model(mnistburn.ModelConfig(), given)
     pair = load_pair(
-        data,
+        data or DEFAULT_DATA,
         validation=validation,
         # A resumed run needs the images it began with.
-        seed=wanted.seed,
-        shape=wanted.model.image_shape,
+        seed=config.seed,
+        shape=asked.image_shape,
         progress=not no_progress,
     )
-    config = None
-    if config_file is not None or given:
-        config = wanted if base else _changed_config(fitting_config(pair[0]), given)
+    if config.model is None:
+        model = _changed_model(fitting_model(pair[0]), given)
+        config = dataclasses.replace(config, model=model)
     run = mnistburn.train(
         artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
     )
@@ -126,16 +127,25 @@ def train(
         ctx.exit(INTERRUPTED)
 
 
-def _changed_config(
+_MODEL_OPTIONS: Final = frozenset(item.name for item in dataclasses.fields(mnistburn.ModelConfig))
+
+
+def _changed(
     config: mnistburn.TrainingConfig, given: dict[str, float | str]
 ) -> mnistburn.TrainingConfig:
-    """Return the configuration with the options given."""
-    names = {item.name for item in dataclasses.fields(mnistburn.ModelConfig)}
-    model: dict[str, Any] = {name: value for name, value in given.items() if name in names}
-    rest: dict[str, Any] = {name: value for name, value in given.items() if name not in names}
+    """Return the configuration with the options given, those of the model where it has one."""
+    rest: dict[str, Any] = {k: value for k, value in given.items() if k not in _MODEL_OPTIONS}
     chosen = rest.pop("optimizer", None)
     for tag, kind in OPTIMIZERS.items():
         # One of that kind keeps its values.
         if tag.lower() == chosen and not isinstance(config.optimizer, kind):
             rest["optimizer"] = kind()
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, **model), **rest)
+    model = None if config.model is None else _changed_model(config.model, given)
+    return dataclasses.replace(config, model=model, **rest)
+
+
+def _changed_model(
+    model: mnistburn.ModelConfig, given: dict[str, float | str]
+) -> mnistburn.ModelConfig:
+    values: dict[str, Any] = {k: value for k, value in given.items() if k in _MODEL_OPTIONS}
+    return dataclasses.replace(model, **values)
