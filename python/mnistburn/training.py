@@ -6,7 +6,7 @@ Example:
     >>> config = mnistburn.TrainingConfig(num_epochs=2, model=mnistburn.ModelConfig(hidden_size=16))
     >>> data = (dataset[:128], dataset[128:192])
     >>> run = mnistburn.train("artifacts/quick", config, "cpu", data=data, progress=False)
-    >>> len(run.history), run.interrupted
+    >>> run.history.num_epochs, run.interrupted
     (2, False)
     >>> (run.artifact_dir / "model.mpk").is_file()
     True
@@ -29,7 +29,7 @@ from mnistburn.datasets.source import load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.model import Model
-from mnistburn.progress import Progress, start_progress
+from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
 
 __all__ = ["DEFAULT_DATA", "fitting_model", "train"]
@@ -221,6 +221,7 @@ class _Observer:
             case "train_step":
                 return self._hooks.step_end(event)
             case "epoch_end":
+                _log("info", epoch_line(event, self._config.num_epochs))
                 return self._hooks.epoch_end(event)
             case "log":
                 _log(event["level"], event["message"])

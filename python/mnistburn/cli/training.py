@@ -102,7 +102,7 @@ def train(
         artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
     )
     click.echo(run.summary().rstrip("\n"))
-    accuracies = run.history["valid_accuracy"] if len(run.history) else []
+    accuracies = run.history["valid_accuracy"] if run.history.num_epochs else []
     if accuracies:
         click.echo(
             f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
