@@ -62,9 +62,10 @@ def train(
             share each step: every one computes its part of the batch, and the gradients are
             averaged; equal bits are promised for a single device only.
         data: A pair ``(train, valid)``; the name of a data set, of which the training images are
-            trained with and the test images are the validation, as in the Burn book; or a folder of
-            pictures, with the folders ``train`` and ``test`` (or ``valid``), or without them, then
-            a tenth of the images is set aside. None stands for ``"mnist"``.
+            trained with and the test images are the validation, as in the Burn book; a folder of
+            pictures, with the folders ``train`` and ``valid`` (or ``test``), or without them, then
+            a tenth of the images is set aside; a ``.npz`` or ``.csv`` file; or IDX files. None
+            stands for ``"mnist"``.
         resume: Whether to go on with the run in the directory where it stopped.
         callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
@@ -123,13 +124,17 @@ def _data_pair(
     if data is None:
         data = _DEFAULT_DATA
     if isinstance(data, str | os.PathLike):
-        return load_pair(data, seed=used.seed, shape=used.model.image_shape, progress=progress)
+        shape = None if config is None else config.model.image_shape
+        pair = load_pair(data, seed=used.seed, shape=shape, progress=progress)
+        for line in pair.told:
+            _log("info", line)
+        return pair.train, pair.valid
     match data:
         case (Dataset() as train_data, Dataset() as valid_data):
             return train_data, valid_data
     message = (
-        "data must be None, the name of a data set, a folder of pictures, or a pair (train, valid) "
-        f"of Dataset, got {shown(data)}"
+        "data must be None, the name of a data set, a folder of pictures, a file (.npz, .csv or "
+        f"IDX), or a pair (train, valid) of Dataset, got {shown(data)}"
     )
     if isinstance(data, Dataset):
         message += "; set a share aside with data=dataset.split(0.1)"

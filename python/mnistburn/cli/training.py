@@ -86,14 +86,18 @@ def train(
     # An option changes the run that goes on, not the defaults.
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
     wanted = _changed_config(base or mnistburn.TrainingConfig(), given)
-    pair = load_pair(
+    sized = base is not None or any(name.startswith("image_") for name in given)
+    loaded = load_pair(
         data,
         validation=validation,
         # A resumed run needs the images it began with.
         seed=wanted.seed,
-        shape=wanted.model.image_shape,
+        shape=wanted.model.image_shape if sized else None,
         progress=not no_progress,
     )
+    for line in loaded.told:
+        click.echo(line)
+    pair = (loaded.train, loaded.valid)
     config = None
     if config_file is not None or given:
         config = wanted if base else _changed_config(fitting_config(pair[0]), given)
