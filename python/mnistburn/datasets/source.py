@@ -167,6 +167,10 @@ def source_of(data: object) -> DataSource:
         if not Path(data).expanduser().exists() and not Path(data).suffix:
             # The message lists the names.
             datasets.info(data)
+    return _path_source(data)
+
+
+def _path_source(data: object) -> DataSource:
     if not isinstance(data, str | bytes | os.PathLike):
         message = f"data must be {_TAKEN}, got {shown(data)}"
         raise DataError(message)
@@ -396,7 +400,9 @@ def _read(
     images, labels = archive.read_arrays(place, pairs[split])
     names = class_names
     if names is None and labels.dtype.kind in "US" and "train" in pairs and split != "train":
-        names = tuple(numpy.unique(archive.read_arrays(place, pairs["train"])[1].astype(str)))
+        names = tuple(
+            numpy.unique(archive.read_arrays(place, pairs["train"])[1].astype(str)).tolist()
+        )
     return _labelled(place, images, labels, names, pairs[split]), None
 
 
@@ -443,22 +449,26 @@ def _labelled(
 ) -> Dataset:
     """Make a data set; labels that are texts are the names of the classes."""
     try:
-        if labels.dtype.kind not in "US":
-            return Dataset(images, labels)
-        found = labels.astype(str)
-        names = tuple(class_names) if class_names is not None else tuple(numpy.unique(found))
-        numbers = {str(name): number for number, name in enumerate(names)}
-        unknown = sorted(set(found.tolist()) - numbers.keys())
-        if unknown:
-            message = (
-                f"the labels must be of the classes {_listed(names)}, got {_listed(unknown)} too"
-            )
-            raise DataError(message)
-        return Dataset(images, [numbers[name] for name in found.tolist()], list(numbers))
+        return _named_dataset(images, labels, class_names)
     except DataError as error:
         where = "" if keys is None else f" ({keys[0]} and {keys[1]})"
         message = f"{path}{where}: {error}"
         raise DataError(message) from None
+
+
+def _named_dataset(
+    images: NDArray[Any], labels: NDArray[Any], class_names: Sequence[str] | None
+) -> Dataset:
+    if labels.dtype.kind not in "US":
+        return Dataset(images, labels)
+    found = labels.astype(str)
+    names = tuple(class_names) if class_names is not None else tuple(numpy.unique(found).tolist())
+    numbers = {str(name): number for number, name in enumerate(names)}
+    unknown = sorted(set(found.tolist()) - numbers.keys())
+    if unknown:
+        message = f"the labels must be of the classes {_listed(names)}, got {_listed(unknown)} too"
+        raise DataError(message)
+    return Dataset(images, [numbers[name] for name in found.tolist()], list(numbers))
 
 
 def classes_line(train: Dataset, source: DataSource) -> str:
@@ -469,7 +479,7 @@ def classes_line(train: Dataset, source: DataSource) -> str:
         line = f"classes: {_listed(train.class_names)}"
     taken = {split: part for split, part in source.parts.items() if part is not None}
     if source.validation is not None:
-        held = f"{source.validation:g} of the training images held out to validate (seed {source.seed})"
+        held = f"{source.validation:g} of the training images validate (seed {source.seed})"
         others = [str(part) for part in taken.values()]
         line += f"; {'not divided' if len(others) == 1 else 'parts: ' + ', '.join(others)}; {held}"
     else:

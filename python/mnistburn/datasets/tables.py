@@ -2,14 +2,13 @@
 
 import csv
 import gzip
-import io
 import math
 import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import numpy
 from numpy.typing import NDArray
@@ -67,13 +66,13 @@ def read_table(path: Path, shape: ImageShape | None = None) -> Table:
         with path.open("rb") as start:
             packed = start.read(2) == b"\x1f\x8b"
         with gzip.open(path) if packed else path.open("rb") as file:
-            return _read(path, _lines(path, file), shape)
+            return _read(path, _lines(path, cast("BinaryIO", file)), shape)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         message = f"{path} is damaged: {error}"
         raise DataError(message) from None
 
 
-def _lines(path: Path, file: "io.BufferedIOBase | gzip.GzipFile") -> Iterator[tuple[int, bytes]]:
+def _lines(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Yield each line that is not empty, with its number."""
     number = 0
     while line := file.readline(_LONGEST_LINE):
@@ -100,66 +99,79 @@ def _read(path: Path, lines: Iterator[tuple[int, bytes]], shape: ImageShape | No
         message = f"{path} must be a table in UTF-8: {error}"
         raise DataError(message) from None
     named = any(not re.fullmatch(r"\s*\d+\s*", name) for name in names[1:-1])
-    texts: list[bytes] = []
-    numbers: list[int] = []
-    rows: list[NDArray[numpy.uint8]] = []
     column = _named_label(path, names) if named else None
     shapes = _shapes(path, len(names), shape, labelled=column is not None)
-    # Where no name tells the label's column, both ends are kept as texts until all are known.
-    last_texts: list[bytes] = []
-    pending: list[bytes] = []
-    width = len(names)
+    rows = _Rows(path, delimiter, len(names), column)
+    if not named:
+        rows.add(number, first)
+    for number, line in lines:
+        rows.add(number, line)
+    pixels, texts, column = rows.finished()
+    rule = f"labels in the {'first' if column == 0 else 'last'} column"
+    if named:
+        rule = f"labels in the column {names[column].strip()!r}"
+    rule += f", images of {shapes}" + " with the channels last" * (shapes.channels > 1)
+    images = pixels.reshape(-1, *shapes.sizes)
+    return Table(images, _labels(path, texts, rows.numbers), rule)
 
-    def flush() -> None:
-        if pending:
-            rows.append(
-                _pixels(
-                    path, pending, numbers[-len(pending) :], delimiter, width - 1 - (column is None)
-                )
+
+class _Rows:
+    """The lines of a table, whose pixels become numbers as they come."""
+
+    def __init__(self, path: Path, delimiter: bytes, width: int, column: int | None) -> None:
+        self._path = path
+        self._delimiter = delimiter
+        # Where no name tells the column of the labels, both ends stay texts until all are known.
+        self._column = column
+        self._pixels_wide = width - (2 if column is None else 1)
+        self._width = width
+        self._first: list[bytes] = []
+        self._last: list[bytes] = []
+        self._pending: list[bytes] = []
+        self._blocks: list[NDArray[numpy.uint8]] = []
+        self._bytes = 0
+        self.numbers: list[int] = []
+
+    def add(self, number: int, line: bytes) -> None:
+        self.numbers.append(number)
+        if self._column in (None, 0):
+            head, _, line = line.partition(self._delimiter)
+            self._first.append(head)
+        if self._column != 0:
+            line, _, tail = line.rpartition(self._delimiter)
+            self._last.append(tail)
+        self._pending.append(line)
+        if len(self._pending) == _LINES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._pending:
+            numbers = self.numbers[-len(self._pending) :]
+            self._blocks.append(
+                _pixels(self._path, self._pending, numbers, self._delimiter, self._pixels_wide)
             )
-            pending.clear()
-        if sum(row.size for row in rows) > _LARGEST_BYTES:
-            message = f"{path} holds more than {_LARGEST_BYTES >> 30} GiB of pixels; divide it"
+            self._bytes += self._blocks[-1].size
+            self._pending.clear()
+        if self._bytes > _LARGEST_BYTES:
+            message = (
+                f"{self._path} holds more than {_LARGEST_BYTES >> 30} GiB of pixels; divide it"
+            )
             raise DataError(message)
 
-    def take(number: int, line: bytes) -> None:
-        numbers.append(number)
-        if column is None:
-            head, _, rest = line.partition(delimiter)
-            rest, _, tail = rest.rpartition(delimiter)
-            texts.append(head)
-            last_texts.append(tail)
-        elif column == 0:
-            head, _, rest = line.partition(delimiter)
-            texts.append(head)
-        else:
-            rest, _, tail = line.rpartition(delimiter)
-            texts.append(tail)
-        pending.append(rest)
-        if len(pending) == _LINES:
-            flush()
-
-    if not named:
-        take(number, first)
-    for number, line in lines:
-        take(number, line)
-    flush()
-    if not rows:
-        message = f"{path} must hold a line for each image, and there is none"
-        raise DataError(message)
-    pixels = numpy.concatenate(rows)
-    if column is None:
-        first_is_label = _first_is_label(path, texts, last_texts)
-        edge = last_texts if first_is_label else texts
-        other = _pixels(path, edge, numbers, delimiter, 1)
-        pair = (pixels, other) if first_is_label else (other, pixels)
-        pixels = numpy.concatenate(pair, axis=1)
-        texts = texts if first_is_label else last_texts
-        column = 0 if first_is_label else width - 1
-    name = names[column] if named else ("the first" if column == 0 else "the last")
-    rule = f"labels in the column {name!r}" if named else f"labels in {name} column"
-    rule += f", images of {shapes}" + " with the channels last" * (shapes.channels > 1)
-    return Table(pixels.reshape(-1, *shapes.sizes), _labels(path, texts, numbers), rule)
+    def finished(self) -> tuple[NDArray[numpy.uint8], list[bytes], int]:
+        """Return the pixels, the labels and the column of these."""
+        self._flush()
+        if not self._blocks:
+            message = f"{self._path} must hold a line for each image, and there is none"
+            raise DataError(message)
+        pixels = numpy.concatenate(self._blocks)
+        if self._column is not None:
+            return pixels, self._first or self._last, self._column
+        if _first_is_label(self._path, self._first, self._last):
+            edge = _pixels(self._path, self._last, self.numbers, self._delimiter, 1)
+            return numpy.concatenate((pixels, edge), axis=1), self._first, 0
+        edge = _pixels(self._path, self._first, self.numbers, self._delimiter, 1)
+        return numpy.concatenate((edge, pixels), axis=1), self._last, self._width - 1
 
 
 def _named_label(path: Path, names: list[str]) -> int | None:
@@ -208,8 +220,8 @@ def _shapes(path: Path, columns: int, shape: ImageShape | None, *, labelled: boo
     )
     message += "" if shape is None else f"; images of {shape} need {math.prod(shape) + 1}"
     message += (
-        "; drop the columns that are neither, or, for images that are not square, say their height, "
-        "width and channels in the model's configuration"
+        "; drop the columns that are neither, or, for images that are not square, say their "
+        "height, width and channels in the model's configuration"
     )
     raise DataError(message)
 
