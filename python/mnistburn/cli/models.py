@@ -10,7 +10,7 @@ import click
 import mnistburn
 from mnistburn import pictures
 from mnistburn.cli.options import PATH, data_option, device_option, load_model
-from mnistburn.datasets.source import is_divided, load_part
+from mnistburn.datasets.source import load_part, part_taken, source_of
 from mnistburn.errors import DataError
 from mnistburn.model import ExportFormat
 
@@ -35,7 +35,7 @@ def evaluate(
 ) -> None:
     """Measure the model in PATH, a model file or an artifact directory, on a data set."""
     model, class_names = load_model(path, device)
-    if not is_divided(data):
+    if part_taken(source_of(data), split) != split:
         click.echo(f"{data} is not divided: these are all its pictures", err=True)
     dataset = load_part(data, split, shape=model.config.image_shape, class_names=class_names)
     given = {} if batch_size is None else {"batch_size": batch_size}
