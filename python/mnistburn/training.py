@@ -152,8 +152,7 @@ def _data_pair(
                 data, validation=share, seed=config.seed, options=options, progress=progress
             )
         case (Dataset() as train_data, Dataset() as valid_data):
-            source = DataSource("arrays", None, dict.fromkeys(("train", "valid", "test")))
-            return LoadedPair(train_data, valid_data, source, ())
+            return LoadedPair(train_data, valid_data, DataSource.of_arrays(), ())
     message = (
         "data must be None, the name of a data set, a folder of pictures, a file (.npz, .csv or "
         f"IDX), or a pair (train, valid) of Dataset, got {shown(data)}"

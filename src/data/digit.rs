@@ -333,7 +333,9 @@ fn two_parts(plane: &Plane) -> Option<(f32, f32)> {
         histogram[((value - least) / (most - least) * 255.0) as usize] += 1;
     }
     let count = plane.values.len() as f64;
-    let total: f64 = (0..256).map(|bin| bin as f64 * f64::from(histogram[bin])).sum();
+    let total: f64 = (0..256)
+        .map(|bin| bin as f64 * f64::from(histogram[bin]))
+        .sum();
     let (mut below, mut sum, mut best) = (0.0, 0.0, (0.0, 0));
     for bin in 0..255 {
         below += f64::from(histogram[bin]);
@@ -369,10 +371,7 @@ fn strokes_in(contrast: &Plane, noise: f32, ink: f32) -> Option<(Plane, Area)> {
     let mut parts = parts_of(contrast, least);
     parts.retain(|part| part.peak >= 0.5 * ink);
     let heaviest = |parts: &[Part]| parts.iter().map(|part| part.mass).fold(0.0, f32::max);
-    let frames: Vec<bool> = parts
-        .iter()
-        .map(|part| is_frame(part, contrast))
-        .collect();
+    let frames: Vec<bool> = parts.iter().map(|part| is_frame(part, contrast)).collect();
     let mut framed = frames.iter();
     let others: f32 = parts
         .iter()
@@ -448,7 +447,11 @@ fn parts_of(plane: &Plane, least: f32) -> Vec<Part> {
         parts.push(Part {
             mass: values.clone().sum(),
             peak: values.fold(0.0, f32::max),
-            area: pixels.iter().map(area).reduce(Area::with).unwrap_or(area(&start)),
+            area: pixels
+                .iter()
+                .map(area)
+                .reduce(Area::with)
+                .unwrap_or(area(&start)),
             pixels,
         });
     }

@@ -93,6 +93,11 @@ class DataSource:
     seed: int | None = None
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
+    @classmethod
+    def of_arrays(cls) -> Self:
+        """Return the source of data that were given as arrays."""
+        return cls("arrays", None, dict.fromkeys(SPLITS))
+
     def to_json_object(self) -> dict[str, Any]:
         """Return the source as what JSON can hold."""
         return {
