@@ -22,6 +22,7 @@ from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
+from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import load_pair
@@ -95,6 +96,13 @@ def train(
     train_data, valid_data = _data_pair(data, config or stored, progress=progress)
     hooks = CallbackList(callbacks)
     used = config or stored or fitting_config(train_data)
+    valid_data = match_classes(
+        valid_data,
+        train_data.class_names,
+        used.model.num_classes,
+        what="the validation data",
+        of="training data",
+    )
     _check_data(train_data, used.model, "training")
     _check_data(valid_data, used.model, "validation")
 

@@ -38,8 +38,10 @@ def evaluate(
     if not is_divided(data):
         click.echo(f"{data} is not divided: these are all its pictures", err=True)
     dataset = load_part(data, split, shape=model.config.image_shape, class_names=class_names)
-    given = {} if batch_size is None else {"batch_size": batch_size}
-    evaluation = model.evaluate(dataset, **given)
+    if batch_size is None:
+        evaluation = model.evaluate(dataset)
+    else:
+        evaluation = model.evaluate(dataset, batch_size)
     if as_json:
         click.echo(json.dumps({"images": len(dataset), **dataclasses.asdict(evaluation)}))
     else:
