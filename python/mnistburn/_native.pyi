@@ -176,7 +176,14 @@ class Model:
     """
     A guide network on a device.
     """
-    def __new__(cls, /, config: str, device: str, seed: SupportsIndex) -> Model:
+    def __new__(
+        cls,
+        /,
+        config: str,
+        device: str,
+        seed: SupportsIndex,
+        class_names: SupportsGetItem[int, str] | None,
+    ) -> Model:
         """
         A model with random parameters.
 
@@ -184,6 +191,19 @@ class Model:
             config: Model configuration, JSON.
             device: Where it computes.
             seed: What parameters and dropout masks follow from.
+            class_names: Names of the classes, or None.
+        """
+    @property
+    def about(self, /) -> str:
+        """
+        What is known of it beside its parameters, JSON: config, class_names, preprocessing and statistics.
+        """
+    def check_image_size(self, /) -> None:
+        """
+        Refuses a model whose images may be of any size.
+
+        Raises:
+            DataError: Their size is not known.
         """
     @property
     def config(self, /) -> str:
@@ -233,6 +253,16 @@ class Model:
             images: As for forward; at least one.
             targets: n int64 classes.
         """
+    @property
+    def forwards(self, /) -> int:
+        """
+        Training forwards so far: dropout masks follow from it.
+        """
+    @property
+    def image_size(self, /) -> tuple[int, int] | None:
+        """
+        Height and width of its images; None where they are not known.
+        """
     @staticmethod
     def load(
         path: str | PathLike[str],
@@ -263,6 +293,20 @@ class Model:
         """
         Number of parameters.
         """
+    @staticmethod
+    def restore(
+        state: bytes, about: str, device: str, seed: SupportsIndex, forwards: SupportsIndex
+    ) -> Model:
+        """
+        A model as state_bytes and the other properties gave it.
+
+        Args:
+            state: Its parameters.
+            about: What is known of it, JSON.
+            device: Where it computes.
+            seed: What parameters and dropout masks follow from.
+            forwards: Training forwards so far.
+        """
     def save(self, /, path: str | PathLike[str], recorder: str, precision: str | None) -> Path:
         """
         Saves a record.
@@ -279,6 +323,10 @@ class Model:
     def seed(self, /) -> int:
         """
         What parameters and dropout masks follow from.
+        """
+    def state_bytes(self, /) -> bytes:
+        """
+        The parameters with every bit, as Burn's default recorder writes them.
         """
     def state_dict(self, /) -> list[tuple[str, list[int], bytearray]]:
         """
@@ -304,6 +352,21 @@ class Optimizer:
 
         Args:
             config: Optimizer configuration, JSON.
+        """
+    @staticmethod
+    def restore(
+        config: str, state: tuple[SupportsGetItem[int, SupportsIndex], str, str]
+    ) -> Optimizer:
+        """
+        An optimizer as its state gave it.
+
+        Args:
+            config: Optimizer configuration, JSON.
+            state: Burn's record, the configuration of the model it is of, JSON, and the device.
+        """
+    def state(self, /) -> tuple[bytes, str, str] | None:
+        """
+        What it has learned of the gradients, as restore takes it; None before the first step.
         """
     def step(
         self, /, learning_rate: SupportsFloat | SupportsIndex, model: Model, gradients: Gradients
@@ -535,7 +598,7 @@ def cuda_toolkit() -> Path | None:
 
 def describe(path: str | PathLike[str]) -> str:
     """
-    What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
+    What is in a model file: JSON with format, precision, tensors, config, about, metadata and problem.
     """
 
 def describe_datasets(

@@ -23,6 +23,7 @@ from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
+from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
@@ -105,9 +106,16 @@ def train(
     pair = _data_pair(data, used, resumed, progress=progress)
     for line in pair.told:
         _log("info", line)
-    train_data, valid_data = pair.train, pair.valid
+    train_data = pair.train
     model = used.model or fitting_model(train_data)
     used = replace(used, model=model)
+    valid_data = match_classes(
+        pair.valid,
+        train_data.class_names,
+        model.num_classes,
+        what="the validation data",
+        of="training data",
+    )
     _check_data(train_data, model, "training")
     _check_data(valid_data, model, "validation")
 
