@@ -29,6 +29,7 @@ from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
+from mnistburn.hints import data_hint
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
@@ -166,7 +167,9 @@ def _data_pair(
         f"IDX), or a pair (train, valid) of Dataset, got {shown(data)}"
     )
     if isinstance(data, Dataset):
-        message += "; set a share aside with data=dataset.split(0.1)"
+        message += "; set a share aside with data=data.split(0.1)"
+    else:
+        message += data_hint(data)
     raise DataError(message)
 
 
