@@ -38,7 +38,10 @@ def arc(middle: Point, radii: Point, start: float, end: float) -> list[Point]:
     """Return points of an ellipse; degrees count clockwise from the right."""
     angles = numpy.radians(numpy.linspace(start, end, 40))
     return [
-        (middle[0] + radii[0] * float(numpy.cos(angle)), middle[1] + radii[1] * float(numpy.sin(angle)))
+        (
+            middle[0] + radii[0] * float(numpy.cos(angle)),
+            middle[1] + radii[1] * float(numpy.sin(angle)),
+        )
         for angle in angles
     ]
 
@@ -59,7 +62,11 @@ STROKES: Final[tuple[list[list[Point]], ...]] = (
 
 
 def drawn(
-    digit: int, height: int, width: float, random: numpy.random.Generator, size: tuple[int, int] | None = None,
+    digit: int,
+    height: int,
+    width: float,
+    random: numpy.random.Generator,
+    size: tuple[int, int] | None = None,
     at: Point = (0.5, 0.5),
 ) -> NDArray[numpy.float64]:
     """Draw a digit by hand.
@@ -85,10 +92,12 @@ def drawn(
     for stroke in STROKES[digit]:
         points = []
         for x, y in stroke:
-            x, y = x - 0.5 + wave[0] * numpy.sin(7 * y) , y - 0.5 + wave[1] * numpy.sin(6 * x)
+            x, y = x - 0.5 + wave[0] * numpy.sin(7 * y), y - 0.5 + wave[1] * numpy.sin(6 * x)
             x = narrow * x - slant * y
             x, y = x - turn * y, y + turn * x
-            points.append(((at[0] * columns + x * height) * over, (at[1] * rows + y * height) * over))
+            points.append(
+                ((at[0] * columns + x * height) * over, (at[1] * rows + y * height) * over)
+            )
         draw.line(points, fill=255, width=max(1, round(pen)), joint="curve")
         for x, y in (points[0], points[-1]):
             half = pen / 2
@@ -98,12 +107,16 @@ def drawn(
     return numpy.asarray(canvas, dtype=numpy.float64) / 255
 
 
-def printed(digit: int, font: Path | None, height: int, size: tuple[int, int] | None = None) -> NDArray[numpy.float64]:
+def printed(
+    digit: int, font: Path | None, height: int, size: tuple[int, int] | None = None
+) -> NDArray[numpy.float64]:
     """Print a digit in a font, None for Pillow's own; ink from 0 to 1."""
     shape = ImageFont.load_default(height) if font is None else ImageFont.truetype(font, height)
     rows, columns = size or (round(height * 1.5), round(height * 1.5))
     canvas = Image.new("L", (columns, rows))
-    ImageDraw.Draw(canvas).text((columns / 2, rows / 2), str(digit), fill=255, font=shape, anchor="mm")
+    ImageDraw.Draw(canvas).text(
+        (columns / 2, rows / 2), str(digit), fill=255, font=shape, anchor="mm"
+    )
     return numpy.asarray(canvas, dtype=numpy.float64) / 255
 
 
@@ -112,7 +125,14 @@ def as_bytes(values: NDArray[numpy.float64]) -> Grey:
     return numpy.clip(numpy.rint(values), 0, 255).astype(numpy.uint8)
 
 
-def photographed(ink: NDArray[numpy.float64], random: numpy.random.Generator, *, noise: float, shadow: float = 0, black: float = 50) -> Grey:
+def photographed(
+    ink: NDArray[numpy.float64],
+    random: numpy.random.Generator,
+    *,
+    noise: float,
+    shadow: float = 0,
+    black: float = 50,
+) -> Grey:
     """Photograph ink on paper in uneven light.
 
     Args:
@@ -132,9 +152,7 @@ def photographed(ink: NDArray[numpy.float64], random: numpy.random.Generator, *,
     light = 1 + 0.3 * (numpy.cos(angle) * (columns - 0.5) + numpy.sin(angle) * (rows - 0.5))
     along = numpy.cos(angle + 1) * (columns - 0.5) + numpy.sin(angle + 1) * (rows - 0.5)
     light *= 1 - shadow / (1 + numpy.exp(-(along - random.uniform(-0.2, 0.2)) * 25))
-    return as_bytes(
-        (paper * (1 - ink) + black * ink) * light + random.normal(0, noise, ink.shape)
-    )
+    return as_bytes((paper * (1 - ink) + black * ink) * light + random.normal(0, noise, ink.shape))
 
 
 def framed(grey: Grey, share: float, inset: float) -> Grey:
@@ -176,7 +194,9 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
     for font in fonts:
         name = "Pillow's" if font is None else font.stem
         for digit in range(10):
-            yield DigitPicture(f"printed: {name}", digit, as_bytes(255 - 255 * printed(digit, font, 120)))
+            yield DigitPicture(
+                f"printed: {name}", digit, as_bytes(255 - 255 * printed(digit, font, 120))
+            )
     paper: Callable[[NDArray[numpy.float64]], Grey] = lambda ink: as_bytes(255 - 255 * ink)
     board: Callable[[NDArray[numpy.float64]], Grey] = lambda ink: as_bytes(255 * ink)
     kinds: dict[str, Callable[[int], Grey]] = {
@@ -188,21 +208,36 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
         "white on black": lambda digit: board(drawn(digit, 150, 0.08, random)),
         "grey on dark grey": lambda digit: as_bytes(70 + 80 * drawn(digit, 150, 0.1, random)),
         "28 x 28, black on white": lambda digit: paper(drawn(digit, 20, 0.11, random, (28, 28))),
-        "28 x 28, thin, white on black": lambda digit: board(drawn(digit, 22, 0.05, random, (28, 28))),
+        "28 x 28, thin, white on black": lambda digit: board(
+            drawn(digit, 22, 0.05, random, (28, 28))
+        ),
         "off centre": lambda digit: paper(
-            drawn(digit, 100, 0.09, random, (300, 300), (random.uniform(0.2, 0.8), random.uniform(0.2, 0.8)))
+            drawn(
+                digit,
+                100,
+                0.09,
+                random,
+                (300, 300),
+                (random.uniform(0.2, 0.8), random.uniform(0.2, 0.8)),
+            )
         ),
         "in a corner of 1500 x 2000": lambda digit: paper(
             drawn(digit, 90, 0.09, random, (1500, 2000), (0.06, 0.94))
         ),
-        "wide, 100 x 400": lambda digit: paper(drawn(digit, 70, 0.1, random, (100, 400), (0.3, 0.5))),
+        "wide, 100 x 400": lambda digit: paper(
+            drawn(digit, 70, 0.1, random, (100, 400), (0.3, 0.5))
+        ),
         "cropped tightly": lambda digit: paper(cropped(drawn(digit, 100, 0.1, random))),
-        "cropped tightly, white on black": lambda digit: board(cropped(drawn(digit, 100, 0.12, random))),
+        "cropped tightly, white on black": lambda digit: board(
+            cropped(drawn(digit, 100, 0.12, random))
+        ),
         "photo": lambda digit: photographed(drawn(digit, 250, 0.06, random), random, noise=8),
         "photo with a shadow": lambda digit: photographed(
             drawn(digit, 250, 0.06, random), random, noise=8, shadow=0.4
         ),
-        "photo, much noise": lambda digit: photographed(drawn(digit, 200, 0.08, random), random, noise=30),
+        "photo, much noise": lambda digit: photographed(
+            drawn(digit, 200, 0.08, random), random, noise=30
+        ),
         "photo, 64 x 64": lambda digit: photographed(
             drawn(digit, 44, 0.09, random, (64, 64)), random, noise=10
         ),
@@ -212,12 +247,16 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
         "photo of 3000 x 2250, thin pen": lambda digit: photographed(
             drawn(digit, 900, 0.02, random, (3000, 2250), (0.4, 0.6)), random, noise=8, shadow=0.3
         ),
-        "photo of a blackboard": lambda digit: 255 - photographed(
-            drawn(digit, 250, 0.06, random), random, noise=8
+        "photo of a blackboard": lambda digit: (
+            255 - photographed(drawn(digit, 250, 0.06, random), random, noise=8)
         ),
         "JPEG": lambda digit: as_jpeg(paper(drawn(digit, 100, 0.08, random)), 40),
-        "frame at the border": lambda digit: framed(paper(drawn(digit, 140, 0.08, random)), 0.03, 0),
-        "frame inside": lambda digit: framed(paper(drawn(digit, 120, 0.08, random, (220, 220))), 0.01, 0.05),
+        "frame at the border": lambda digit: framed(
+            paper(drawn(digit, 140, 0.08, random)), 0.03, 0
+        ),
+        "frame inside": lambda digit: framed(
+            paper(drawn(digit, 120, 0.08, random, (220, 220))), 0.01, 0.05
+        ),
         "specks": lambda digit: numpy.minimum(
             paper(drawn(digit, 150, 0.08, random)), specks((240, 240), random)
         ),
@@ -238,7 +277,9 @@ def specks(size: tuple[int, int], random: numpy.random.Generator) -> Grey:
     paper = numpy.full(size, 255, dtype=numpy.uint8)
     for _ in range(30):
         y, x = random.integers(0, size[0] - 3), random.integers(0, size[1] - 3)
-        paper[y : y + random.integers(1, 4), x : x + random.integers(1, 4)] = random.integers(0, 120)
+        paper[y : y + random.integers(1, 4), x : x + random.integers(1, 4)] = random.integers(
+            0, 120
+        )
     return paper
 
 
