@@ -8,6 +8,7 @@ import click
 
 import mnistburn
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option
+from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import load_pair
 from mnistburn.results import (
@@ -64,7 +65,19 @@ __all__ = ["train"]
     metavar="SHARE",
     help="Validate on this share of the training images, not on the test images.",
 )
+@click.option(
+    "--checkpoint-every",
+    type=float,
+    metavar="SECONDS",
+    help="Seconds between two checkpoints within an epoch.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run in ARTIFACT_DIR.")
+@click.option(
+    "--overwrite/--no-overwrite",
+    default=True,
+    show_default=True,
+    help="Whether a new run may take the place of one in ARTIFACT_DIR.",
+)
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.pass_context
 def train(
@@ -77,6 +90,7 @@ def train(
     devices: tuple[str, ...],
     validation: float | None,
     resume: bool,
+    overwrite: bool,
     no_progress: bool,
     **values: float | str | None,
 ) -> None:
@@ -97,9 +111,16 @@ def train(
     config = None
     if config_file is not None or given:
         config = wanted if base else _changed_config(fitting_config(pair[0]), given)
-    run = mnistburn.train(
-        artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
-    )
+    with termination_as_interrupt() as termination:
+        run = mnistburn.train(
+            artifact_dir,
+            config,
+            devices,
+            data=pair,
+            resume=resume,
+            overwrite=overwrite,
+            progress=not no_progress,
+        )
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if len(run.history) else []
     if accuracies:
@@ -123,7 +144,7 @@ def train(
             click.echo(f"  {click.format_filename(path)}")
     if run.interrupted:
         click.echo("stopped before its end; --resume goes on", err=True)
-        ctx.exit(INTERRUPTED)
+        ctx.exit(TERMINATED if termination.came else INTERRUPTED)
 
 
 def _changed_config(
