@@ -146,7 +146,8 @@ def test_the_command_compares_the_parts_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_nothing_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, cat=1)
-    (tmp_path / "cat" / "00.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"1 of the 1 pictures .* cannot be read"):
+    write(tmp_path, cat=1, dog=1)
+    for name in ("cat", "dog"):
+        (tmp_path / name / "00.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"2 of the 2 pictures .* cannot be read"):
         load_part(tmp_path, "train", progress=False)

@@ -268,9 +268,7 @@ class Dataset:
             strict=strict,
             progress=progress,
         )
-        dataset = cls._of(
-            _read_only(found.images), found.targets, found.class_names, preprocessing
-        )
+        dataset = cls._of(_read_only(found.images), found.targets, found.class_names, preprocessing)
         dataset.broken = tuple(BrokenPicture(file, reason) for file, reason in found.broken)
         dataset.passed_over = found.passed_over
         dataset.shape_rule = found.shape_rule

@@ -243,4 +243,3 @@ def _told(picture: _native.Picture, name: str) -> _native.Picture:
     if picture.frames > 1:
         _logger.warning("%s has %d frames or pages; the first is read", name, picture.frames)
     return picture
-

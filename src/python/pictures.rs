@@ -114,7 +114,9 @@ impl Picture {
         preprocessing: (String, Option<String>),
     ) -> PyResult<Bound<'py, PyByteArray>> {
         let shape = ImageShape::from(shape);
-        let pixels = detached(py, || self.0.image(shape, preprocessing_of(&preprocessing)?))?;
+        let pixels = detached(py, || {
+            self.0.image(shape, preprocessing_of(&preprocessing)?)
+        })?;
         Ok(PyByteArray::new(py, &pixels))
     }
 }

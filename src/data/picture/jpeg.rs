@@ -12,12 +12,7 @@ type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 
 pub fn header(bytes: &[u8]) -> Decoded<(u32, u32, bool, Orientation)> {
     let opened = open(bytes, false)?;
-    Ok((
-        opened.width,
-        opened.height,
-        opened.grey,
-        opened.orientation,
-    ))
+    Ok((opened.width, opened.height, opened.grey, opened.orientation))
 }
 
 pub fn decode(bytes: &[u8]) -> Decoded<(DynamicImage, Orientation)> {

@@ -342,11 +342,8 @@ fn decoder(format: ImageFormat, bytes: &[u8]) -> Decoded<impl ImageDecoder + '_>
 /// How a picture is to be turned; `exif` is what was found outside of what the decoder reads.
 fn orientation(decoder: &mut impl ImageDecoder, exif: Option<&[u8]>) -> Orientation {
     // What can't be understood doesn't turn the picture: the pixels are there.
-    exif.map_or_else(
-        || decoder.orientation().ok(),
-        Orientation::from_exif_chunk,
-    )
-    .unwrap_or(Orientation::NoTransforms)
+    exif.map_or_else(|| decoder.orientation().ok(), Orientation::from_exif_chunk)
+        .unwrap_or(Orientation::NoTransforms)
 }
 
 /// The same with 8 bits for each channel, the whole range of 16 made to that of 8.

@@ -33,16 +33,16 @@ pub fn header(bytes: &[u8]) -> Decoded<(u32, u32, bool, Orientation)> {
     let mut decoder = open(Cursor::new(bytes))?;
     let (width, height) = decoder.dimensions().map_err(sentence)?;
     check_size(width, height)?;
-    let palette = first_page(bytes).is_some_and(|page| {
-        page.photometric
-            .is_some_and(|(_, value)| value == PALETTE)
-    });
+    let palette = first_page(bytes)
+        .is_some_and(|page| page.photometric.is_some_and(|(_, value)| value == PALETTE));
     Ok((width, height, !palette, orientation(&mut decoder)))
 }
 
 pub fn decode(bytes: &[u8]) -> Decoded<(DynamicImage, Orientation)> {
     let page = first_page(bytes).ok_or("it has no pages")?;
-    let (place, photometric) = page.photometric.ok_or("it doesn't say what its pixels are")?;
+    let (place, photometric) = page
+        .photometric
+        .ok_or("it doesn't say what its pixels are")?;
     let mut copy = bytes.to_vec();
     if photometric == PALETTE {
         // "Black is zero": the pixels come as they are, which are places in the palette.
