@@ -273,7 +273,7 @@ def test_a_picture_is_read_from_all_that_holds_one(
     sources = [path, str(path), bytes(path), "~/x.png", content, bytearray(content)]
     for source in [*sources, memoryview(content), io.BytesIO(content), Image.open(path)]:
         assert numpy.array_equal(read_picture(source), scene())
-    with path.open(encoding="latin-1") as text, pytest.raises(DataError, match="open.path, 'rb'"):
+    with path.open(encoding="latin-1") as text, pytest.raises(DataError, match=r"open.path, 'rb'"):
         read_picture(text)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_picture("nowhere.png")
@@ -300,7 +300,7 @@ def test_the_first_frame_is_read_and_the_others_are_told(
 
 
 def test_damaged_files_are_errors_and_no_panic() -> None:
-    chance = random.Random(3)
+    chance = random.Random(3)  # noqa: S311  no secret
     for content in (FILES | LOSSY).values():
         for _ in range(60):
             damaged = bytearray(content)
@@ -402,7 +402,7 @@ def test_pillow_images_are_no_arrays_of_places_in_a_palette() -> None:
     colours = [COLOUR.quantize(256), COLOUR]
     found = Dataset.from_numpy(colours, [0, 1]).images
     assert numpy.array_equal(found[0], numpy.asarray(colours[0].convert("RGB")))
-    with pytest.raises(DataError, match="size=.height, width"):
+    with pytest.raises(DataError, match=r"size=.height, width"):
         Dataset.from_numpy([COLOUR, COLOUR.resize((9, 9))], [0, 1])
     with pytest.raises(DataError, match="read_picture"):
         Dataset.from_numpy([COLOUR, scene()], [0, 1])
