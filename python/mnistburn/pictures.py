@@ -192,7 +192,7 @@ def expanded(path: Path) -> Path:
 def _image(
     picture: _native.Picture, shape: ImageShape, preprocessing: Preprocessing
 ) -> NDArray[numpy.uint8]:
-    pixels = picture.image(tuple(shape), preprocessing)
+    pixels = picture.image((shape.height, shape.width, shape.channels), preprocessing)
     return numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape.sizes)
 
 
