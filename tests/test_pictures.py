@@ -405,7 +405,7 @@ def test_pillow_images_are_no_arrays_of_places_in_a_palette() -> None:
     found = Dataset.from_numpy(colours, [0, 1]).images
     assert numpy.array_equal(found[0], numpy.asarray(colours[0].convert("RGB")))
     with pytest.raises(DataError, match=r"size=.height, width"):
-        Dataset.from_numpy([COLOUR, COLOUR.resize((9, 9))], [0, 1])  # type: ignore[list-item]
+        Dataset.from_numpy([COLOUR, COLOUR.resize((9, 9))], [0, 1])  # type: ignore[arg-type]
     with pytest.raises(DataError, match="read_picture"):
         Dataset.from_numpy([COLOUR, scene()], [0, 1])  # type: ignore[arg-type]
 
