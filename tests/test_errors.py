@@ -148,7 +148,6 @@ TABLE: list[Row] = [
     ("images: text", *images(lambda: zeros((2, 28, 28), "U1"), "uint8", "<U1")),
     ("images: dates", *images(lambda: zeros((2, 28, 28), "M8[s]"), "uint8", "datetime64")),
     ("images: records", *images(lambda: zeros((2, 28, 28), [("a", "u1")]), "uint8", "'a'")),
-    ("images: a path", *images(lambda: "digit.png", "must be an array", "digit.png")),
     ("images: None", *images(lambda: None, "must be an array", "None")),
     ("images: a generator", *images(lambda: iter([]), "must be an array", "list(images)")),
     ("images: a set", *images(lambda: frozenset([1]), "must be an array", "frozenset")),

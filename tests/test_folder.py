@@ -98,7 +98,9 @@ def test_pictures_are_predicted_as_their_images(mnist_folder: Path, tmp_path: Pa
 def test_a_picture_is_made_to_the_model_s_images(tmp_path: Path) -> None:
     for name in ("x", "y"):
         write_png(tmp_path / "a" / f"{name}.png", grey(30, 40, 3))
-    found = Dataset.from_folder(tmp_path, image_size=(20, 36), channels=3, progress=False)
+    found = Dataset.from_folder(
+        tmp_path, class_names=["a"], image_size=(20, 36), channels=3, progress=False
+    )
     size = {"image_height": 20, "image_width": 36, "image_channels": 3}
     model = Model(ModelConfig(num_classes=2, hidden_size=4, **size), seed=1)
     path = str(model.save(tmp_path / "model"))
@@ -129,17 +131,19 @@ def test_formats_colours_and_sizes(tmp_path: Path) -> None:
     write_bmp(tmp_path / "a" / "nested" / "two.bmp", colour)
     # The first bytes say what a picture is, not the name.
     (tmp_path / "a" / "nested" / "two.bmp").rename(tmp_path / "a" / "zwei.jpg")
-    found = Dataset.from_folder(tmp_path, channels=3, progress=False)
+    found = Dataset.from_folder(tmp_path, class_names=["a"], channels=3, progress=False)
     assert found.images.shape == (2, 28, 28, 3)
     assert numpy.array_equal(found.images[0], colour)
     assert numpy.array_equal(found.images[1], colour)
 
-    found = Dataset.from_folder(tmp_path, progress=False)
+    found = Dataset.from_folder(tmp_path, class_names=["a"], channels=1, progress=False)
     weights = numpy.array([0.2126, 0.7152, 0.0722])  # Rec. ITU-R BT.709, luma
     assert numpy.abs(found.images[0] - colour @ weights).max() <= 1.0
 
     # Half the size: the triangle filter weighs two pixels to either side with 1, 3, 3, 1.
-    found = Dataset.from_folder(tmp_path, image_size=(14, 14), channels=3, progress=False)
+    found = Dataset.from_folder(
+        tmp_path, class_names=["a"], image_size=(14, 14), channels=3, progress=False
+    )
     padded = numpy.pad(colour.astype(float), ((1, 1), (1, 1), (0, 0)), mode="edge")
     taps = enumerate((1, 3, 3, 1))
     rows = numpy.sum([weight * padded[k : k + 28 : 2] for k, weight in taps], axis=0) / 8
@@ -163,7 +167,9 @@ def test_jpeg_and_webp_are_read() -> None:
 def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "turned.jpg").write_bytes((PICTURES / "turned.jpg").read_bytes())
-    image = Dataset.from_folder(tmp_path, image_size=(16, 16), progress=False).images[0]
+    image = Dataset.from_folder(
+        tmp_path, class_names=["a"], image_size=(16, 16), channels=1, progress=False
+    ).images[0]
     assert image[:, :6].min() > 240
     assert image[:, -6:].max() < 15
 
@@ -247,7 +253,9 @@ def test_a_large_picture_is_averaged(tmp_path: Path) -> None:
     # 500 is more than eight times 28: cells of one value stay what they are.
     image = numpy.kron(grey(28, 28), numpy.ones((18, 18), dtype=numpy.uint8))
     write_png(tmp_path / "a" / "x.png", image)
-    (found,) = Dataset.from_folder(tmp_path, progress=False).images
+    (found,) = Dataset.from_folder(
+        tmp_path, class_names=["a"], image_size=(28, 28), progress=False
+    ).images
     exact = image.reshape(28, 18, 28, 18).mean((1, 3))
     assert numpy.corrcoef(found.ravel(), exact.ravel())[0, 1] > 0.9
 
@@ -279,18 +287,21 @@ def broken_folder(tmp_path: Path) -> Path:
 
 def test_broken_pictures_are_listed(broken_folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="mnistburn"):
-        found = Dataset.from_folder(broken_folder, progress=False)
+        found = Dataset.from_folder(broken_folder, class_names=["a"], progress=False)
     assert len(found) == 3
     assert [item.path.name for item in found.broken] == ["cut.png", "empty.webp", "text.jpg"]
     assert all(item.reason for item in found.broken)
-    (record,) = caplog.records
-    assert "3 of the 6 pictures" in record.getMessage()
-    assert "cut.png" in record.getMessage()
+    broken, other = (record.getMessage() for record in caplog.records)
+    assert "3 of the 6 pictures" in broken
+    assert "cut.png" in broken
+    assert "1 file was passed over: .txt 1" in other
+    assert found.passed_over == {".txt": 1}
+    assert "passed over: .txt 1" in str(found.describe())
 
 
 def test_broken_pictures_are_fatal_when_asked(broken_folder: Path) -> None:
     with pytest.raises(DataError, match=r"(?s)3 of the 6 pictures.*cut\.png.*strict"):
-        Dataset.from_folder(broken_folder, strict=True, progress=False)
+        Dataset.from_folder(broken_folder, class_names=["a"], strict=True, progress=False)
 
 
 def test_of_many_broken_pictures_a_few_are_named(
@@ -300,7 +311,7 @@ def test_of_many_broken_pictures_a_few_are_named(
     for index in range(7):
         (tmp_path / "a" / f"{index}.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"7 of the 7 pictures.*4\.png: [^;]*; and 2 more$"):
-        Dataset.from_folder(tmp_path, progress=False)
+        Dataset.from_folder(tmp_path, class_names=["a"], progress=False)
     # Whole ones after broken ones keep their pixels and their class.
     whole = grey(28, 28)
     write_png(tmp_path / "b" / "x.png", whole)
@@ -318,12 +329,12 @@ def test_a_picture_of_untold_size_is_refused(tmp_path: Path) -> None:
     bomb[16:24] = (60_000).to_bytes(4, "big") * 2
     bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
     (tmp_path / "a" / "bomb.png").write_bytes(bomb)
-    found = Dataset.from_folder(tmp_path, progress=False)
+    found = Dataset.from_folder(tmp_path, class_names=["a"], progress=False)
     assert [item.path.name for item in found.broken] == ["bomb.png"]
     assert "imit" in found.broken[0].reason
     for width in (16_384, 16_385):
         write_png(tmp_path / "a" / f"{width}.png", grey(1, width))
-    found = Dataset.from_folder(tmp_path, progress=False)
+    found = Dataset.from_folder(tmp_path, class_names=["a"], progress=False)
     assert [item.path.name for item in found.broken] == ["16385.png", "bomb.png"]
 
 
@@ -331,7 +342,7 @@ def test_a_picture_of_untold_size_is_refused(tmp_path: Path) -> None:
     ("make", "text"),
     [
         (lambda _: None, "sub-folder for each class"),
-        (lambda root: (root / "a").mkdir(), "must hold pictures"),
+        (lambda root: [(root / name).mkdir() for name in "ab"], "must hold pictures"),
         (lambda root: write_png(root / "x.png", grey(28, 28)), "sub-folder for each class"),
     ],
     ids=["empty", "empty class", "no class"],
@@ -375,10 +386,10 @@ def test_a_folder_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
 def test_folders_in_folders_have_an_end(tmp_path: Path) -> None:
     deepest = tmp_path.joinpath("a", *"0123456789abcdef")
     write_png(deepest / "x.png", grey(28, 28))
-    assert len(Dataset.from_folder(tmp_path, progress=False)) == 1
+    assert len(Dataset.from_folder(tmp_path, class_names=["a"], progress=False)) == 1
     write_png(deepest / "g" / "x.png", grey(28, 28))
     with pytest.raises(DataError, match="16 deep in each other"):
-        Dataset.from_folder(tmp_path, progress=False)
+        Dataset.from_folder(tmp_path, class_names=["a"], progress=False)
 
 
 def test_pictures_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None:
@@ -387,19 +398,19 @@ def test_pictures_that_would_fill_the_memory_are_refused(tmp_path: Path) -> None
         file.truncate((256 << 20) + 1)  # no room on the disk
     (tmp_path / "a" / "001.png").touch()
     with pytest.raises(DataError, match=r"000\.png: it has more than 268435456 bytes"):
-        Dataset.from_folder(tmp_path, progress=False)
+        Dataset.from_folder(tmp_path, class_names=["a"], progress=False)
     for index in range(171):
         (tmp_path / "a" / f"{index:03}.png").write_bytes(b"")
     size = {"image_size": (4096, 4096), "channels": 3}
     with pytest.raises(DataError, match="171 pictures of 4096 x 4096 x 3 would take 8606711808"):
-        Dataset.from_folder(tmp_path, **size, progress=False)  # type: ignore[arg-type]
+        Dataset.from_folder(tmp_path, class_names=["a"], **size, progress=False)  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe without a reader")
 def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
     write_png(tmp_path / "a" / "x.png", grey(28, 28))
     os.mkfifo(tmp_path / "a" / "pipe.png")
-    found = Dataset.from_folder(tmp_path, progress=False)
+    found = Dataset.from_folder(tmp_path, class_names=["a"], progress=False)
     assert [item.reason for item in found.broken] == ["it is no regular file"]
 
 
@@ -420,3 +431,78 @@ def test_a_model_of_a_folder_takes_its_images(mnist_folder: Path) -> None:
     assert model.predict(valid.images).shape == (300,)
     with pytest.raises(DataError, match=r"28 x 28"):
         Model(ModelConfig(hidden_size=4)).evaluate(valid)
+
+
+def test_what_systems_leave_is_no_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made(tmp_path, "cat", "dog", "__MACOSX/cat", "@eaDir", "lost+found", "$RECYCLE.BIN", ".cache")
+    made(tmp_path, "cat/__MACOSX", "dog/@eaDir")
+    for name in ("Thumbs.db", "desktop.ini", "._x.png", ".DS_Store"):
+        (tmp_path / "cat" / name).write_bytes(b"left")
+    found = Dataset.from_folder(tmp_path, strict=True, progress=False)
+    assert found.class_names == ("cat", "dog")
+    assert len(found) == 2
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("names", [("pets/cat", "pets/dog"), ("a/pets/cat", "a/pets/dog")])
+def test_a_folder_one_too_high_is_refused_with_the_right_path(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    made(tmp_path, *names)
+    with pytest.raises(DataError, match="too high") as refused:
+        Dataset.from_folder(tmp_path, progress=False)
+    right = str(refused.value).rpartition("pass ")[2]
+    assert Dataset.from_folder(right, progress=False).class_names == ("cat", "dog")
+
+
+def test_parts_are_no_classes(tmp_path: Path) -> None:
+    made(tmp_path, "images/train/cat", "images/train/dog", "images/val/cat", "images/val/dog")
+    for folder in (tmp_path, tmp_path / "images"):
+        with pytest.raises(DataError, match="part") as refused:
+            Dataset.from_folder(folder, progress=False)
+        right = str(refused.value).rpartition(" ")[2]
+        assert Dataset.from_folder(right, progress=False).class_names == ("cat", "dog")
+
+
+def test_one_class_is_refused_unless_there_are_more_by_name(tmp_path: Path) -> None:
+    made(tmp_path, "cat")
+    with pytest.raises(DataError, match="one class is no classification"):
+        Dataset.from_folder(tmp_path, progress=False)
+    names = ["ant", "cat"]
+    found = Dataset.from_folder(tmp_path, class_names=names, progress=False)
+    assert found.targets.tolist() == [1]
+
+
+def test_the_shape_follows_the_pictures(tmp_path: Path) -> None:
+    for place, size in enumerate([(32, 40), (32, 40)]):
+        write_png(tmp_path / "same" / str(place) / "x.png", grey(*size, 3))
+        write_png(tmp_path / "grey" / str(place) / "x.png", numpy.stack([grey(9, 8)] * 3, -1))
+    for place, size in enumerate([(100, 200), (300, 400), (50, 60)]):
+        write_png(tmp_path / "mixed" / str(place) / "x.png", grey(*size))
+    found = Dataset.from_folder(tmp_path / "same", progress=False)
+    assert tuple(found.image_shape) == (32, 40, 3)
+    assert "the size of all" in (found.shape_rule or "")
+    assert tuple(Dataset.from_folder(tmp_path / "grey", progress=False).image_shape) == (9, 8, 1)
+    found = Dataset.from_folder(tmp_path / "mixed", fit="pad", progress=False)
+    assert tuple(found.image_shape) == (32, 64, 1)  # of 100 x 200
+    assert found.preprocessing.fit == "pad"
+    # A broken picture has no say.
+    cut = tmp_path / "same" / "0" / "cut.png"
+    write_png(cut, grey(90, 90))
+    cut.write_bytes(cut.read_bytes()[:-20])
+    found = Dataset.from_folder(tmp_path / "same", progress=False)
+    assert tuple(found.image_shape) == (32, 40, 3)
+
+
+def test_other_formats_are_counted_named_and_fatal_when_asked(tmp_path: Path) -> None:
+    made(tmp_path, "cat", "dog")
+    for name in ("i.heic", "j.HEIC", "notes", "k.avif"):
+        (tmp_path / "cat" / name).write_text("text")
+    (tmp_path / "x.png").write_bytes(b"beside")
+    (tmp_path / "dog" / "x.png").rename(tmp_path / "dog" / "x")  # its first bytes say what it is
+    found = Dataset.from_folder(tmp_path, progress=False)
+    others = {".heic": 2, ".avif": 1, "no extension": 1, "pictures beside the class folders": 1}
+    assert found.passed_over == others
+    assert found.targets.tolist() == [0, 1]
+    with pytest.raises(DataError, match=r"5 files were passed over: \.avif 1, \.heic 2"):
+        Dataset.from_folder(tmp_path, strict=True, progress=False)

@@ -39,7 +39,8 @@ def encoded(image: Any, kind: str, **options: Any) -> bytes:
 
 def seen(content: bytes) -> NDArray[numpy.uint8]:
     """Return what Pillow shows of an opaque picture, as colours."""
-    return numpy.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB"))
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    return numpy.asarray(upright.convert("RGB"))
 
 
 def exif(orientation: int) -> Image.Exif:
@@ -273,7 +274,7 @@ def test_a_picture_is_read_from_all_that_holds_one(
     sources = [path, str(path), bytes(path), "~/x.png", content, bytearray(content)]
     for source in [*sources, memoryview(content), io.BytesIO(content), Image.open(path)]:
         assert numpy.array_equal(read_picture(source), scene())
-    with path.open(encoding="latin-1") as text, pytest.raises(DataError, match="open.path, 'rb'"):
+    with path.open(encoding="latin-1") as text, pytest.raises(DataError, match=r"open.path, 'rb'"):
         read_picture(text)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_picture("nowhere.png")
@@ -300,7 +301,7 @@ def test_the_first_frame_is_read_and_the_others_are_told(
 
 
 def test_damaged_files_are_errors_and_no_panic() -> None:
-    chance = random.Random(3)
+    chance = random.Random(3)  # noqa: S311  no secret
     for content in (FILES | LOSSY).values():
         for _ in range(60):
             damaged = bytearray(content)
@@ -327,7 +328,8 @@ def weights(size: int, new: int) -> NDArray[numpy.float64]:
     centres = (numpy.arange(new) + 0.5) * ratio
     distance = numpy.abs(numpy.arange(size) + 0.5 - centres[:, None]) / support
     found: NDArray[numpy.float64] = numpy.clip(1 - distance, 0, None)
-    return found / found.sum(axis=1, keepdims=True)
+    found /= found.sum(axis=1, keepdims=True)
+    return found
 
 
 def stretched(image: NDArray[Any], height: int, width: int) -> NDArray[numpy.float64]:
@@ -394,18 +396,18 @@ def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
 
 
 def test_pillow_images_are_no_arrays_of_places_in_a_palette() -> None:
-    images = [Image.fromarray(scene()[:, :, k]) for k in range(3)]
+    images: Any = [Image.fromarray(scene()[:, :, k]) for k in range(3)]
     expected = numpy.stack([numpy.asarray(image) for image in images])
     assert numpy.array_equal(Dataset.from_numpy(images, [0, 1, 2]).images, expected)
-    palettes = [image.convert("P") for image in images]
+    palettes: Any = [image.convert("P") for image in images]
     assert numpy.array_equal(Dataset.from_numpy(palettes, [0, 1, 2]).images, expected)
-    colours = [COLOUR.quantize(256), COLOUR]
+    colours: Any = [COLOUR.quantize(256), COLOUR]
     found = Dataset.from_numpy(colours, [0, 1]).images
     assert numpy.array_equal(found[0], numpy.asarray(colours[0].convert("RGB")))
-    with pytest.raises(DataError, match="size=.height, width"):
-        Dataset.from_numpy([COLOUR, COLOUR.resize((9, 9))], [0, 1])
+    with pytest.raises(DataError, match=r"size=.height, width"):
+        Dataset.from_numpy([COLOUR, COLOUR.resize((9, 9))], [0, 1])  # type: ignore[arg-type]
     with pytest.raises(DataError, match="read_picture"):
-        Dataset.from_numpy([COLOUR, scene()], [0, 1])
+        Dataset.from_numpy([COLOUR, scene()], [0, 1])  # type: ignore[arg-type]
 
 
 def test_pillow_is_not_imported() -> None:

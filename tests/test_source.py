@@ -75,10 +75,10 @@ def test_a_class_may_be_called_test(tmp_path: Path) -> None:
 def test_a_name_comes_before_a_folder_of_that_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(write(tmp_path / "mnist", cat=1).parent)
+    monkeypatch.chdir(write(tmp_path / "mnist", cat=1, dog=1).parent)
     write(tmp_path / "pets", cat=1, dog=1)
     assert len(load_part("mnist", "test", progress=False)) == 10_000
-    assert load_part("./mnist", "test", progress=False).class_names == ("cat",)
+    assert load_part("./mnist", "test", progress=False).class_names == ("cat", "dog")
     assert load_part("pets", "test", progress=False).class_names == ("cat", "dog")
 
 
@@ -148,7 +148,8 @@ def test_the_command_compares_the_parts_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_nothing_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, cat=1)
-    (tmp_path / "cat" / "00.png").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"1 of the 1 pictures .* cannot be read"):
+    write(tmp_path, cat=1, dog=1)
+    for name in ("cat", "dog"):
+        (tmp_path / name / "00.png").write_bytes(b"nothing")
+    with pytest.raises(DataError, match=r"2 of the 2 pictures .* cannot be read"):
         load_part(tmp_path, "train", progress=False)

@@ -126,7 +126,9 @@ def _without_pillow(images: object, shape: ImageShape | None) -> object:
     channels = shape.channels if shape is not None else _CHANNELS[colour]
     own = ImageShape(*sizes.pop(), channels)
     pixels = [
-        numpy.frombuffer(picture.image(tuple(own), STRETCHED), dtype=numpy.uint8)
+        numpy.frombuffer(
+            picture.image((own.height, own.width, own.channels), STRETCHED), dtype=numpy.uint8
+        )
         for picture in pictures
     ]
     return numpy.stack(pixels).reshape(len(items), *own.sizes)

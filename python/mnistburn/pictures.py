@@ -2,10 +2,10 @@
 
 Example:
     >>> import mnistburn
-    >>> image = mnistburn.read_picture("cat.jpg")                         # as large as it is
-    >>> image = mnistburn.read_picture("cat.jpg", size=(28, 28), channels=1)
-    >>> image.shape, image.dtype
-    ((28, 28), dtype('uint8'))
+    >>> mnistburn.read_picture(b"P2 3 1 15 0 8 15")  # a path, or what is in a file
+    array([[  0, 136, 255]], dtype=uint8)
+    >>> mnistburn.read_picture(b"P2 3 1 15 0 8 15", size=(28, 28), channels=3).shape
+    (28, 28, 3)
 """
 
 import io
@@ -126,8 +126,8 @@ def read_pictures(
     """
     if is_picture(value):
         return read_one(value, shape, preprocessing)[None]
-    if isinstance(value, numpy.ndarray) and value.dtype.kind == "U":
-        value = value.ravel().tolist()
+    if isinstance(value, numpy.ndarray) and value.dtype.kind == "U" and value.ndim == 1:
+        value = value.tolist()
     if not isinstance(value, list | tuple) or not any(map(is_picture, value)):
         return None
     images = numpy.empty((len(value), *shape.sizes), dtype=numpy.uint8)
@@ -194,7 +194,7 @@ def expanded(path: Path) -> Path:
 def _image(
     picture: _native.Picture, shape: ImageShape, preprocessing: Preprocessing
 ) -> NDArray[numpy.uint8]:
-    pixels = picture.image(tuple(shape), preprocessing)
+    pixels = picture.image((shape.height, shape.width, shape.channels), preprocessing)
     return numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape.sizes)
 
 

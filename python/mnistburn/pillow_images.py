@@ -50,7 +50,7 @@ def picture_of(image: Any) -> _native.Picture:  # noqa: ANN401  Pillow is no dep
     """Return an image of Pillow as the picture that a file of it would be.
 
     Args:
-        image: The image, of any mode. Of integers and floats, those up to 255 are raw pixels, larger
+        image: The image, of any mode. Of numbers, those up to 255 are raw pixels, larger
             ones up to 65535 have 16 bits, and floats up to 1 are pixels in 0..1.
 
     Returns:

@@ -25,7 +25,7 @@ from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
 from mnistburn.model import Model
-from mnistburn.run_data import RunData
+from mnistburn.run_data import DATA_FILE, RunData
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
@@ -312,6 +312,23 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
     except (ValueError, RecursionError, DataError) as error:
         message = f"{path} is damaged: {error}"
         raise ArtifactError(message) from None
+
+
+def run_directory(path: Path) -> Path | None:
+    """Return the artifact directory that a model file belongs to.
+
+    Args:
+        path: The model file of a run, or of one of its checkpoints.
+
+    Returns:
+        The directory; None for any other file.
+    """
+    directory = path.absolute().parent
+    if directory.parent.name == CHECKPOINTS:
+        directory = directory.parent.parent
+    elif path.name != MODEL_FILE:
+        return None
+    return directory if (directory / DATA_FILE).is_file() else None
 
 
 def stored_config(directory: Path) -> TrainingConfig | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -96,6 +96,17 @@ class RunData:
                 as_fit(preprocessing["fit"]), as_prepare(preprocessing["prepare"])
             ),
         )
+
+    def to_json_object(self) -> dict[str, Any]:
+        """Return the description as what JSON can hold."""
+        return {
+            "source": None if self.source is None else self.source.to_json_object(),
+            "train": asdict(self.train),
+            "valid": asdict(self.valid),
+            "shape": list(self.image_shape),
+            "class_names": None if self.class_names is None else list(self.class_names),
+            "preprocessing": self.preprocessing._asdict(),
+        }
 
     def _found(self) -> DataSource:
         if self.source is None or self.source.location is None:

@@ -5,7 +5,7 @@ use super::picture::{Header, Picture, file_bytes};
 use crate::config::ImageShape;
 use crate::error::{Error, Result};
 use rayon::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Pictures of one size keep it up to this side: larger images take long to train with.
@@ -120,7 +120,7 @@ fn sorted(sides: impl Iterator<Item = usize>) -> Vec<usize> {
 }
 
 /// What can be seen of a picture; `coloured` says that one with colours has been found.
-fn look(path: &PathBuf, coloured: &AtomicBool) -> Option<Seen> {
+fn look(path: &Path, coloured: &AtomicBool) -> Option<Seen> {
     let bytes = file_bytes(path).ok()?;
     let header = Header::of(&bytes).ok()?;
     let mut colour = false;

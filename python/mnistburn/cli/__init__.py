@@ -10,7 +10,7 @@ from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
 from mnistburn.cli.machine import bench, devices
-from mnistburn.cli.options import INTERRUPTED
+from mnistburn.cli.options import INTERRUPTED, error_text
 from mnistburn.cli.predict import predict
 from mnistburn.cli.show import show
 from mnistburn.cli.termination import TERMINATED, Terminated
@@ -32,17 +32,8 @@ class _Commands(click.Group):
         except (MnistburnError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            click.echo(f"error: {_text(error)}", err=True)
+            click.echo(f"error: {error_text(error)}", err=True)
             ctx.exit(1)
-
-
-def _text(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename:
-        name = click.format_filename(error.filename)
-        # What the core tried stands before the system's words; Python's own errors come of opening.
-        tried, _, reason = error.strerror.rpartition(": ")
-        return f"{tried or 'could not open'} {name}: {reason}"
-    return str(error)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,6 +12,7 @@ from mnistburn.cli.options import (
     device_option,
     epoch_option,
     image_size_option,
+    no_prepare_option,
     printable,
     split_option,
 )
@@ -34,6 +35,7 @@ __all__ = ["evaluate"]
     is_flag=True,
     help="Take the classes of data without class names by their numbers.",
 )
+@no_prepare_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     *,
@@ -45,6 +47,7 @@ def evaluate(
     device: str,
     batch_size: int | None,
     by_number: bool,
+    no_prepare: bool,
     as_json: bool,
 ) -> None:
     """Measure the model in PATH, a run's directory or a model file.

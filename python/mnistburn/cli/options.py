@@ -12,7 +12,9 @@ __all__ = [
     "data_option",
     "device_option",
     "epoch_option",
+    "error_text",
     "image_size_option",
+    "no_prepare_option",
     "print_table",
     "printable",
     "split_option",
@@ -51,7 +53,7 @@ epoch_option = click.option(
 )
 
 
-class _ImageSize(click.ParamType):
+class _ImageSize(click.ParamType):  # type: ignore[type-arg]  # generic in click 8.4 alone
     """Height and width, as in 32x48; one number for both."""
 
     name = "HEIGHTxWIDTH"
@@ -74,6 +76,13 @@ class _ImageSize(click.ParamType):
         self.fail(f"{value!r} must be height and width in pixels, as in 32x48", param, ctx)
 
 
+no_prepare_option = click.option(
+    "--no-prepare",
+    is_flag=True,
+    help="Take pictures of digits as they are; otherwise they are made as MNIST was.",
+)
+
+
 image_size_option = click.option(
     "--image-size",
     type=_ImageSize(),
@@ -92,10 +101,21 @@ class PathType(click.Path):
     ) -> Any:  # noqa: ANN401
         if value == "":
             self.fail("a path must not be empty; use '.' for the current directory", param, ctx)
-        return super().convert(value, param, ctx)
+        path = super().convert(value, param, ctx)
+        return path.expanduser() if isinstance(path, Path) else path
 
 
 PATH: Final = PathType(path_type=Path)
+
+
+def error_text(error: Exception) -> str:
+    """Return what an error says, with the file and what was tried with it."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        name = click.format_filename(error.filename)
+        # What the core tried stands before the system's words; Python's own errors come of opening.
+        tried, _, reason = error.strerror.rpartition(": ")
+        return f"{tried or 'could not open'} {name}: {reason}"
+    return str(error)
 
 
 def printable(text: str) -> str:

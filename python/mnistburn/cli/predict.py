@@ -20,7 +20,9 @@ from mnistburn.cli.options import (
     data_option,
     device_option,
     epoch_option,
+    error_text,
     image_size_option,
+    no_prepare_option,
     printable,
     split_option,
 )
@@ -56,9 +58,7 @@ Row = dict[str, Any]
 @epoch_option
 @image_size_option
 @device_option
-@click.option(
-    "--no-prepare", is_flag=True, help="Take pictures of digits as they are, as MNIST's were made."
-)
+@no_prepare_option
 @click.option("--invert", is_flag=True, help="Invert pictures: dark becomes light.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
@@ -101,9 +101,12 @@ def predict(
         click.echo(f"images of {printable(told)}", err=True)
         part = dataset.subset(indices)
         rows = [
-            {"index": index, "target": int(target)} | _named("target_class", dataset, target)
+            {"index": index, "target": int(target)}
             for index, target in zip(indices, part.targets, strict=True)
         ]
+        if part.class_names is not None:
+            for row in rows:
+                row["target_class"] = part.class_names[row["target"]]
         printer.print(_filled(rows, model, part.images))
     elif len(sources) == 1 and _is_npy(sources[0]):
         images = _read_npy(Path(sources[0]))
@@ -155,7 +158,7 @@ class _Reader:
                 for source, image in zip(batch, pool.map(self._one, batch), strict=True):
                     if isinstance(image, Exception):
                         self.failed = True
-                        click.echo(f"error: {printable(describe_error(image))}", err=True)
+                        click.echo(f"error: {printable(error_text(image))}", err=True)
                     else:
                         name = "-" if isinstance(source, bytes) else str(source)
                         rows.append({"file": name})
@@ -203,7 +206,8 @@ def _expanded(sources: Sequence[str]) -> Iterator[Path | bytes | OSError | DataE
         if path.is_dir():
             yield from _pictures_in(path)
         elif not path.exists() and glob.has_magic(source):
-            matches = sorted(glob.glob(str(path), recursive=True))
+            # Not Path.glob, which takes no absolute pattern.
+            matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207
             if not matches:
                 yield DataError(f"no file matches the pattern {source}")
             for match in map(Path, matches):
@@ -259,7 +263,9 @@ class _Printer:
 
 def _line(row: Row) -> str:
     name = row["index"] if "index" in row else click.format_filename(row["file"])
-    target = f" (target {printable(str(row['target']))})" if "target" in row else ""
+    target = ""
+    if "target" in row:
+        target = f" (target {printable(str(row.get('target_class', row['target'])))})"
     predicted = printable(row.get("class", str(row["label"])))
     return f"{name}: {predicted}, probability {row['probability']:.4f}{target}"
 

@@ -70,8 +70,10 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
     click.echo(f"learning rate {run.config.learning_rate:g}, batches of {run.config.batch_size}")
     columns = ("epoch", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
     rows = [tuple(name.replace("_", " ") for name in columns)]
-    for values in zip(*(run.history[name] for name in columns), strict=True):
-        rows.append((str(values[0]), *(f"{value:.4f}" for value in values[1:])))
+    rows += [
+        (str(epoch), *(f"{value:.4f}" for value in values))
+        for epoch, *values in zip(*(run.history[name] for name in columns), strict=True)
+    ]
     if len(rows) > 1:
         print_table(rows)
 

@@ -13,7 +13,7 @@ TERMINATED: Final = 143
 """The exit status of a command that SIGTERM ended, as shells have it."""
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818  as KeyboardInterrupt, it is no error
+class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
