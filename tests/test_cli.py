@@ -88,7 +88,7 @@ def test_train_reads_a_config_and_resumes(artifact_dir: Path, tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     run = mnistburn.load_run(artifact_dir)
     assert run.history["epoch"] == [1, 2]
-    assert run.config.model.hidden_size == 8
+    assert run.model.config.hidden_size == 8
 
 
 @pytest.mark.usefixtures("small_mnist")

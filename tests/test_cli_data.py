@@ -163,7 +163,7 @@ def test_train_and_evaluate_take_a_name_and_its_classes(
     )
     assert done.exit_code == 0, done.output
     run = mnistburn.load_run(artifact_dir)
-    assert run.config.model.num_classes == 26
+    assert run.model.config.num_classes == 26
     done = command("evaluate", artifact_dir, "--data=emnist-letters", "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["loss"] == run.model.evaluate(letters).loss

@@ -729,3 +729,18 @@ def test_each_error_is_also_a_builtin_one(error: type[Exception], builtin: type[
     assert issubclass(error, MnistburnError)
     assert issubclass(error, builtin)
     assert str(error("what happened")) == "what happened"
+
+
+def test_a_leading_tilde_is_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    path = Model(ModelConfig(hidden_size=2), seed=1).save("~/model")
+    assert path == home / "model.mpk"
+    assert Model.load("~/model.mpk", image_size=(28, 28)).num_params > 0
+    assert not (tmp_path / "~").exists()
+    with pytest.raises(RecordError, match=r"home directory.* \./~nobody-of-this-name"):
+        Model.load("~nobody-of-this-name/model.mpk")

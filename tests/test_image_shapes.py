@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig, TrainingConfig
 from mnistburn.errors import ConfigError, DataError, RecordError
-from mnistburn.training import fitting_config
+from mnistburn.training import fitting_model
 
 # Sizes whose pooling has windows of one size, of several, and overlapping ones that repeat pixels.
 SHAPES = [(28, 28, 1), (36, 20, 3), (32, 32, 3), (5, 5, 1), (9, 31, 3), (64, 48, 1), (20, 30, 1)]
@@ -193,17 +193,19 @@ def test_onnx_gives_the_same_logits(
 def test_a_default_run_fits_the_data(tmp_path: Path) -> None:
     data = dataset((12, 16, 3), 12)
     named = Dataset(data.images, data.targets, ["a", "b", "c"])
-    run = mnistburn.train(tmp_path / "run", None, "cpu", data=(named, named), progress=False)
-    model = run.config.model
-    assert (model.num_classes, model.image_shape) == (3, (12, 16, 3))
+    for config in (None, TrainingConfig(num_epochs=1)):
+        run = mnistburn.train(tmp_path / "run", config, "cpu", data=(named, named), progress=False)
+        model = run.model.config
+        assert run.config.model == model
+        assert (model.num_classes, model.image_shape) == (3, (12, 16, 3))
     # Without names, there may be classes that these images lack.
-    assert fitting_config(data).model.num_classes == 10
+    assert fitting_model(data).num_classes == 10
 
 
 def test_data_and_model_that_do_not_fit_are_both_named(tmp_path: Path) -> None:
     data = dataset((12, 16, 3))
     with pytest.raises(DataError, match=r"12 x 16 x 3 .*28 x 28.*image_height=12") as error:
-        mnistburn.train(tmp_path / "run", TrainingConfig(), data=(data, data))
+        mnistburn.train(tmp_path / "run", TrainingConfig(model=ModelConfig()), data=(data, data))
     assert "training" in str(error.value)
     assert not (tmp_path / "run").exists()
     with pytest.raises(DataError, match=r"28 x 28 x 1 .*12 x 16 x 3"):

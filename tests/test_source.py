@@ -129,7 +129,7 @@ def test_the_commands_read_pictures_as_the_model_takes_them(
             expected = mnistburn.load_run(run).model.predict_proba(images.images[23:24]).max()
             assert row["probability"] == pytest.approx(float(expected))
     result = mnistburn.load_run(run)
-    assert result.config.model.image_shape == SHAPE
+    assert result.model.config.image_shape == SHAPE
     assert (result.config.seed, sum(result.history.valid_steps["images"])) == (7, 20)
     pair = images.split(0.25, seed=7)
     mnistburn.train(run, None, "cpu", data=pair, resume=True, progress=False)

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import logging
+import re
 import shutil
 import sys
 import threading
@@ -552,3 +553,50 @@ def test_a_run_resumes_from_checkpoints_of_every_recorder(
     if recorder != "compact":
         assert_same_bits(resumed, finished)
         assert_same_bits(mnistburn.load_run(artifact_dir), finished)
+
+
+def test_the_results_of_each_epoch_are_logged(
+    artifact_dir: Path,
+    small_config: TrainingConfig,
+    small_data: Pair,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level("INFO", "mnistburn"):
+        result = run(artifact_dir, small_config, small_data)
+    found = [line for line in caplog.messages if line.startswith("epoch ")]
+    assert len(found) == result.history.num_epochs > 0
+    for line, loss in zip(found, result.history["valid_loss"], strict=True):
+        assert f"valid loss {loss:.4f}" in line
+
+
+def test_a_history_is_a_mapping_of_its_columns(finished: TrainingResult) -> None:
+    history = finished.history
+    assert dict(history) == history.epochs
+    assert list(history.keys()) == list(history.epochs)
+    assert len(history) == len(history.epochs) != history.num_epochs
+    assert history.get("nonsense") is None
+
+
+def test_the_bar_fits_80_columns(
+    artifact_dir: Path,
+    small_config: TrainingConfig,
+    small_data: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    # What tqdm looks at where standard error has no size.
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    config = dataclasses.replace(small_config, num_epochs=10)
+    run(artifact_dir, config, small_data, progress=True)
+    bars = [part for part in terminal.getvalue().split("\r") if "accuracy" in part and "|" in part]
+    assert bars
+    for bar in bars:
+        text = bar.split("\n")[0]
+        assert len(text) <= 80
+        assert re.search(r"\|.{8,}\| .*loss \d\.\d{4}, accuracy \d\.\d{4}", text), text

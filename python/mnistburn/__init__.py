@@ -35,6 +35,7 @@ from mnistburn.device import Device, devices
 from mnistburn.gradients import Gradients, Loss
 from mnistburn.model import ClassificationOutput, Evaluation, Model
 from mnistburn.optimizer import Optimizer
+from mnistburn.pictures import read_picture
 from mnistburn.results import History, TrainingResult, load_run
 from mnistburn.training import train
 
@@ -78,6 +79,7 @@ __all__ = [
     "devices",
     "errors",
     "load_run",
+    "read_picture",
     "train",
 ]
 

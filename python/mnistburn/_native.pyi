@@ -17,6 +17,8 @@ __all__ = [
     "Loss",
     "Model",
     "Optimizer",
+    "Picture",
+    "PictureFolder",
     "augment",
     "batch_order",
     "build_info",
@@ -30,10 +32,11 @@ __all__ = [
     "describe_datasets",
     "devices",
     "folder_classes",
+    "folder_pictures",
     "load_run",
+    "prepare_digit",
     "read_folder",
     "read_idx",
-    "read_picture",
     "resolve_device",
     "split_indices",
     "train",
@@ -65,6 +68,10 @@ class Dataset:
     """
     Images with their classes, as the core has them.
     """
+    def fingerprint(self, /) -> str:
+        """
+        SHA-256 of images and classes, in hexadecimal.
+        """
     @staticmethod
     def from_buffer(
         images: Buffer,
@@ -305,6 +312,131 @@ class Optimizer:
         The model after one step; the given one stays as it is.
         """
 
+@final
+class Picture:
+    """
+    A picture as it is seen: upright, without transparency, grey where all of it is grey.
+    """
+    @staticmethod
+    def decode(content: Buffer) -> Picture:
+        """
+        Reads a picture from the bytes of a file.
+
+        Args:
+            content: The bytes.
+
+        Raises:
+            DataError: They are no picture, or a broken one; the message says why.
+        """
+    @property
+    def frames(self, /) -> int:
+        """
+        Frames or pages of the file, of which this is the first.
+        """
+    @staticmethod
+    def from_pixels(
+        pixels: Buffer,
+        size: tuple[SupportsIndex, SupportsIndex],
+        mode: str,
+        orientation: SupportsIndex,
+    ) -> Picture:
+        """
+        Takes the pixels of a picture that is decoded already.
+
+        Args:
+            pixels: The bytes, row by row.
+            size: Width and height.
+            mode: What they mean: "L", "LA", "RGB", "RGBA", or "I;16" in the order of bytes of this machine.
+            orientation: How the picture is to be turned, 1 to 8 as in EXIF.
+
+        Raises:
+            DataError: The picture is too large, or the bytes are too few.
+        """
+    def image(
+        self,
+        /,
+        shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+        preprocessing: tuple[str, str | None],
+    ) -> bytearray:
+        """
+        The raw pixels of the image that a model takes.
+
+        Args:
+            shape: Height, width and channels (1 or 3) of the image.
+            preprocessing: How the picture becomes an image: fit, and prepare or None.
+        """
+    @staticmethod
+    def is_picture(content: bytes) -> bool:
+        """
+        Whether bytes begin as the file of a picture does.
+
+        Args:
+            content: The bytes, or the first 32 of them.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str]) -> Picture:
+        """
+        Reads a picture from a file.
+
+        Args:
+            path: The file.
+
+        Raises:
+            DataError: The file is no picture, or a broken one.
+            OSError: The file can't be read.
+        """
+    @property
+    def shape(self, /) -> tuple[int, int, int]:
+        """
+        Height, width and channels: 1 where it is grey in all pixels, else 3.
+        """
+
+@final
+class PictureFolder:
+    """
+    What was read of a folder of pictures.
+    """
+    @property
+    def animated(self, /) -> list[tuple[Path, int]]:
+        """
+        Pictures of several frames or pages, and how many.
+        """
+    @property
+    def broken(self, /) -> list[tuple[Path, str]]:
+        """
+        Pictures that can't be read, and why.
+        """
+    @property
+    def class_names(self, /) -> list[str]:
+        """
+        The names of the classes.
+        """
+    @property
+    def passed_over(self, /) -> dict[str, int]:
+        """
+        How many files were passed over, by what they are.
+        """
+    @property
+    def pixels(self, /) -> bytearray:
+        """
+        Raw pixels, image by image.
+        """
+    @property
+    def shape(self, /) -> tuple[int, int, int]:
+        """
+        Height, width and channels of the images.
+        """
+    @property
+    def shape_rule(self, /) -> str | None:
+        """
+        Why they have that shape; None where it was asked for.
+        """
+    @property
+    def targets(self, /) -> bytearray:
+        """
+        The classes of the images, int64 as bytes.
+        """
+
 def augment(
     config: str,
     images: Buffer,
@@ -426,9 +558,19 @@ def folder_classes(path: str | PathLike[str]) -> list[str]:
     """
     The names of the sub-folders of a folder of pictures, in the order of the classes.
 
+    Hidden folders and those that archivers and operating systems leave are none.
+
     Raises:
         DataError: There is no sub-folder.
         OSError: The folder can't be read.
+    """
+
+def folder_pictures(path: str | PathLike[str]) -> tuple[list[Path], dict[str, int]]:
+    """
+    The pictures in a folder and in those below it, sorted, and how many other files there are, by extension.
+
+    Raises:
+        OSError: A folder can't be read.
     """
 
 def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
@@ -440,26 +582,47 @@ def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
         OSError: The directory holds no run.
     """
 
+def prepare_digit(
+    grey: Buffer,
+    size: tuple[SupportsIndex, SupportsIndex],
+    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+) -> tuple[bytearray, tuple[bool, bool, bool]]:
+    """
+    Makes a picture of a digit as MNIST was made: light strokes on a dark ground, fitted into 20 x 20 pixels, placed by their mass.
+
+    Args:
+        grey: Pixels of the picture, uint8, C-contiguous.
+        size: Its height and width.
+        shape: Height, width and channels of the image.
+
+    Returns:
+        The raw pixels of the image, and whether the picture was inverted, moved (cropped, scaled or centred), and blank.
+
+    Raises:
+        DataError: There are not as many pixels as the size says.
+    """
+
 def read_folder(
     path: str | PathLike[str],
-    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+    size: tuple[SupportsIndex, SupportsIndex] | None,
+    channels: SupportsIndex | None,
+    preprocessing: tuple[str, str | None],
     class_names: SupportsGetItem[int, str] | None,
     progress: Any | None,
-) -> tuple[list[str], bytearray, bytearray, list[tuple[Path, str]]]:
+) -> PictureFolder:
     """
     Reads a folder of pictures with a sub-folder for each class.
 
     Args:
         path: The folder.
-        shape: Height, width and channels (1 or 3) of the images.
+        size: Height and width of the images; None for what the pictures have in common.
+        channels: 1 for grey, 3 for colours; None for what the pictures have.
+        preprocessing: How pictures become images: fit, and prepare or None.
         class_names: The classes; None for the names of the sub-folders.
         progress: Called now and then with the pictures read so far and their number.
 
-    Returns:
-        The class names, the pixels, the int64 targets as bytes, and the pictures that can't be read with the reasons.
-
     Raises:
-        DataError: There is no sub-folder, or no picture.
+        DataError: There is no sub-folder or no picture, or the sub-folders are no classes.
         OSError: A folder can't be read.
     """
 
@@ -476,21 +639,6 @@ def read_idx(path: str | PathLike[str], sha256: str | None = None) -> tuple[list
 
     Raises:
         DataError: The file is broken, or its hash is another.
-        OSError: The file can't be read.
-    """
-
-def read_picture(
-    path: str | PathLike[str], shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex]
-) -> bytearray:
-    """
-    The raw pixels of a picture, made to a shape.
-
-    Args:
-        path: The file.
-        shape: Height, width and channels (1 or 3).
-
-    Raises:
-        DataError: The file is no picture, or a broken one.
         OSError: The file can't be read.
     """
 
@@ -528,6 +676,7 @@ def train(
     valid: Dataset,
     resume: bool,
     config_given: bool,
+    data_source: str,
     observer: Any | None,
     synchronous: bool,
 ) -> tuple[Model, bool]:
@@ -542,6 +691,7 @@ def train(
         valid: The images to validate on.
         resume: Whether to go on with the run in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
+        data_source: Where the data come from, JSON; kept with the run.
         observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
         synchronous: Whether the trainer waits for the observer after each step.
 

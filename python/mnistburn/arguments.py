@@ -101,11 +101,11 @@ def as_path(path: object, argument: str, error: type[MnistburnError]) -> Path:
         error: The class to raise.
 
     Returns:
-        The path, as given: neither resolved nor expanded.
+        The path, with a leading ``~`` expanded to the home directory.
 
     Raises:
         MnistburnError: The path is of another type, empty, or none that the system can hold: it has
-            a NUL character or a lone surrogate.
+            a NUL character or a lone surrogate, or its home directory is not known.
     """
     try:
         text = os.fsdecode(path)  # type: ignore[arg-type]
@@ -125,7 +125,14 @@ def as_path(path: object, argument: str, error: type[MnistburnError]) -> Path:
             f"{argument} must be what a file name can hold, got {shown(text)}: {reason.reason}"
         )
         raise error(message) from None
-    return Path(text)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        message = (
+            f"{argument} begins with ~, and the home directory that stands for is not known, got "
+            f"{shown(text)}; a file of that name is ./{text}"
+        )
+        raise error(message) from None
 
 
 def as_integer(

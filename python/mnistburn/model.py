@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn, Self
+from typing import Any, Literal, NoReturn, Self
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
@@ -28,8 +28,13 @@ from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.gradients import Loss
+from mnistburn.pictures import read_pictures
+from mnistburn.preprocessing import STRETCHED, Preprocessing
 
 __all__ = ["ClassificationOutput", "Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
+
+Pictures = Any
+"""Arrays of images, paths, open files, images of Pillow, and lists of these."""
 
 Recorder = Literal[
     "compact", "default", "named-mpk", "named-mpk-gz", "bin", "bin-gz", "json", "json-gz"
@@ -287,40 +292,55 @@ class Model:
         """
         return self.forward(images)
 
-    def predict(self, images: ArrayLike) -> NDArray[numpy.int64]:
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures become images for this model."""
+        return STRETCHED
+
+    def predict(self, images: Pictures) -> NDArray[numpy.int64]:
         """Tell the class of each image.
 
         Args:
-            images: The images, in one of the shapes above.
+            images: The images, in one of the shapes above; or a picture of any size, as
+                `mnistburn.read_picture` takes it (a path, an open file, an image of Pillow), or a
+                list of such. It is made to the model's images as those of its training were.
 
         Returns:
             The class numbers, int64 of shape ``[batch]``.
 
         Raises:
-            DataError: The images have another shape, type or values.
+            DataError: The images have another shape, type or values, or a picture is none.
+            OSError: A file cannot be read.
         """
-        labels: NDArray[numpy.int64] = self.forward(images).argmax(axis=1).astype(numpy.int64)
+        logits = self.forward(self._images(images))
+        labels: NDArray[numpy.int64] = logits.argmax(axis=1).astype(numpy.int64)
         return labels
 
-    def predict_proba(self, images: ArrayLike) -> NDArray[numpy.float32]:
+    def predict_proba(self, images: Pictures) -> NDArray[numpy.float32]:
         """Tell the probability of each class for each image.
 
         Args:
-            images: The images, in one of the shapes above.
+            images: Images or pictures, as `predict` takes them.
 
         Returns:
             The softmax of the logits, float32 of shape ``[batch, num_classes]``; rows sum to 1.
 
         Raises:
-            DataError: The images have another shape, type or values.
+            DataError: The images have another shape, type or values, or a picture is none.
+            OSError: A file cannot be read.
         """
-        logits = self.forward(images)
+        logits = self.forward(self._images(images))
         # Without the largest subtracted, exp overflows at logits above 88.
         exponentials = numpy.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: NDArray[numpy.float32] = exponentials / exponentials.sum(
             axis=1, keepdims=True
         )
         return probabilities
+
+    def _images(self, images: Pictures) -> ArrayLike:
+        """Return pictures as images of the model's shape, and arrays as they are."""
+        read = read_pictures(images, self._config.image_shape, self.preprocessing)
+        return images if read is None else read
 
     def forward_classification(self, images: ArrayLike, targets: ArrayLike) -> ClassificationOutput:
         """Compute logits and loss as a training step does: with dropout, and a tape for gradients.

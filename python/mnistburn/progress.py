@@ -1,6 +1,7 @@
 """How a long work shows its progress, on standard error."""
 
 import contextlib
+import importlib.util
 import sys
 import time
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["CountProgress", "Progress", "start_count", "start_progress"]
+__all__ = ["CountProgress", "Progress", "epoch_line", "start_count", "start_progress"]
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 
@@ -134,7 +135,8 @@ def _images_done(event: Mapping[str, Any], start: Mapping[str, Any], batch_size:
     return min(int(event["step"]) * batch_size, int(start["train_images"]))
 
 
-def _epoch_line(event: Mapping[str, Any], num_epochs: int) -> str:
+def epoch_line(event: Mapping[str, Any], num_epochs: int) -> str:
+    """Return the results of an epoch as a line of text."""
     return (
         f"epoch {event['epoch']}/{num_epochs}: "
         f"train loss {event['train_loss']:.4f}, accuracy {event['train_accuracy']:.4f}; "
@@ -143,10 +145,21 @@ def _epoch_line(event: Mapping[str, Any], num_epochs: int) -> str:
     )
 
 
-def _bar_type() -> Any:  # noqa: ANN401  tqdm has no types
-    from tqdm import auto  # noqa: PLC0415  needed while something is shown only
+# Fits 80 columns with loss and accuracy, and a bar of more than ten.
+_BAR_FORMAT: Final = "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}"
 
-    class Bar(auto.tqdm):  # type: ignore[misc]
+
+def _bar_type() -> Any:  # noqa: ANN401  tqdm has no types
+    import tqdm  # noqa: PLC0415  needed while something is shown only
+
+    kind: Any = tqdm.tqdm
+    # Without ipywidgets a notebook gets a bar of text, and tqdm.auto would warn of that.
+    if _in_notebook() and importlib.util.find_spec("ipywidgets") is not None:
+        from tqdm import auto  # noqa: PLC0415
+
+        kind = auto.tqdm
+
+    class Bar(kind):  # type: ignore[misc]
         # Without this, tqdm starts a thread that never ends.
         monitor_interval = 0
 
@@ -174,10 +187,10 @@ class _Bar:
                 self._bar.set_postfix_str(str(self._mean), refresh=False)
                 self._bar.update(event["images"] - self._bar.n)
             case "valid_step" if self._bar is not None and event["step"] == 1:
-                self._bar.set_description_str(f"{self._title(event)}, validating")
+                self._bar.set_description_str(f"valid {self._place(event)}")
             case "epoch_end":
                 self.close()
-                line = _epoch_line(event, self._start["num_epochs"])
+                line = epoch_line(event, self._start["num_epochs"])
                 self._bar_type.write(line, file=sys.stderr)
             case "end":
                 self.close()
@@ -193,17 +206,19 @@ class _Bar:
         self._mean = _Mean(done)
         # tqdm draws with ASCII where the encoding of stderr has no block characters.
         self._bar = self._bar_type(
-            desc=self._title(event),
+            desc=f"epoch {self._place(event)}",
             total=self._start["train_images"],
             initial=done,
-            unit=" images",
+            unit="",
+            unit_scale=True,
+            bar_format=_BAR_FORMAT,
             leave=False,
             dynamic_ncols=True,
             file=sys.stderr,
         )
 
-    def _title(self, event: Mapping[str, Any]) -> str:
-        return f"epoch {event['epoch']}/{self._start['num_epochs']}"
+    def _place(self, event: Mapping[str, Any]) -> str:
+        return f"{event['epoch']}/{self._start['num_epochs']}"
 
 
 class _Lines:
@@ -224,7 +239,7 @@ class _Lines:
             case "train_step":
                 self._train_step(event)
             case "epoch_end":
-                self._write(_epoch_line(event, self._start["num_epochs"]))
+                self._write(epoch_line(event, self._start["num_epochs"]))
 
     def close(self) -> None:
         pass

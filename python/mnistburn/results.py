@@ -14,7 +14,7 @@ Example:
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
 from mnistburn.errors import ArtifactError, DataError
 from mnistburn.model import Model
+from mnistburn.run_data import RunData
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
@@ -40,11 +41,12 @@ Column = list[float]
 
 
 @dataclass(frozen=True, repr=False)
-class History:
+class History(Mapping[str, Column]):
     """What was measured, in columns: one row for each epoch, and one for each step.
 
-    ``history["valid_accuracy"]`` is a column of the epochs. Losses are means over images,
-    accuracies are in 0..1, times are in seconds.
+    It is a mapping of the columns of the epochs: ``history["valid_accuracy"]``, ``dict(history)``,
+    ``pandas.DataFrame(history)``. Losses are means over images, accuracies are in 0..1, times are
+    in seconds.
 
     Attributes:
         epochs: The columns ``epoch``, ``train_loss``, ``train_accuracy``, ``valid_loss``,
@@ -77,22 +79,24 @@ class History:
             raise KeyError(message)
         return self.epochs[name]
 
-    def __contains__(self, name: object) -> bool:
-        """Return whether the epochs have the column."""
-        return name in self.epochs
-
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the columns of the epochs."""
         return iter(self.epochs)
 
     def __len__(self) -> int:
-        """Return the number of epochs."""
+        """Return the number of columns of the epochs."""
+        return len(self.epochs)
+
+    @property
+    def num_epochs(self) -> int:
+        """The number of epochs that are done."""
         return len(self.epochs.get("epoch", []))
 
     def __repr__(self) -> str:
         """Return the number of rows and the columns."""
         steps = len(self.train_steps.get("step", []))
-        return f"History({len(self)} epochs, {steps} training steps, columns={list(self.epochs)})"
+        columns = list(self.epochs)
+        return f"History({self.num_epochs} epochs, {steps} training steps, columns={columns})"
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class TrainingResult:
         warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
             the CPU.
         class_names: The names of the classes of its training images; None where they had none.
+        data: What it was trained and validated on; None for runs of older versions.
     """
 
     artifact_dir: Path
@@ -121,6 +126,7 @@ class TrainingResult:
     seconds: float
     warm_up_seconds: float
     class_names: tuple[str, ...] | None
+    data: RunData | None
     _summary: str = field(repr=False)
 
     def summary(self) -> str:
@@ -189,6 +195,7 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
             seconds=content["seconds"],
             warm_up_seconds=content.get("warm_up_seconds", 0.0),
             class_names=_class_names(directory / CLASS_NAMES_FILE),
+            data=RunData.read(directory),
             # A run that was stopped in its first epoch has nothing to sum up.
             _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
         )

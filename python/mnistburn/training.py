@@ -6,7 +6,7 @@ Example:
     >>> config = mnistburn.TrainingConfig(num_epochs=2, model=mnistburn.ModelConfig(hidden_size=16))
     >>> data = (dataset[:128], dataset[128:192])
     >>> run = mnistburn.train("artifacts/quick", config, "cpu", data=data, progress=False)
-    >>> len(run.history), run.interrupted
+    >>> run.history.num_epochs, run.interrupted
     (2, False)
     >>> (run.artifact_dir / "model.mpk").is_file()
     True
@@ -15,6 +15,7 @@ Example:
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,16 +25,18 @@ from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
-from mnistburn.datasets.source import load_pair
+from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.model import Model
-from mnistburn.progress import Progress, start_progress
+from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
+from mnistburn.run_data import RunData
 
-__all__ = ["fitting_config", "train"]
+__all__ = ["DEFAULT_DATA", "fitting_model", "train"]
 
-_DEFAULT_DATA: Final = "mnist"
+DEFAULT_DATA: Final = "mnist"
+"""What is trained on unless something else is asked for."""
 
 
 def train(
@@ -55,8 +58,9 @@ def train(
     Args:
         artifact_dir: The directory. It is made, or made anew when it holds an earlier run of this
             function; files of others are never touched.
-        config: The configuration. None stands for ``TrainingConfig()`` with a model that fits the
-            images and classes of the data, or with ``resume`` for the stored one.
+        config: The configuration; without a ``model`` it gets one that fits the images and the
+            classes of the data. None stands for ``TrainingConfig()``, or with ``resume`` for the
+            stored one.
         device: Where to compute: ``"cpu"``, another of `mnistburn.devices`, or ``"auto"``, the
             fastest that works here. Several devices of one kind, as in ``["cuda:0", "cuda:1"]``,
             share each step: every one computes its part of the batch, and the gradients are
@@ -93,11 +97,19 @@ def train(
             raise ConfigError(message)
     places = resolve_devices(device)
     stored = stored_config(directory) if resume else None
-    train_data, valid_data = _data_pair(data, config or stored, progress=progress)
+    used = config or stored or TrainingConfig()
+    if used.model is None and stored is not None:
+        used = replace(used, model=stored.model)
     hooks = CallbackList(callbacks)
-    used = config or stored or fitting_config(train_data)
-    _check_data(train_data, used.model, "training")
-    _check_data(valid_data, used.model, "validation")
+    resumed = RunData.read(directory) if resume else None
+    pair = _data_pair(data, used, resumed, progress=progress)
+    for line in pair.told:
+        _log("info", line)
+    train_data, valid_data = pair.train, pair.valid
+    model = used.model or fitting_model(train_data)
+    used = replace(used, model=model)
+    _check_data(train_data, model, "training")
+    _check_data(valid_data, model, "validation")
 
     observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
     try:
@@ -109,6 +121,7 @@ def train(
             valid_data._native(),  # noqa: SLF001
             resume,
             config is not None,
+            json.dumps(pair.source.to_json_object()),
             observer,
             hooks.wants_steps,
         )
@@ -118,20 +131,28 @@ def train(
 
 
 def _data_pair(
-    data: object, config: TrainingConfig | None, *, progress: bool
-) -> tuple[Dataset, Dataset]:
-    used = config or TrainingConfig()
+    data: object, config: TrainingConfig, resumed: RunData | None, *, progress: bool
+) -> LoadedPair:
+    if data is None and resumed is not None:
+        return resumed.load_pair(progress=progress)
     if data is None:
-        data = _DEFAULT_DATA
-    if isinstance(data, str | os.PathLike):
-        shape = None if config is None else config.model.image_shape
-        pair = load_pair(data, seed=used.seed, shape=shape, progress=progress)
-        for line in pair.told:
-            _log("info", line)
-        return pair.train, pair.valid
+        data = DEFAULT_DATA
     match data:
+        case LoadedPair():
+            return data
+        case str() | os.PathLike():
+            model = config.model
+            options = PictureOptions() if model is None else PictureOptions.of(model.image_shape)
+            share = None
+            if resumed is not None:
+                # A resumed run needs the images it began with.
+                options = PictureOptions.of(resumed.image_shape, resumed.preprocessing)
+                share = None if resumed.source is None else resumed.source.validation
+            return load_pair(
+                data, validation=share, seed=config.seed, options=options, progress=progress
+            )
         case (Dataset() as train_data, Dataset() as valid_data):
-            return train_data, valid_data
+            return LoadedPair(train_data, valid_data, DataSource.of_arrays(), ())
     message = (
         "data must be None, the name of a data set, a folder of pictures, a file (.npz, .csv or "
         f"IDX), or a pair (train, valid) of Dataset, got {shown(data)}"
@@ -141,26 +162,25 @@ def _data_pair(
     raise DataError(message)
 
 
-def fitting_config(data: Dataset) -> TrainingConfig:
-    """Return the default configuration with a model for the images and classes of a data set.
+def fitting_model(data: Dataset) -> ModelConfig:
+    """Return the default model for the images and classes of a data set.
 
     Args:
         data: The images to train with.
 
     Returns:
-        The configuration.
+        The configuration of the model.
     """
     default = ModelConfig()
     # Images without class names may lack some of the ten classes by chance.
     least = default.num_classes if data.class_names is None else 2
     height, width, channels = data.image_shape
-    model = ModelConfig(
+    return ModelConfig(
         num_classes=max(least, data.num_classes),
         image_height=height,
         image_width=width,
         image_channels=channels,
     )
-    return TrainingConfig(model=model)
 
 
 def _check_data(data: Dataset, model: ModelConfig, name: str) -> None:
@@ -169,10 +189,10 @@ def _check_data(data: Dataset, model: ModelConfig, name: str) -> None:
         raise DataError(message)
     if data.image_shape != model.image_shape:
         height, width, channels = data.image_shape
+        fitting = replace(model, image_height=height, image_width=width, image_channels=channels)
         message = (
             f"the {name} images of {data.image_shape} do not fit the model, which takes images of "
-            f"{model.image_shape}; resize them, or set ModelConfig(image_height={height}, "
-            f"image_width={width}, image_channels={channels})"
+            f"{model.image_shape}; leave model out of TrainingConfig, or pass model={fitting}"
         )
         raise DataError(message)
     try:
@@ -220,6 +240,7 @@ class _Observer:
             case "train_step":
                 return self._hooks.step_end(event)
             case "epoch_end":
+                _log("info", epoch_line(event, self._config.num_epochs))
                 return self._hooks.epoch_end(event)
             case "log":
                 _log(event["level"], event["message"])

@@ -17,6 +17,8 @@ pub const HISTORY_FILE: &str = "history.json";
 pub const SUMMARY_FILE: &str = "summary.txt";
 /// The names of the classes, a JSON list; only where the training images have such.
 pub const CLASS_NAMES_FILE: &str = "class_names.json";
+/// What the run was trained and validated on.
+pub const DATA_FILE: &str = "data.json";
 /// What happened when.
 pub const LOG_FILE: &str = "train.log";
 /// Which files of the directory are ours.
@@ -24,12 +26,13 @@ const MANIFEST_FILE: &str = "manifest.json";
 /// Held while a run is on.
 const LOCK_FILE: &str = ".mnistburn-lock";
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     CONFIG_FILE,
     MODEL_FILE,
     HISTORY_FILE,
     SUMMARY_FILE,
     CLASS_NAMES_FILE,
+    DATA_FILE,
     LOG_FILE,
 ];
 

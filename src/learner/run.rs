@@ -3,9 +3,12 @@ use super::checkpoint::{self, Checkpoint, Progress, State};
 use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::{NoLogger, NoRenderer};
+use super::run_data::RunData;
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
-use super::{CLASS_NAMES_FILE, CONFIG_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE};
+use super::{
+    CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE,
+};
 use crate::config::{Precision, Settings, TrainingConfig, shown};
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
@@ -36,6 +39,8 @@ pub struct TrainOptions {
     pub interrupter: Interrupter,
     /// Told of every event.
     pub observer: Box<dyn Observer>,
+    /// Where the data come from, which is kept with the run; null where it is not known.
+    pub data_source: Value,
 }
 
 impl Default for TrainOptions {
@@ -44,6 +49,7 @@ impl Default for TrainOptions {
             resume: false,
             interrupter: Interrupter::new(),
             observer: Box::new(Silent),
+            data_source: Value::Null,
         }
     }
 }
@@ -241,6 +247,9 @@ impl Train<'_> {
                 let names = format!("{:#}\n", serde_json::json!(names));
                 directory.write(CLASS_NAMES_FILE, names.as_bytes())?;
             }
+            let source = std::mem::take(&mut self.options.data_source);
+            let run_data = RunData::of(self.data, source, &fingerprints, None);
+            directory.write(DATA_FILE, run_data.to_json()?.as_bytes())?;
             return Ok(Prepared {
                 config,
                 directory,

@@ -57,6 +57,7 @@ impl Observer for EventSender {
 ///     valid: The images to validate on.
 ///     resume: Whether to go on with the run in the directory.
 ///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
+///     data_source: Where the data come from, JSON; kept with the run.
 ///     observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
 ///     synchronous: Whether the trainer waits for the observer after each step.
 ///
@@ -76,6 +77,7 @@ pub fn train(
     valid: &Dataset,
     resume: bool,
     config_given: bool,
+    data_source: &str,
     observer: Option<Bound<'_, PyAny>>,
     synchronous: bool,
 ) -> PyResult<(Model, bool)> {
@@ -108,6 +110,9 @@ pub fn train(
             messages: sender,
             synchronous,
         }),
+        data_source: serde_json::from_str(data_source).map_err(|error| {
+            Error::Data(format!("the source of the data must be JSON: {error}"))
+        })?,
     };
 
     let mut audience = Audience {

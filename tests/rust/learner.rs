@@ -99,6 +99,7 @@ pub fn stopping_at(count: usize, resume: bool) -> (TrainOptions, Arc<Mutex<Vec<E
             resume,
             interrupter,
             observer,
+            ..TrainOptions::default()
         },
         seen,
     )

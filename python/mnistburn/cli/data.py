@@ -10,7 +10,7 @@ import mnistburn
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
 from mnistburn.datasets.registry import KnownDataset
-from mnistburn.datasets.source import classes_line, load_part, part_taken, source_of
+from mnistburn.datasets.source import PictureOptions, classes_line, load_part, part_taken, source_of
 
 __all__ = ["data"]
 
@@ -88,8 +88,8 @@ def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_jso
     against = None
     if part_taken(source, split) != "train" and source.parts["train"] is not None:
         against = load_part(source, "train")
-    shape = None if against is None else against.image_shape
-    part = load_part(source, split, shape=shape)
+    options = PictureOptions() if against is None else PictureOptions.of(against.image_shape)
+    part = load_part(source, split, options=options)
     found = part.describe(against)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found)))

@@ -6,9 +6,10 @@ it is built, so that one that exists is valid.
 
 Example:
     >>> import dataclasses, mnistburn
-    >>> config = mnistburn.TrainingConfig(num_epochs=2, learning_rate=3e-4)
-    >>> config.batch_size, config.model.hidden_size
-    (64, 512)
+    >>> model = mnistburn.ModelConfig(hidden_size=128)
+    >>> config = mnistburn.TrainingConfig(model=model, num_epochs=2, learning_rate=3e-4)
+    >>> config.batch_size, config.model.dropout
+    (64, 0.5)
     >>> longer = dataclasses.replace(config, num_epochs=5)
     >>> mnistburn.TrainingConfig.from_json(longer.to_json()) == longer
     True

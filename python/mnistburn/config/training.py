@@ -1,6 +1,7 @@
 """The model and the training."""
 
-from dataclasses import dataclass, field, fields
+import json
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
@@ -62,7 +63,7 @@ class TrainingConfig(File):
     """A training, with the defaults of the Burn book.
 
     Attributes:
-        model: The model.
+        model: The model; None for one that `train` fits to the shape and the classes of the data.
         optimizer: The optimizer.
         num_epochs: How often the training images are gone through.
         batch_size: The number of images of a step.
@@ -88,7 +89,7 @@ class TrainingConfig(File):
 
     _kind: ClassVar[str] = "training"
 
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig | None = None
     optimizer: OptimizerConfig = field(default_factory=AdamConfig)
     num_epochs: int = 10
     batch_size: int = 64
@@ -102,7 +103,8 @@ class TrainingConfig(File):
 
     def __post_init__(self) -> None:
         """Check the values."""
-        check_type("model", self.model, ModelConfig)
+        if self.model is not None:
+            check_type("model", self.model, ModelConfig)
         check_optimizer("optimizer", self.optimizer)
         if self.lr_scheduler is not None and not isinstance(self.lr_scheduler, Schedule):
             names = ", ".join(schedule.__name__ for schedule in SCHEDULES.values())
@@ -128,7 +130,44 @@ class TrainingConfig(File):
         self._keep(checked, plain)
 
     def _json_object(self) -> dict[str, object]:
-        return {**json_fields(self), "optimizer": self.optimizer._tagged()}  # noqa: SLF001
+        values = {**json_fields(self), "optimizer": self.optimizer._tagged()}  # noqa: SLF001
+        if self.model is None:
+            # The core fills in the book's.
+            del values["model"]
+        return values
+
+    def to_json(self) -> str:
+        """Return the configuration as the pretty JSON of the Burn `Config` of this name.
+
+        Keys that Burn's type lacks are left out while they hold their defaults. A configuration
+        without a model has no key ``model``, which Burn's type requires; that of a run has one.
+
+        Returns:
+            The JSON text, without a final line break.
+        """
+        text = super().to_json()
+        if self.model is not None:
+            return text
+        values = json.loads(text)
+        del values["model"]
+        return json.dumps(values, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build a configuration from JSON, as this package or Burn writes it.
+
+        Args:
+            text: The JSON text. Missing keys take their defaults; without the key ``model`` there
+                is no model.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ConfigError: The text is no JSON, a key is unknown, or a value breaks its rule.
+        """
+        config = super().from_json(text)
+        return config if "model" in json.loads(text) else replace(config, model=None)
 
     @classmethod
     def _from_checked(cls, checked: dict[str, Any]) -> Self:

@@ -1,5 +1,6 @@
 """What the argument ``data`` of `train`, and the option ``--data`` of the commands, stands for."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -17,11 +18,12 @@ from mnistburn.dataset import Dataset
 from mnistburn.datasets import archive, idx_files, tables
 from mnistburn.datasets.parts import SPLITS, Split, find_parts, holds_pictures
 from mnistburn.errors import DataError
-from mnistburn.preprocessing import Fit
+from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing
 
 __all__ = [
     "DataSource",
     "LoadedPair",
+    "PictureOptions",
     "available_parts",
     "classes_line",
     "load_pair",
@@ -39,6 +41,35 @@ _VALIDATION: Final = 0.1
 # A folder whose sub-folders are the classes is its own and only part.
 _WHOLE: Final = "."
 _NAMED: Final = 10
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What pictures are made to; arrays and known data sets have a shape already.
+
+    Attributes:
+        image_size: Height and width; None to follow the pictures.
+        channels: 1 for grey images, 3 for colours; None to follow the pictures.
+        fit: What happens to pictures of other proportions.
+        prepare: What else is done to pictures.
+    """
+
+    image_size: tuple[int, int] | None = None
+    channels: int | None = None
+    fit: Fit = "stretch"
+    prepare: Prepare | None = None
+
+    @classmethod
+    def of(cls, shape: ImageShape, preprocessing: Preprocessing = STRETCHED) -> Self:
+        """Return the options that make images of a shape."""
+        return cls((shape.height, shape.width), shape.channels, *preprocessing)
+
+    @property
+    def shape(self) -> ImageShape | None:
+        """The shape of the images; None where it follows the pictures."""
+        if self.image_size is None or self.channels is None:
+            return None
+        return ImageShape(*self.image_size, self.channels)
 
 
 @dataclass(frozen=True)
@@ -62,6 +93,11 @@ class DataSource:
     seed: int | None = None
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
+    @classmethod
+    def of_arrays(cls) -> Self:
+        """Return the source of data that were given as arrays."""
+        return cls("arrays", None, dict.fromkeys(SPLITS))
+
     def to_json_object(self) -> dict[str, Any]:
         """Return the source as what JSON can hold."""
         return {
@@ -70,6 +106,8 @@ class DataSource:
             "parts": dict(self.parts),
             "validation": self.validation,
             "seed": self.seed,
+            # For people; it is not read again.
+            "described": str(self),
         }
 
     @classmethod
@@ -262,8 +300,7 @@ def load_pair(
     *,
     validation: float | None = None,
     seed: int = 42,
-    shape: ImageShape | None = None,
-    fit: Fit = "stretch",
+    options: PictureOptions = PictureOptions(),
     progress: bool = True,
 ) -> LoadedPair:
     """Load what to train with, and what to validate on.
@@ -275,8 +312,7 @@ def load_pair(
         data: As `source_of` takes it.
         validation: The share of the training images to validate on, instead.
         seed: Which images are held out.
-        shape: What pictures are made to; None to follow the pictures.
-        fit: What happens to pictures of other proportions.
+        options: What pictures are made to.
         progress: Whether the progress is shown.
 
     Returns:
@@ -298,14 +334,13 @@ def load_pair(
         source = replace(source, parts=parts, validation=share, seed=seed)
     elif source.parts["valid"] is None:
         source = replace(source, parts={**source.parts, "valid": source.parts["test"]})
-    options: dict[str, Any] = {"fit": fit, "progress": progress}
-    train, rule = _read(source, "train", shape=shape, class_names=None, **options)
+    train, rule = _read(source, "train", options, None, progress=progress)
     if share is None:
-        same = shape or train.image_shape
-        valid, _ = _read(source, "valid", shape=same, class_names=train.class_names, **options)
+        same = PictureOptions.of(train.image_shape, train.preprocessing)
+        valid, _ = _read(source, "valid", same, train.class_names, progress=progress)
     else:
         train, valid = train.split(share, seed)
-    told = (classes_line(train, source), rule, getattr(train, "shape_rule", None))
+    told = (classes_line(train, source), rule, train.shape_rule)
     return LoadedPair(train, valid, source, tuple(line for line in told if line))
 
 
@@ -313,8 +348,7 @@ def load_part(
     data: object,
     split: Split,
     *,
-    shape: ImageShape | None = None,
-    fit: Fit = "stretch",
+    options: PictureOptions = PictureOptions(),
     class_names: Sequence[str] | None = None,
     progress: bool = True,
 ) -> Dataset:
@@ -323,8 +357,7 @@ def load_part(
     Args:
         data: As `source_of` takes it; a source finds the data of a run again.
         split: Which part.
-        shape: What pictures are made to; None to follow the pictures.
-        fit: What happens to pictures of other proportions.
+        options: What pictures are made to.
         class_names: The classes in their order: those that a model was trained with.
         progress: Whether the progress is shown.
 
@@ -338,9 +371,8 @@ def load_part(
     source = source_of(data)
     taken = part_taken(source, split)
     held_out = source.validation is not None and taken in ("train", "valid")
-    options: dict[str, Any] = {"shape": shape, "fit": fit, "progress": progress}
     read: Split = "train" if held_out else taken
-    dataset, _ = _read(source, read, class_names=class_names, **options)
+    dataset, _ = _read(source, read, options, class_names, progress=progress)
     if not held_out or source.validation is None or source.seed is None:
         return dataset
     rest, share = dataset.split(source.validation, source.seed)
@@ -370,10 +402,9 @@ def _folder_source(folder: Path) -> DataSource:
 def _read(
     source: DataSource,
     split: Split,
-    *,
-    shape: ImageShape | None,
-    fit: Fit,
+    options: PictureOptions,
     class_names: Sequence[str] | None,
+    *,
     progress: bool,
 ) -> tuple[Dataset, str | None]:
     """Read a part that is there; with the rule by which it was read, where there is a choice."""
@@ -390,11 +421,11 @@ def _read(
         message = f"the data were {source}, and {place} no longer exists; pass data= or give --data"
         raise DataError(message)
     if source.kind == "folder":
-        return _read_folder(source, place, shape, fit, class_names, progress=progress), None
+        return _read_folder(source, place, options, class_names, progress=progress), None
     if source.kind == "idx":
         return Dataset.from_idx(place, idx_files.labels_of(place)), None
     if source.kind == "csv":
-        table = tables.read_table(place, shape)
+        table = tables.read_table(place, options.shape)
         return _labelled(place, table.images, table.labels, class_names, None), table.rule
     pairs = archive.find_arrays(place)
     if split not in pairs and part in {images for images, _ in pairs.values()}:
@@ -414,8 +445,7 @@ def _read(
 def _read_folder(
     source: DataSource,
     folder: Path,
-    shape: ImageShape | None,
-    fit: Fit,
+    options: PictureOptions,
     class_names: Sequence[str] | None,
     *,
     progress: bool,
@@ -437,12 +467,9 @@ def _read_folder(
                 "them away"
             )
             raise DataError(message)
-    options: dict[str, Any] = {}
-    if shape is not None:
-        options = {"image_size": (shape.height, shape.width), "channels": shape.channels}
-    if fit != "stretch":
-        options["fit"] = fit
-    return Dataset.from_folder(folder, class_names=class_names, progress=progress, **options)
+    return Dataset.from_folder(
+        folder, class_names=class_names, progress=progress, **dataclasses.asdict(options)
+    )
 
 
 def _labelled(
