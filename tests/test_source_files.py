@@ -17,9 +17,9 @@ from pictures import write_png
 import mnistburn
 from mnistburn import Dataset
 from mnistburn.arrays import ImageShape
-from mnistburn.cli import main
 from mnistburn.datasets.source import (
     DataSource,
+    PictureOptions,
     available_parts,
     load_pair,
     load_part,
@@ -27,6 +27,7 @@ from mnistburn.datasets.source import (
     source_of,
 )
 from mnistburn.errors import DataError
+from mnistburn.preprocessing import Preprocessing
 
 RANDOM = numpy.random.default_rng(5)
 IMAGES = RANDOM.integers(0, 256, (40, 28, 28), dtype=numpy.uint8)
@@ -156,7 +157,8 @@ def test_a_table_of_colours_or_of_other_sides(tmp_path: Path) -> None:
         numpy.column_stack([TARGETS, grey.reshape(40, -1)]),
         f"label,{pixels(240)}",
     )
-    assert same(load_part(file, "train", shape=ImageShape(20, 12, 1)), grey)
+    options = PictureOptions.of(ImageShape(20, 12, 1), Preprocessing())
+    assert same(load_part(file, "train", options=options), grey)
     with pytest.raises(DataError, match=r"square images.* got 241 columns"):
         load_part(file, "train")
 
@@ -304,6 +306,8 @@ def test_arrays_cannot_be_found_again() -> None:
 
 
 def test_the_commands_take_files_and_say_what_they_took(tmp_path: Path) -> None:
+    from mnistburn.cli import main
+
     file = tmp_path / "a.npz"
     numpy.savez(file, x_train=IMAGES, y_train=TARGETS, x_test=IMAGES[:20], y_test=TARGETS[:20])
     done = CliRunner().invoke(main, ["data", "describe", str(file), "--split=test"])
