@@ -175,6 +175,7 @@ def test_a_table_of_colours_or_of_other_sides(tmp_path: Path) -> None:
         ("\n7,1,", "\n,1,", "line 2 has none"),
         ("\n7,1,", "\n-2,1,", "labels must be class numbers .* got '-2' in line 2"),
         ("\n7,1,", "\n1e300,1,", "got '1e300' in line 2"),
+        ("\n7,", "\n" + "7" * 2000 + ",", "that of line 2 is longer"),
         ("label", "\0", "must be a table in UTF-8"),
     ],
 )
@@ -215,6 +216,7 @@ def test_idx_files_are_found_beside_each_other(ending: str, tmp_path: Path) -> N
         assert same(pair.valid, IMAGES[:20], TARGETS[:20])
     alone = tmp_path / f"t10k-images-idx3-ubyte{ending}"
     assert same(load_part(alone, "train"), IMAGES[:20], TARGETS[:20])
+    assert available_parts(source_of(alone)) == ("train",)
     with pytest.raises(DataError, match="holds labels; pass the file of the images"):
         load_pair(tmp_path / f"train-labels-idx1-ubyte{ending}")
     (tmp_path / f"t10k-labels-idx1-ubyte{ending}").unlink()
