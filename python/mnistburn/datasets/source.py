@@ -268,22 +268,31 @@ def part_taken(source: DataSource, split: Split) -> Split:
     Raises:
         DataError: There is nothing that can stand for the part.
     """
+    if source.location is None:
+        raise DataError(_ARRAYS)
     there = available_parts(source)
     if split in there:
         return split
     other: Split = "valid" if split == "test" else "test"
     if split != "train" and other in there:
         return other
-    if there == ("train",) and source.parts["train"] != _WHOLE and source.kind == "folder":
-        pass
-    elif there == ("train",):
+    # A folder of parts that lacks one: to measure on the training images would mislead.
+    divided = source.kind == "folder" and source.parts["train"] != _WHOLE
+    if there == ("train",) and not divided:
         return "train"
-    names = ", ".join(part for part in source.parts.values() if part) or "nothing"
-    message = (
-        f"{source.location} must hold a folder {split} beside {names}, each with a sub-folder for "
-        f"every class; or give the folder of the images itself"
-    )
+    names = ", ".join(part for part in source.parts.values() if part)
+    message = f"{source.location} must hold the part {split} beside {names}"
+    if source.kind == "folder":
+        message = (
+            f"{source.location} must hold a folder {split} beside {names}, each with a sub-folder "
+            "for every class; or give the folder of the images itself"
+        )
     raise DataError(message)
+
+
+_ARRAYS: Final = (
+    "the run was trained on arrays, which are not kept with it; pass them as data=, or give --data"
+)
 
 
 def load_pair(
@@ -401,11 +410,7 @@ def _read(
     """Read a part that is there; with the rule by which it was read, where there is a choice."""
     part = source.parts[split]
     if source.location is None or part is None:
-        message = (
-            "the run was trained on arrays, which are not kept with it; pass them as data=, or "
-            "give --data"
-        )
-        raise DataError(message)
+        raise DataError(_ARRAYS)
     if source.kind == "name":
         known: Literal["train", "test"] = "train" if part == "train" else "test"
         return datasets.load(source.location, known, progress=progress), None

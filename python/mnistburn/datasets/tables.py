@@ -21,6 +21,7 @@ __all__ = ["Table", "read_table"]
 _LABELS: Final = frozenset({"label", "labels", "class", "target", "y", "digit", "category"})
 _LARGEST_BYTES: Final = 8 << 30
 _LONGEST_LINE: Final = 1 << 28
+_LONGEST_LABEL: Final = 1000
 # Lines whose pixels become numbers at once.
 _LINES: Final = 2000
 _SMALLEST_SIDE: Final = 5
@@ -140,6 +141,12 @@ class _Rows:
         if self._column != 0:
             line, _, tail = line.rpartition(self._delimiter)
             self._last.append(tail)
+        if any(len(kept[-1]) > _LONGEST_LABEL for kept in (self._first, self._last) if kept):
+            message = (
+                f"{self._path}: a label must be at most {_LONGEST_LABEL} bytes long, and that of "
+                f"line {number} is longer"
+            )
+            raise DataError(message)
         self._pending.append(line)
         if len(self._pending) == _LINES:
             self._flush()
