@@ -47,7 +47,8 @@ def test_a_divided_folder_has_the_classes_of_its_training_images(
 ) -> None:
     write(tmp_path / train_name, cat=1, dog=2, emu=1)
     write(tmp_path / test_name, emu=2)
-    train, valid = load_pair(tmp_path, progress=False)
+    pair = load_pair(tmp_path, progress=False)
+    train, valid = pair.train, pair.valid
     assert (train.targets.tolist(), valid.targets.tolist()) == ([0, 1, 1, 2], [2, 2])
     assert equal(load_part(tmp_path, "train", progress=False), train)
     assert equal(load_part(tmp_path, "test", progress=False), valid)
@@ -59,12 +60,13 @@ def test_a_share_is_one_of_the_training_images(tmp_path: Path) -> None:
     whole = load_part(tmp_path, "train", progress=False)
     for seed in (1, 2):
         found = load_pair(tmp_path, validation=0.25, seed=seed, progress=False)
-        assert all(map(equal, found, whole.split(0.25, seed)))
+        assert all(map(equal, (found.train, found.valid), whole.split(0.25, seed)))
 
 
 def test_a_class_may_be_called_test(tmp_path: Path) -> None:
     write(tmp_path, test=10, valid=10)
-    train, valid = load_pair(tmp_path, progress=False)
+    pair = load_pair(tmp_path, progress=False)
+    train, valid = pair.train, pair.valid
     assert train.class_names == valid.class_names == ("test", "valid")
     assert (len(train), len(valid)) == (18, 2)
     assert len(load_part(tmp_path, "test", progress=False)) == 20
@@ -82,7 +84,7 @@ def test_a_name_comes_before_a_folder_of_that_name(
 
 def test_a_share_of_a_known_set_follows_from_the_seed() -> None:
     _, expected = mnistburn.datasets.load("mnist", validation=0.01, seed=3)
-    _, found = load_pair("mnist", validation=0.01, seed=3)
+    found = load_pair("mnist", validation=0.01, seed=3).valid
     assert equal(found, expected)
     assert not equal(found, mnistburn.datasets.load("mnist", validation=0.01)[1])
 

@@ -17,6 +17,8 @@ __all__ = [
     "Loss",
     "Model",
     "Optimizer",
+    "Picture",
+    "PictureFolder",
     "augment",
     "batch_order",
     "build_info",
@@ -30,10 +32,11 @@ __all__ = [
     "describe_datasets",
     "devices",
     "folder_classes",
+    "folder_pictures",
     "load_run",
+    "prepare_digit",
     "read_folder",
     "read_idx",
-    "read_picture",
     "resolve_device",
     "split_indices",
     "train",
@@ -173,7 +176,14 @@ class Model:
     """
     A guide network on a device.
     """
-    def __new__(cls, /, config: str, device: str, seed: SupportsIndex) -> Model:
+    def __new__(
+        cls,
+        /,
+        config: str,
+        device: str,
+        seed: SupportsIndex,
+        class_names: SupportsGetItem[int, str] | None,
+    ) -> Model:
         """
         A model with random parameters.
 
@@ -181,6 +191,19 @@ class Model:
             config: Model configuration, JSON.
             device: Where it computes.
             seed: What parameters and dropout masks follow from.
+            class_names: Names of the classes, or None.
+        """
+    @property
+    def about(self, /) -> str:
+        """
+        What is known of it beside its parameters, JSON: config, class_names, preprocessing and statistics.
+        """
+    def check_image_size(self, /) -> None:
+        """
+        Refuses a model whose images may be of any size.
+
+        Raises:
+            DataError: Their size is not known.
         """
     @property
     def config(self, /) -> str:
@@ -230,6 +253,16 @@ class Model:
             images: As for forward; at least one.
             targets: n int64 classes.
         """
+    @property
+    def forwards(self, /) -> int:
+        """
+        Training forwards so far: dropout masks follow from it.
+        """
+    @property
+    def image_size(self, /) -> tuple[int, int] | None:
+        """
+        Height and width of its images; None where they are not known.
+        """
     @staticmethod
     def load(
         path: str | PathLike[str],
@@ -260,6 +293,20 @@ class Model:
         """
         Number of parameters.
         """
+    @staticmethod
+    def restore(
+        state: bytes, about: str, device: str, seed: SupportsIndex, forwards: SupportsIndex
+    ) -> Model:
+        """
+        A model as state_bytes and the other properties gave it.
+
+        Args:
+            state: Its parameters.
+            about: What is known of it, JSON.
+            device: Where it computes.
+            seed: What parameters and dropout masks follow from.
+            forwards: Training forwards so far.
+        """
     def save(self, /, path: str | PathLike[str], recorder: str, precision: str | None) -> Path:
         """
         Saves a record.
@@ -276,6 +323,10 @@ class Model:
     def seed(self, /) -> int:
         """
         What parameters and dropout masks follow from.
+        """
+    def state_bytes(self, /) -> bytes:
+        """
+        The parameters with every bit, as Burn's default recorder writes them.
         """
     def state_dict(self, /) -> list[tuple[str, list[int], bytearray]]:
         """
@@ -302,11 +353,151 @@ class Optimizer:
         Args:
             config: Optimizer configuration, JSON.
         """
+    @staticmethod
+    def restore(
+        config: str, state: tuple[SupportsGetItem[int, SupportsIndex], str, str]
+    ) -> Optimizer:
+        """
+        An optimizer as its state gave it.
+
+        Args:
+            config: Optimizer configuration, JSON.
+            state: Burn's record, the configuration of the model it is of, JSON, and the device.
+        """
+    def state(self, /) -> tuple[bytes, str, str] | None:
+        """
+        What it has learned of the gradients, as restore takes it; None before the first step.
+        """
     def step(
         self, /, learning_rate: SupportsFloat | SupportsIndex, model: Model, gradients: Gradients
     ) -> Model:
         """
         The model after one step; the given one stays as it is.
+        """
+
+@final
+class Picture:
+    """
+    A picture as it is seen: upright, without transparency, grey where all of it is grey.
+    """
+    @staticmethod
+    def decode(content: Buffer) -> Picture:
+        """
+        Reads a picture from the bytes of a file.
+
+        Args:
+            content: The bytes.
+
+        Raises:
+            DataError: They are no picture, or a broken one; the message says why.
+        """
+    @property
+    def frames(self, /) -> int:
+        """
+        Frames or pages of the file, of which this is the first.
+        """
+    @staticmethod
+    def from_pixels(
+        pixels: Buffer,
+        size: tuple[SupportsIndex, SupportsIndex],
+        mode: str,
+        orientation: SupportsIndex,
+    ) -> Picture:
+        """
+        Takes the pixels of a picture that is decoded already.
+
+        Args:
+            pixels: The bytes, row by row.
+            size: Width and height.
+            mode: What they mean: "L", "LA", "RGB", "RGBA", or "I;16" in the order of bytes of this machine.
+            orientation: How the picture is to be turned, 1 to 8 as in EXIF.
+
+        Raises:
+            DataError: The picture is too large, or the bytes are too few.
+        """
+    def image(
+        self,
+        /,
+        shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+        preprocessing: tuple[str, str | None],
+    ) -> bytearray:
+        """
+        The raw pixels of the image that a model takes.
+
+        Args:
+            shape: Height, width and channels (1 or 3) of the image.
+            preprocessing: How the picture becomes an image: fit, and prepare or None.
+        """
+    @staticmethod
+    def is_picture(content: bytes) -> bool:
+        """
+        Whether bytes begin as the file of a picture does.
+
+        Args:
+            content: The bytes, or the first 32 of them.
+        """
+    @staticmethod
+    def open(path: str | PathLike[str]) -> Picture:
+        """
+        Reads a picture from a file.
+
+        Args:
+            path: The file.
+
+        Raises:
+            DataError: The file is no picture, or a broken one.
+            OSError: The file can't be read.
+        """
+    @property
+    def shape(self, /) -> tuple[int, int, int]:
+        """
+        Height, width and channels: 1 where it is grey in all pixels, else 3.
+        """
+
+@final
+class PictureFolder:
+    """
+    What was read of a folder of pictures.
+    """
+    @property
+    def animated(self, /) -> list[tuple[Path, int]]:
+        """
+        Pictures of several frames or pages, and how many.
+        """
+    @property
+    def broken(self, /) -> list[tuple[Path, str]]:
+        """
+        Pictures that can't be read, and why.
+        """
+    @property
+    def class_names(self, /) -> list[str]:
+        """
+        The names of the classes.
+        """
+    @property
+    def passed_over(self, /) -> dict[str, int]:
+        """
+        How many files were passed over, by what they are.
+        """
+    @property
+    def pixels(self, /) -> bytearray:
+        """
+        Raw pixels, image by image.
+        """
+    @property
+    def shape(self, /) -> tuple[int, int, int]:
+        """
+        Height, width and channels of the images.
+        """
+    @property
+    def shape_rule(self, /) -> str | None:
+        """
+        Why they have that shape; None where it was asked for.
+        """
+    @property
+    def targets(self, /) -> bytearray:
+        """
+        The classes of the images, int64 as bytes.
         """
 
 def augment(
@@ -407,7 +598,7 @@ def cuda_toolkit() -> Path | None:
 
 def describe(path: str | PathLike[str]) -> str:
     """
-    What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
+    What is in a model file: JSON with format, precision, tensors, config, about, metadata and problem.
     """
 
 def describe_datasets(
@@ -430,9 +621,19 @@ def folder_classes(path: str | PathLike[str]) -> list[str]:
     """
     The names of the sub-folders of a folder of pictures, in the order of the classes.
 
+    Hidden folders and those that archivers and operating systems leave are none.
+
     Raises:
         DataError: There is no sub-folder.
         OSError: The folder can't be read.
+    """
+
+def folder_pictures(path: str | PathLike[str]) -> tuple[list[Path], dict[str, int]]:
+    """
+    The pictures in a folder and in those below it, sorted, and how many other files there are, by extension.
+
+    Raises:
+        OSError: A folder can't be read.
     """
 
 def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
@@ -444,26 +645,47 @@ def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
         OSError: The directory holds no run.
     """
 
+def prepare_digit(
+    grey: Buffer,
+    size: tuple[SupportsIndex, SupportsIndex],
+    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+) -> tuple[bytearray, tuple[bool, bool, bool]]:
+    """
+    Makes a picture of a digit as MNIST was made: light strokes on a dark ground, fitted into 20 x 20 pixels, placed by their mass.
+
+    Args:
+        grey: Pixels of the picture, uint8, C-contiguous.
+        size: Its height and width.
+        shape: Height, width and channels of the image.
+
+    Returns:
+        The raw pixels of the image, and whether the picture was inverted, moved (cropped, scaled or centred), and blank.
+
+    Raises:
+        DataError: There are not as many pixels as the size says.
+    """
+
 def read_folder(
     path: str | PathLike[str],
-    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+    size: tuple[SupportsIndex, SupportsIndex] | None,
+    channels: SupportsIndex | None,
+    preprocessing: tuple[str, str | None],
     class_names: SupportsGetItem[int, str] | None,
     progress: Any | None,
-) -> tuple[list[str], bytearray, bytearray, list[tuple[Path, str]]]:
+) -> PictureFolder:
     """
     Reads a folder of pictures with a sub-folder for each class.
 
     Args:
         path: The folder.
-        shape: Height, width and channels (1 or 3) of the images.
+        size: Height and width of the images; None for what the pictures have in common.
+        channels: 1 for grey, 3 for colours; None for what the pictures have.
+        preprocessing: How pictures become images: fit, and prepare or None.
         class_names: The classes; None for the names of the sub-folders.
         progress: Called now and then with the pictures read so far and their number.
 
-    Returns:
-        The class names, the pixels, the int64 targets as bytes, and the pictures that can't be read with the reasons.
-
     Raises:
-        DataError: There is no sub-folder, or no picture.
+        DataError: There is no sub-folder or no picture, or the sub-folders are no classes.
         OSError: A folder can't be read.
     """
 
@@ -480,21 +702,6 @@ def read_idx(path: str | PathLike[str], sha256: str | None = None) -> tuple[list
 
     Raises:
         DataError: The file is broken, or its hash is another.
-        OSError: The file can't be read.
-    """
-
-def read_picture(
-    path: str | PathLike[str], shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex]
-) -> bytearray:
-    """
-    The raw pixels of a picture, made to a shape.
-
-    Args:
-        path: The file.
-        shape: Height, width and channels (1 or 3).
-
-    Raises:
-        DataError: The file is no picture, or a broken one.
         OSError: The file can't be read.
     """
 

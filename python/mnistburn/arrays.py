@@ -16,6 +16,8 @@ from mnistburn.hints import (
     range_hint,
     targets_hint,
 )
+from mnistburn.pillow_images import has_colour_mode, is_pillow_image, picture_of
+from mnistburn.preprocessing import STRETCHED
 
 __all__ = [
     "MNIST",
@@ -80,7 +82,7 @@ def as_images(images: object, shape: ImageShape | None = None) -> tuple[Images, 
     Raises:
         DataError: The shape, the type or a value is another.
     """
-    array = as_array(images, "images", DataError)
+    array = as_array(_without_pillow(images, shape), "images", DataError)
     name = _array_name(images)
     arranged = _arranged(array, shape, name)
     converted: Images
@@ -97,11 +99,45 @@ def as_images(images: object, shape: ImageShape | None = None) -> tuple[Images, 
     return converted, len(converted)
 
 
-def as_image_size(value: object) -> tuple[int, int]:
+def _without_pillow(images: object, shape: ImageShape | None) -> object:
+    """Return images of Pillow as an array: NumPy would take places in a palette for pixels."""
+    alone = is_pillow_image(images)
+    items = [images] if alone else images
+    if not isinstance(items, list | tuple) or not any(map(is_pillow_image, items)):
+        return images
+    if not all(map(is_pillow_image, items)):
+        message = (
+            "images must be Pillow images or arrays, got both in one list; "
+            "mnistburn.read_picture(image) makes an array of a Pillow image"
+        )
+        raise DataError(message)
+    pictures = [picture_of(item) for item in items]
+    sizes = {picture.shape[:2] for picture in pictures}
+    if len(sizes) > 1:
+        message = (
+            f"the images must be of one size, got {' and '.join(map(str, sorted(sizes)[:2]))}; "
+            "mnistburn.read_picture(image, size=(height, width)) resizes them"
+        )
+        raise DataError(message)
+    colour = any(
+        picture.shape[2] == _CHANNELS[1] or has_colour_mode(item)
+        for item, picture in zip(items, pictures, strict=True)
+    )
+    channels = shape.channels if shape is not None else _CHANNELS[colour]
+    own = ImageShape(*sizes.pop(), channels)
+    pixels = [
+        numpy.frombuffer(picture.image(tuple(own), STRETCHED), dtype=numpy.uint8)
+        for picture in pictures
+    ]
+    return numpy.stack(pixels).reshape(len(items), *own.sizes)
+
+
+def as_image_size(value: object, name: str = "image_size") -> tuple[int, int]:
     """Return the height and the width of images.
 
     Args:
         value: A pair of integers.
+        name: The argument's name, for the message.
 
     Returns:
         The pair.
@@ -114,7 +150,7 @@ def as_image_size(value: object) -> tuple[int, int]:
             sides = [
                 as_integer(
                     side,
-                    f"image_size[{place}]",
+                    f"{name}[{place}]",
                     DataError,
                     minimum=_SIDES.start,
                     maximum=_SIDES.stop - 1,
@@ -122,7 +158,7 @@ def as_image_size(value: object) -> tuple[int, int]:
                 for place, side in enumerate((height, width))
             ]
             return sides[0], sides[1]
-    message = f"image_size must be a pair (height, width), got {shown(value)}"
+    message = f"{name} must be a pair (height, width), got {shown(value)}"
     raise DataError(message)
 
 

@@ -12,14 +12,15 @@ Example:
 import json
 import operator
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self, TypeVar, overload
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, pictures
+from mnistburn import _native, picture_folders
 from mnistburn.arguments import (
     LARGEST_SEED,
     as_class_names,
@@ -32,12 +33,21 @@ from mnistburn.arrays import MNIST, ImageShape, as_array, as_images, as_targets,
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
-from mnistburn.preprocessing import STRETCHED, Preprocessing
+from mnistburn.preprocessing import (
+    STRETCHED,
+    Fit,
+    Prepare,
+    Preprocessing,
+    as_fit,
+    as_prepare,
+)
 
 __all__ = ["BrokenPicture", "Dataset"]
 
 # An uncompressed file of images that is larger stays on disk.
 _LARGEST_IN_MEMORY: Final = 1 << 30
+
+_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
 
 _Item = TypeVar("_Item", bound=numpy.generic)
 
@@ -65,12 +75,17 @@ class Dataset:
         class_names: The names of the classes; None where they are not known.
         preprocessing: How its pictures became images, and others do for a model trained with it.
         broken: The pictures that `from_folder` could not read.
+        passed_over: How many files `from_folder` passed over, by extension with its dot;
+            ``"no extension"`` and ``"pictures beside the class folders"`` too.
+        shape_rule: Why `from_folder` made images of this shape; None where it was asked for.
     """
 
     targets: NDArray[numpy.int64]
     class_names: tuple[str, ...] | None
     preprocessing: Preprocessing
     broken: tuple[BrokenPicture, ...]
+    passed_over: Mapping[str, int]
+    shape_rule: str | None
 
     def __init__(
         self,
@@ -106,6 +121,8 @@ class Dataset:
         self.class_names = _checked_names(class_names, self.targets)
         self.preprocessing = preprocessing
         self.broken = ()
+        self.passed_over = _NOTHING
+        self.shape_rule = None
         self._num_classes: int | None = None
 
     @classmethod
@@ -123,6 +140,10 @@ class Dataset:
     def _with(self, images: NDArray[numpy.uint8] | ImagesOnDisk, targets: ArrayLike) -> Self:
         """Return other images of the same kind."""
         return self._of(images, targets, self.class_names, self.preprocessing)
+
+    def _with_classes(self, targets: ArrayLike, class_names: Sequence[str]) -> Self:
+        """Return the same images with other class numbers."""
+        return self._of(self._images, targets, class_names, self.preprocessing)
 
     @classmethod
     def from_numpy(
@@ -197,48 +218,64 @@ class Dataset:
         cls,
         path: str | os.PathLike[str],
         *,
-        image_size: tuple[int, int] = (28, 28),
-        channels: int = 1,
+        image_size: tuple[int, int] | None = None,
+        channels: int | None = None,
+        fit: Fit = "stretch",
+        prepare: Prepare | None = None,
         class_names: Sequence[str] | None = None,
         strict: bool = False,
         progress: bool = True,
     ) -> Self:
         """Read pictures from a folder that has a sub-folder for each class.
 
-        PNG, JPEG, BMP and WebP are read, on all cores. A picture is turned as its EXIF orientation
-        says, made grey (0.2126 red + 0.7152 green + 0.0722 blue) or coloured, and resized with a
-        triangle filter, whatever its proportions; transparency is dropped. Hidden files, and those
-        of other extensions, are passed over.
+        Each picture is read as `mnistburn.read_picture` does, on all cores. Hidden files and
+        folders, and those that archivers and operating systems leave (``__MACOSX``, ``@eaDir``,
+        ``Thumbs.db`` and the like), are passed over in silence. Files of other formats are counted
+        in ``passed_over`` and named in a warning of the log; a file without an extension is read
+        where its first bytes are those of a picture.
 
         Args:
-            path: The folder. The classes are its sub-folders, sorted by name, or by number where
-                all names are numbers; pictures may lie in folders below them.
-            image_size: Height and width of the images.
-            channels: 1 for grey images, 3 for colours.
+            path: The folder (``~`` is the home directory). The classes are its sub-folders, sorted
+                by name, or by number where all names are numbers; pictures may lie in folders below
+                them.
+            image_size: Height and width of the images. None takes the size of the pictures where
+                all are of one size of 5 to 256 pixels to a side; else their median height and
+                width, both made smaller alike until none is above 64. ``shape_rule``, and a line
+                of the log, say which.
+            channels: 1 for grey images, 3 for colours; None for 3 where any picture has colour.
+            fit: What happens to pictures of other proportions: ``"stretch"``, ``"pad"`` or
+                ``"crop"``, see `mnistburn.read_picture`.
+            prepare: ``"digit"`` makes pictures of digits as MNIST was made.
             class_names: The classes in their order, for a folder that may lack some: those of the
                 data set that was trained with.
-            strict: Whether a picture that cannot be read is an error. Otherwise it is left out,
-                told in a warning of the log, and listed in ``broken``.
+            strict: Whether a picture that cannot be read, or a file of another format, is an error.
+                Otherwise they are left out, told in a warning of the log, and listed in ``broken``
+                and ``passed_over``.
             progress: Whether a progress bar is shown.
 
         Returns:
             The data set, with ``class_names``.
 
         Raises:
-            DataError: There is no sub-folder or no whole picture, an argument breaks its rule, or,
-                with ``strict``, a picture cannot be read.
+            DataError: There is no sub-folder or no whole picture, the only sub-folder holds what
+                should have been passed, there is one class alone, an argument breaks its rule, or,
+                with ``strict``, a file is no picture that can be read.
             OSError: A folder cannot be read.
         """
-        names, pixels, targets, broken = pictures.read(
+        preprocessing = Preprocessing(as_fit(fit), as_prepare(prepare))
+        found = picture_folders.read(
             as_path(path, "path", DataError),
             image_size=image_size,
             channels=channels,
+            preprocessing=preprocessing,
             class_names=class_names,
             strict=strict,
             progress=progress,
         )
-        dataset = cls._of(_read_only(pixels), targets, names)
-        dataset.broken = tuple(BrokenPicture(Path(file), reason) for file, reason in broken)
+        dataset = cls._of(_read_only(found.images), found.targets, found.class_names, preprocessing)
+        dataset.broken = tuple(BrokenPicture(file, reason) for file, reason in found.broken)
+        dataset.passed_over = found.passed_over
+        dataset.shape_rule = found.shape_rule
         return dataset
 
     @property
@@ -450,7 +487,9 @@ class Dataset:
                 raise DataError(message)
             sets.insert(0, ("images", against._native()))  # noqa: SLF001  of this class
         found = json.loads(_native.describe_datasets(sets, self.num_classes))[-1]
-        return DatasetDescription._from_json(found, self.class_names)  # noqa: SLF001
+        return DatasetDescription._from_json(  # noqa: SLF001
+            found, self.class_names, self.passed_over
+        )
 
     def split(self, fraction: float, seed: int = 42) -> tuple[Self, Self]:
         """Set a share of the images aside, the same share of each class.

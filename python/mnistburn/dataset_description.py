@@ -8,8 +8,11 @@ Example:
     (10000, (980, 1135, 1032), ())
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
+
+from mnistburn.picture_folders import passed_over_text
 
 __all__ = ["DatasetDescription", "Finding"]
 
@@ -46,6 +49,7 @@ class DatasetDescription:
         conflicts: Those of them whose class is another.
         leaks: Images that are in the other set too, if one was given.
         warnings: What is odd, in words.
+        passed_over: How many files of a folder were no pictures that are read, by extension.
     """
 
     images: int
@@ -62,9 +66,15 @@ class DatasetDescription:
     conflicts: Finding
     leaks: Finding
     warnings: tuple[str, ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     @classmethod
-    def _from_json(cls, value: dict[str, Any], class_names: tuple[str, ...] | None) -> Self:
+    def _from_json(
+        cls,
+        value: dict[str, Any],
+        class_names: tuple[str, ...] | None,
+        passed_over: Mapping[str, int],
+    ) -> Self:
         found = value["found"]
 
         def finding(name: str) -> Finding:
@@ -86,6 +96,7 @@ class DatasetDescription:
             conflicts=finding("conflicts"),
             leaks=finding("leaks"),
             warnings=tuple(value["warnings"]),
+            passed_over=dict(passed_over),
         )
 
     def __str__(self) -> str:
@@ -103,5 +114,7 @@ class DatasetDescription:
             lines.append(
                 f"  {name:<{widest}} {count:>9,} {'#' * round(40 * count / most)}".rstrip()
             )
+        if self.passed_over:
+            lines.append(f"files     {passed_over_text(self.passed_over)}")
         lines += [f"warning   {warning}" for warning in self.warnings]
         return "\n".join(lines)

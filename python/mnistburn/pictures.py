@@ -1,116 +1,247 @@
-"""Pictures in folders, as arrays."""
+"""Pictures, one by one: files and images of Pillow, as arrays.
 
+Example:
+    >>> import mnistburn
+    >>> image = mnistburn.read_picture("cat.jpg")                         # as large as it is
+    >>> image = mnistburn.read_picture("cat.jpg", size=(28, 28), channels=1)
+    >>> image.shape, image.dtype
+    ((28, 28), dtype('uint8'))
+"""
+
+import io
 import logging
-from collections.abc import Sequence
+import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy
 from numpy.typing import NDArray
 
 from mnistburn import _native
-from mnistburn.arguments import as_class_names, shown
-from mnistburn.arrays import ImageShape, as_image_size
+from mnistburn.arguments import as_path, shown
+from mnistburn.arrays import MNIST, ImageShape, as_image_size
 from mnistburn.errors import DataError
-from mnistburn.progress import CountProgress, start_count
+from mnistburn.pillow_images import is_pillow_image, picture_of
+from mnistburn.preprocessing import (
+    STRETCHED,
+    Fit,
+    Prepare,
+    Preprocessing,
+    as_fit,
+    as_prepare,
+)
 
-__all__ = ["read", "read_one"]
+__all__ = [
+    "as_channels",
+    "expanded",
+    "is_picture",
+    "read_one",
+    "read_picture",
+    "read_pictures",
+]
 
 _logger: Final = logging.getLogger("mnistburn")
 
-# Broken pictures that the log names; the data set lists all.
-_NAMED: Final = 5
+# No path is longer: more bytes are what is in a file.
+_LONGEST_PATH: Final = 4096
 
 
-def read(
-    path: Path,
+def read_picture(
+    source: Any,  # noqa: ANN401  an image of Pillow, among others
     *,
-    image_size: tuple[int, int],
-    channels: int,
-    class_names: Sequence[str] | None,
-    strict: bool,
-    progress: bool,
-) -> tuple[list[str], NDArray[numpy.uint8], NDArray[numpy.int64], list[tuple[Path, str]]]:
-    """Read the pictures of a folder that has a sub-folder for each class.
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    fit: Fit = "stretch",
+    prepare: Prepare | None = None,
+) -> NDArray[numpy.uint8]:
+    """Read one picture, as training, `Model.predict` and the command line do.
+
+    PNG, JPEG, BMP, WebP, TIFF (the first page), GIF (the first frame) and PNM are read; what a file
+    is, its first bytes tell. The picture is turned as its EXIF orientation says; 16 bits and
+    palettes count by their real range. Transparency is put over white where what is visible is
+    darker than mid grey on average, and over black otherwise. A picture that is not whole is an
+    error.
 
     Args:
-        path: The folder.
-        image_size: Height and width of the images.
-        channels: 1 for grey images, 3 for colours.
-        class_names: The classes; None for the sub-folders.
-        strict: Whether a picture that cannot be read is an error.
-        progress: Whether the progress is shown.
+        source: A path (``~`` is the home directory), a file open in binary mode, the bytes of one,
+            or an image of Pillow of any mode.
+        size: Height and width; None for those of the picture, or 28 x 28 where it is prepared.
+        channels: 1 for grey (0.2126 red + 0.7152 green + 0.0722 blue), 3 for colours; None for 1
+            where all pixels are grey, and 3 otherwise.
+        fit: What happens to pictures of other proportions: ``"stretch"`` scales each side by
+            itself, ``"pad"`` keeps the whole picture in the middle and fills the rest with the mean
+            colour of its border, ``"crop"`` fills the image and cuts off what overhangs, alike on
+            both sides.
+        prepare: ``"digit"`` makes a picture of a digit as MNIST was made; None leaves it.
 
     Returns:
-        Class names, images, targets, and the pictures that cannot be read with the reasons.
+        The picture, uint8 of shape ``[height, width]`` or ``[height, width, 3]``.
 
     Raises:
-        DataError: An argument breaks its rule, or there is no whole picture.
-        OSError: A folder cannot be read.
+        DataError: The source is no picture or a broken one, or an argument breaks its rule.
+        OSError: The file cannot be read.
     """
-    height, width = as_image_size(image_size)
-    if not isinstance(channels, int) or isinstance(channels, bool) or channels not in (1, 3):
-        message = f"channels must be 1 (grey) or 3 (colour), got {shown(channels)}"
-        raise DataError(message)
-    for argument, value in (("strict", strict), ("progress", progress)):
-        if not isinstance(value, bool):
-            message = f"{argument} must be True or False, got {shown(value)}"
-            raise DataError(message)
-    given = None if class_names is None else list(as_class_names(class_names))
-    display: CountProgress | None = None
-
-    def show(done: int, total: int) -> None:
-        nonlocal display
-        if display is None:
-            display = start_count(progress, str(path), total, "pictures")
-        if display is not None:
-            display.show(done)
-
-    try:
-        names, pixels, targets, broken = _native.read_folder(
-            str(path),
-            (height, width, channels),
-            given,
-            show if progress else None,
-        )
-    finally:
-        if display is not None:
-            display.close()
-    if broken:
-        _tell(path, broken, strict=strict, whole=len(targets) // 8)
-    sizes = (height, width) if channels == 1 else (height, width, channels)
-    images = numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(-1, *sizes)
-    return names, images, numpy.frombuffer(targets, dtype="<i8"), list(broken)
+    wanted = None if size is None else as_image_size(size, "size")
+    number = None if channels is None else as_channels(channels)
+    preprocessing = Preprocessing(as_fit(fit), as_prepare(prepare))
+    picture = _opened(source)
+    height, width, own = picture.shape
+    if wanted is not None:
+        height, width = wanted
+    elif preprocessing.prepare == "digit":
+        height, width, own = MNIST
+    return _image(picture, ImageShape(height, width, number or own), preprocessing)
 
 
-def read_one(path: Path, shape: ImageShape) -> NDArray[numpy.uint8]:
-    """Read a single picture, as `read` does those of a folder.
+def is_picture(value: object) -> bool:
+    """Tell whether a value is one picture: a path, an open file or an image of Pillow.
 
     Args:
-        path: The file.
+        value: Anything.
+
+    Returns:
+        Whether it is; False for arrays, and for lists.
+    """
+    if isinstance(value, str | bytes | bytearray | os.PathLike) or is_pillow_image(value):
+        return True
+    return callable(getattr(value, "read", None))
+
+
+def read_pictures(
+    value: object, shape: ImageShape, preprocessing: Preprocessing = STRETCHED
+) -> NDArray[numpy.uint8] | None:
+    """Read one picture or several, as a model takes them.
+
+    Args:
+        value: A picture, see `is_picture`, or a list or a tuple of them, of several kinds or one.
+        shape: What they are made to.
+        preprocessing: How they become images.
+
+    Returns:
+        The images, uint8 of shape ``[n, *shape.sizes]``; None where the value is something else.
+
+    Raises:
+        DataError: One is no picture, or a broken one; the message says which.
+        OSError: A file cannot be read.
+    """
+    if is_picture(value):
+        return read_one(value, shape, preprocessing)[None]
+    if isinstance(value, numpy.ndarray) and value.dtype.kind == "U":
+        value = value.ravel().tolist()
+    if not isinstance(value, list | tuple) or not any(map(is_picture, value)):
+        return None
+    images = numpy.empty((len(value), *shape.sizes), dtype=numpy.uint8)
+    for place, item in enumerate(value):
+        if not is_picture(item):
+            message = (
+                f"a list of pictures holds paths, open files and Pillow images, got {shown(item)} "
+                f"at place {place}; pass arrays by themselves"
+            )
+            raise DataError(message)
+        try:
+            images[place] = read_one(item, shape, preprocessing)
+        except DataError as error:
+            message = f"picture {place} of {len(value)}: {error}"
+            raise DataError(message) from None
+    return images
+
+
+def read_one(
+    source: Any,  # noqa: ANN401  an image of Pillow, among others
+    shape: ImageShape,
+    preprocessing: Preprocessing = STRETCHED,
+) -> NDArray[numpy.uint8]:
+    """Read a single picture, as `Dataset.from_folder` does those of a folder.
+
+    Args:
+        source: As `read_picture` takes it.
         shape: What the picture is made to.
+        preprocessing: How it becomes an image.
 
     Returns:
         The image, of the shape's sizes.
 
     Raises:
-        DataError: The file is no picture, or a broken one.
+        DataError: The source is no picture, or a broken one.
         OSError: The file cannot be read.
     """
-    pixels = _native.read_picture(str(path), (shape.height, shape.width, shape.channels))
+    return _image(_opened(source), shape, preprocessing)
+
+
+def as_channels(value: object) -> int:
+    """Return the number of channels of pictures.
+
+    Args:
+        value: 1 or 3.
+
+    Returns:
+        The same.
+
+    Raises:
+        DataError: The value is something else.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value not in (1, 3):
+        message = f"channels must be 1 (grey) or 3 (colour), got {shown(value)}"
+        raise DataError(message)
+    return value
+
+
+def expanded(path: Path) -> Path:
+    """Return a path with the home directory in place of a leading ``~``."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  Path's own raises where there is no home
+
+
+def _image(
+    picture: _native.Picture, shape: ImageShape, preprocessing: Preprocessing
+) -> NDArray[numpy.uint8]:
+    pixels = picture.image(tuple(shape), preprocessing)
     return numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape.sizes)
 
 
-def _tell(path: Path, broken: list[tuple[Path, str]], *, strict: bool, whole: int) -> None:
-    files = "; ".join(f"{file}: {reason}" for file, reason in broken[:_NAMED])
-    more = f"; and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
-    text = (
-        f"{len(broken)} of the {whole + len(broken)} pictures in {path} cannot be read: "
-        f"{files}{more}"
-    )
-    if whole == 0:
-        raise DataError(text)
-    if strict:
-        message = f"{text}; remove them, or leave strict=True out"
+def _opened(source: Any) -> _native.Picture:  # noqa: ANN401  an image of Pillow, among others
+    if is_pillow_image(source):
+        return picture_of(source)
+    if isinstance(source, bytearray | memoryview) or _is_content(source):
+        return _decoded(bytes(source), "the content that was passed")
+    if isinstance(source, str | bytes | os.PathLike):
+        path = expanded(as_path(source, "source", DataError))
+        return _told(_native.Picture.open(str(path)), str(path))
+    if not callable(getattr(source, "read", None)):
+        message = (
+            "a picture is a path, a file open in binary mode, the bytes of one or an image of "
+            f"Pillow, got {shown(source)}"
+        )
+        if isinstance(source, numpy.ndarray):
+            message += "; an array needs no reading"
         raise DataError(message)
-    _logger.warning("%s; they are left out", text)
+    name = getattr(source, "name", None)
+    name = str(name) if isinstance(name, str | os.PathLike) else "the file that was passed"
+    content = "" if isinstance(source, io.TextIOBase) else source.read()
+    if not isinstance(content, bytes | bytearray | memoryview):
+        message = f"{name} must be open in binary mode: open(path, 'rb')"
+        raise DataError(message)
+    if len(content) == 0:
+        message = f"{name} has no more bytes; rewind it first: file.seek(0)"
+        raise DataError(message)
+    return _decoded(bytes(content), name)
+
+
+def _is_content(source: object) -> bool:
+    """Tell whether bytes are what is in a file; else they are its path."""
+    if not isinstance(source, bytes):
+        return False
+    return len(source) > _LONGEST_PATH or b"\0" in source or _native.Picture.is_picture(source)
+
+
+def _decoded(content: bytes, name: str) -> _native.Picture:
+    try:
+        return _told(_native.Picture.decode(content), name)
+    except DataError as error:
+        message = f"{name}: it is no picture that can be read: {error}"
+        raise DataError(message) from None
+
+
+def _told(picture: _native.Picture, name: str) -> _native.Picture:
+    if picture.frames > 1:
+        _logger.warning("%s has %d frames or pages; the first is read", name, picture.frames)
+    return picture

@@ -25,6 +25,7 @@ from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
 from mnistburn.errors import ArtifactError, DataError
 from mnistburn.model import Model
+from mnistburn.run_data import RunData
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
@@ -113,6 +114,7 @@ class TrainingResult:
         warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
             the CPU.
         class_names: The names of the classes of its training images; None where they had none.
+        data: What it was trained and validated on; None for runs of older versions.
     """
 
     artifact_dir: Path
@@ -124,6 +126,7 @@ class TrainingResult:
     seconds: float
     warm_up_seconds: float
     class_names: tuple[str, ...] | None
+    data: RunData | None
     _summary: str = field(repr=False)
 
     def summary(self) -> str:
@@ -192,6 +195,7 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
             seconds=content["seconds"],
             warm_up_seconds=content.get("warm_up_seconds", 0.0),
             class_names=_class_names(directory / CLASS_NAMES_FILE),
+            data=RunData.read(directory),
             # A run that was stopped in its first epoch has nothing to sum up.
             _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
         )

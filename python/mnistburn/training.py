@@ -21,17 +21,19 @@ from typing import Any, Final
 
 from mnistburn import _native
 from mnistburn.arguments import as_path, shown
-from mnistburn.arrays import MNIST, as_targets
+from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
+from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
-from mnistburn.datasets.source import load_pair
+from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.hints import data_hint
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
+from mnistburn.run_data import RunData
 
 __all__ = ["DEFAULT_DATA", "fitting_model", "train"]
 
@@ -66,9 +68,10 @@ def train(
             share each step: every one computes its part of the batch, and the gradients are
             averaged; equal bits are promised for a single device only.
         data: A pair ``(train, valid)``; the name of a data set, of which the training images are
-            trained with and the test images are the validation, as in the Burn book; or a folder of
-            pictures, with the folders ``train`` and ``test`` (or ``valid``), or without them, then
-            a tenth of the images is set aside. None stands for ``"mnist"``.
+            trained with and the test images are the validation, as in the Burn book; a folder of
+            pictures, with the folders ``train`` and ``valid`` (or ``test``), or without them, then
+            a tenth of the images is set aside; a ``.npz`` or ``.csv`` file; or IDX files. None
+            stands for ``"mnist"``.
         resume: Whether to go on with the run in the directory where it stopped.
         callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
@@ -96,11 +99,24 @@ def train(
             raise ConfigError(message)
     places = resolve_devices(device)
     stored = stored_config(directory) if resume else None
-    train_data, valid_data = _data_pair(data, config or stored, progress=progress)
-    hooks = CallbackList(callbacks)
     used = config or stored or TrainingConfig()
-    model = used.model or (stored and stored.model) or fitting_model(train_data)
+    if used.model is None and stored is not None:
+        used = replace(used, model=stored.model)
+    hooks = CallbackList(callbacks)
+    resumed = RunData.read(directory) if resume else None
+    pair = _data_pair(data, used, resumed, progress=progress)
+    for line in pair.told:
+        _log("info", line)
+    train_data = pair.train
+    model = used.model or fitting_model(train_data)
     used = replace(used, model=model)
+    valid_data = match_classes(
+        pair.valid,
+        train_data.class_names,
+        model.num_classes,
+        what="the validation data",
+        of="training data",
+    )
     _check_data(train_data, model, "training")
     _check_data(valid_data, model, "validation")
 
@@ -114,7 +130,7 @@ def train(
             valid_data._native(),  # noqa: SLF001
             resume,
             config is not None,
-            "null",
+            json.dumps(pair.source.to_json_object()),
             observer,
             hooks.wants_steps,
         )
@@ -124,20 +140,31 @@ def train(
 
 
 def _data_pair(
-    data: object, config: TrainingConfig | None, *, progress: bool
-) -> tuple[Dataset, Dataset]:
-    used = config or TrainingConfig()
-    shape = MNIST if used.model is None else used.model.image_shape
+    data: object, config: TrainingConfig, resumed: RunData | None, *, progress: bool
+) -> LoadedPair:
+    if data is None and resumed is not None:
+        return resumed.load_pair(progress=progress)
     if data is None:
         data = DEFAULT_DATA
-    if isinstance(data, str | os.PathLike):
-        return load_pair(data, seed=used.seed, shape=shape, progress=progress)
     match data:
+        case LoadedPair():
+            return data
+        case str() | os.PathLike():
+            model = config.model
+            options = PictureOptions() if model is None else PictureOptions.of(model.image_shape)
+            share = None
+            if resumed is not None:
+                # A resumed run needs the images it began with.
+                options = PictureOptions.of(resumed.image_shape, resumed.preprocessing)
+                share = None if resumed.source is None else resumed.source.validation
+            return load_pair(
+                data, validation=share, seed=config.seed, options=options, progress=progress
+            )
         case (Dataset() as train_data, Dataset() as valid_data):
-            return train_data, valid_data
+            return LoadedPair(train_data, valid_data, DataSource.of_arrays(), ())
     message = (
-        "data must be None, the name of a data set, a folder of pictures, or a pair (train, valid) "
-        f"of Dataset, got {shown(data)}"
+        "data must be None, the name of a data set, a folder of pictures, a file (.npz, .csv or "
+        f"IDX), or a pair (train, valid) of Dataset, got {shown(data)}"
     )
     if isinstance(data, Dataset):
         message += "; set a share aside with data=data.split(0.1)"

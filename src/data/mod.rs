@@ -11,7 +11,9 @@ mod image_file;
 mod images;
 mod loader;
 pub mod mnist;
+mod picture;
 mod plane;
+mod survey;
 
 pub use crate::kernels::{
     DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, normalise,
@@ -21,9 +23,10 @@ pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub use description::{Description, Finding, Hashes};
 pub use digit::{Prepared, prepare};
-pub use folder::{Folder, Pictures, class_names_of, read_picture};
+pub use folder::{Folder, Pictures, Wanted, class_names_of, pictures_below};
 pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};
 pub use image_file::ImageFile;
 pub(crate) use images::targets_tensor;
 pub use loader::{DataLoader, Order, batch_order};
+pub use picture::{Layout, Picture};

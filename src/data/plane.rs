@@ -144,7 +144,9 @@ impl Plane {
         let mut values = Vec::with_capacity(self.values.len());
         for y in 0..self.height as isize {
             for x in 0..self.width as isize {
-                let around = disc.iter().map(|(right, down)| self.at(x + right, y + down));
+                let around = disc
+                    .iter()
+                    .map(|(right, down)| self.at(x + right, y + down));
                 values.push(around.fold(self.at(x, y), choose));
             }
         }

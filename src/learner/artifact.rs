@@ -26,9 +26,13 @@ const MANIFEST_FILE: &str = "manifest.json";
 /// Held while a run is on.
 const LOCK_FILE: &str = ".mnistburn-lock";
 
-const FILES: [&str; 7] = [
+/// What is known of the model in its file, beside it.
+const MODEL_COMPANION: &str = "model.mpk.meta.json";
+
+const FILES: [&str; 8] = [
     CONFIG_FILE,
     MODEL_FILE,
+    MODEL_COMPANION,
     HISTORY_FILE,
     SUMMARY_FILE,
     CLASS_NAMES_FILE,

@@ -14,7 +14,9 @@ use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
-use crate::record::{self, decode_model, decode_optimizer, decode_scheduler, file};
+use crate::record::{
+    self, About, Loaded, Stated, decode_model, decode_optimizer, decode_scheduler, file,
+};
 use burn::backend::Autodiff;
 use burn::lr_scheduler::LrScheduler;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
@@ -58,6 +60,8 @@ impl Default for TrainOptions {
 pub struct Trained {
     /// The model after the last step.
     pub model: Box<dyn Classifier>,
+    /// What is known of it beside its parameters.
+    pub about: About,
     /// Every step and epoch.
     pub history: History,
     /// Whether the run was stopped before its last epoch; it can be resumed.
@@ -97,12 +101,9 @@ pub fn train(
     })
 }
 
-/// The model of a run, and its configuration: the model of its newest whole checkpoint, which has full precision, or else
+/// The model of a run with what is known of it, and its configuration: the model of its newest whole checkpoint, which has full precision, or else
 /// of its `model.mpk`.
-pub fn load_run(
-    artifact_dir: &Path,
-    device: Device,
-) -> Result<(Box<dyn Classifier>, TrainingConfig)> {
+pub fn load_run(artifact_dir: &Path, device: Device) -> Result<(Loaded, TrainingConfig)> {
     let config = read_config(artifact_dir)?;
     let last = artifact_dir.join(MODEL_FILE);
     let path = match checkpoint::newest_model(artifact_dir, steps_done(artifact_dir)?)? {
@@ -111,8 +112,15 @@ pub fn load_run(
         None if last.exists() => last,
         None => checkpoint::newest_model(artifact_dir, 0)?.unwrap_or(last),
     };
-    let model = record::load_with_config(&path, &config.model, device)?;
-    Ok((model, config))
+    let about = About {
+        metadata: record::run_metadata(artifact_dir, config.model.num_classes)?,
+        ..About::default()
+    };
+    let stated = Stated {
+        config: config.model,
+        about,
+    };
+    Ok((record::load_as(&path, stated, device)?, config))
 }
 
 /// Training steps in the run's history; 0 where there is none yet.
@@ -146,6 +154,7 @@ impl OnBackend for Train<'_> {
         let prepared = self.prepare()?;
         let (model, run) = start::<B>(prepared, self.devices, burn_devices, self.data)?;
         let (num_epochs, model_config) = (run.config.num_epochs, run.config.model);
+        let about = run.about.clone();
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
@@ -192,6 +201,7 @@ impl OnBackend for Train<'_> {
             outcome.ok_or_else(|| Error::Internal("a run ended without an outcome".into()))?;
         Ok(Trained {
             model: boxed(result.model, model_config, device, burn_device)?,
+            about,
             history: outcome.history,
             interrupted: outcome.interrupted,
         })
@@ -368,6 +378,10 @@ fn start<B: Backend>(
             .collect(),
         // The order of the validation changes nothing but the rounding of its mean.
         valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
+        about: About {
+            metadata: data.train.metadata(config.model.num_classes),
+            ..About::default()
+        },
         config,
         devices: devices.to_vec(),
         burn_devices,

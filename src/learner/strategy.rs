@@ -11,7 +11,7 @@ use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
 use crate::model::{Measured, Metrics, Model, ModelOptimizer};
-use crate::record::{encode, encode_optimizer, encode_scheduler};
+use crate::record::{self, About, encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
@@ -45,6 +45,8 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub burn_devices: Vec<B::Device>,
     pub directory: ArtifactDirectory,
     pub data: [String; 2],
+    /// What its model knows of the data.
+    pub about: About,
     pub optimizer: ModelOptimizer<B>,
     pub schedule: LrSchedule,
     pub progress: Progress,
@@ -457,9 +459,11 @@ impl<B: AutodiffBackend> Run<B> {
             SUMMARY_FILE,
             summary_table(&self.history, &model.to_string()).as_bytes(),
         )?;
-        self.directory.write(
-            MODEL_FILE,
+        record::write(
+            &self.directory.file(MODEL_FILE),
             &encode(model, Recorder::Compact, Precision::Half)?,
+            &self.config.model,
+            &self.about,
         )?;
         self.observer.notify(Event::End { interrupted });
         Ok(())

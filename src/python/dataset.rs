@@ -1,5 +1,4 @@
-use super::arguments::index_bytes;
-use super::run::{detached, interruptible, watched};
+use super::run::{detached, interruptible};
 use crate::config::{ImageShape, Preprocessing};
 use crate::data;
 use crate::error::{Error, Result};
@@ -8,7 +7,6 @@ use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Images with their classes, as the core has them.
 #[pyclass(frozen, module = "mnistburn._native")]
@@ -118,88 +116,6 @@ pub fn describe_datasets(
         Ok(found)
     })?;
     Ok(serde_json::Value::from(found).to_string())
-}
-
-/// The names of the sub-folders of a folder of pictures, in the order of the classes.
-///
-/// Raises:
-///     DataError: There is no sub-folder.
-///     OSError: The folder can't be read.
-#[pyfunction]
-pub fn folder_classes(py: Python<'_>, path: PathBuf) -> PyResult<Vec<String>> {
-    detached(py, || data::class_names_of(&path))
-}
-
-/// The raw pixels of a picture, made to a shape.
-///
-/// Args:
-///     path: The file.
-///     shape: Height, width and channels (1 or 3).
-///
-/// Raises:
-///     DataError: The file is no picture, or a broken one.
-///     OSError: The file can't be read.
-#[pyfunction]
-pub fn read_picture(
-    py: Python<'_>,
-    path: PathBuf,
-    shape: (usize, usize, usize),
-) -> PyResult<Bound<'_, PyByteArray>> {
-    let shape = ImageShape::from(shape);
-    let pixels = detached(py, || data::read_picture(&path, shape))?;
-    Ok(PyByteArray::new(py, &pixels))
-}
-
-/// Reads a folder of pictures with a sub-folder for each class.
-///
-/// Args:
-///     path: The folder.
-///     shape: Height, width and channels (1 or 3) of the images.
-///     class_names: The classes; None for the names of the sub-folders.
-///     progress: Called now and then with the pictures read so far and their number.
-///
-/// Returns:
-///     The class names, the pixels, the int64 targets as bytes, and the pictures that can't be read with the reasons.
-///
-/// Raises:
-///     DataError: There is no sub-folder, or no picture.
-///     OSError: A folder can't be read.
-#[pyfunction]
-#[expect(clippy::type_complexity, reason = "a tuple for Python to unpack")]
-pub fn read_folder<'py>(
-    py: Python<'py>,
-    path: PathBuf,
-    shape: (usize, usize, usize),
-    class_names: Option<Vec<String>>,
-    progress: Option<Bound<'py, PyAny>>,
-) -> PyResult<(
-    Vec<String>,
-    Bound<'py, PyByteArray>,
-    Bound<'py, PyByteArray>,
-    Vec<(PathBuf, String)>,
-)> {
-    let shape = ImageShape::from(shape);
-    let folder = detached(py, || data::Folder::open(&path, class_names))?;
-    let (done, total) = (AtomicUsize::new(0), folder.files.len());
-    let tell = || match &progress {
-        None => Ok(()),
-        Some(progress) => progress
-            .call1((done.load(Ordering::Relaxed), total))
-            .map(|_| ()),
-    };
-    tell()?;
-    let pictures = watched(py, |stop| folder.read(shape, &done, stop), tell)?;
-    let targets: Vec<usize> = pictures
-        .targets
-        .iter()
-        .map(|target| *target as usize)
-        .collect();
-    Ok((
-        folder.class_names,
-        PyByteArray::new(py, &pictures.pixels),
-        index_bytes(py, &targets)?,
-        pictures.broken,
-    ))
 }
 
 /// How pictures become images, from the names that Python has for it.

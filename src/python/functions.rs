@@ -280,19 +280,26 @@ pub fn augment<'py>(
 #[pyfunction]
 pub fn load_run(py: Python<'_>, artifact_dir: PathBuf, device: &str) -> PyResult<Model> {
     let (model, config) = detached(py, || learner::load_run(&artifact_dir, device.parse()?))?;
-    Ok(Model::new(model, config.seed))
+    Ok(Model::new(model.classifier, config.seed, model.about))
 }
 
-/// What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
+/// What is in a model file: JSON with format, precision, tensors, config, about, metadata and problem.
 #[pyfunction]
 pub fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     let found = detached(py, || interchange::describe(&path))?;
     let metadata: BTreeMap<String, String> = found.metadata.into_iter().collect();
+    let about = found.about.map(|about| {
+        serde_json::json!({
+            "metadata": about.metadata,
+            "image_size_known": about.image_size_known,
+        })
+    });
     Ok(serde_json::json!({
         "format": found.format,
         "precision": found.precision,
         "tensors": found.tensors,
         "config": found.config,
+        "about": about,
         "metadata": metadata,
         "problem": found.problem,
     })

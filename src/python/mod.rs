@@ -7,6 +7,7 @@ mod error;
 mod functions;
 mod model;
 mod panics;
+mod pictures;
 mod pool;
 mod run;
 mod train;
@@ -15,9 +16,7 @@ mod train;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use super::dataset::{
-        Dataset, ImageFile, describe_datasets, folder_classes, read_folder, read_picture,
-    };
+    use super::dataset::{Dataset, ImageFile, describe_datasets};
     #[pymodule_export]
     use super::digit::prepare_digit;
     #[pymodule_export]
@@ -28,6 +27,8 @@ mod _native {
     };
     #[pymodule_export]
     use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};
+    #[pymodule_export]
+    use super::pictures::{Picture, PictureFolder, folder_classes, folder_pictures, read_folder};
     #[pymodule_export]
     use super::train::train;
 

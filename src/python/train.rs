@@ -136,7 +136,10 @@ pub fn train(
         return Err(error);
     }
     let trained = trained?;
-    Ok((Model::new(trained.model, seed), trained.interrupted))
+    Ok((
+        Model::new(trained.model, seed, trained.about),
+        trained.interrupted,
+    ))
 }
 
 /// The Python side of a run: tells the observer, and looks for Ctrl-C.

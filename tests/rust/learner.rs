@@ -265,7 +265,7 @@ fn more_epochs_go_on_where_the_run_ended() {
     // A complete run has nothing left to do, and gives its model and history again.
     let again = train(&path, None, &[Device::Cpu], &data(), options()).unwrap();
     assert_eq!(result(again), expected);
-    let loaded = load_run(&path, Device::Cpu).unwrap().0;
+    let loaded = load_run(&path, Device::Cpu).unwrap().0.classifier;
     assert_eq!(loaded.parameters().unwrap(), expected.0);
 }
 
@@ -433,13 +433,20 @@ fn a_model_loaded_from_a_run_is_that_of_its_history() {
     let trained = run(directory.path(), &config());
     let newest = directory.path().join("checkpoint/epoch-0002");
     let bits = |model: &dyn mnistburn::model::Classifier| model.parameters().unwrap();
-    let loaded = || load_run(directory.path(), Device::Cpu).unwrap().0;
+    let loaded = || {
+        load_run(directory.path(), Device::Cpu)
+            .unwrap()
+            .0
+            .classifier
+    };
     assert_eq!(bits(loaded().as_ref()), bits(trained.model.as_ref()));
 
     // Not the model of the epoch before: the one that was written at the end, in half precision.
     fs::remove_dir_all(&newest).unwrap();
-    let at_the_end =
-        mnistburn::record::load(&directory.path().join("model.mpk"), Device::Cpu).unwrap();
+    let path = directory.path().join("model.mpk");
+    let at_the_end = mnistburn::record::load(&path, Device::Cpu)
+        .unwrap()
+        .classifier;
     assert_eq!(bits(loaded().as_ref()), bits(at_the_end.as_ref()));
 }
 

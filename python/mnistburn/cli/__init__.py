@@ -7,9 +7,12 @@ import click
 
 import mnistburn
 from mnistburn.cli.data import data
+from mnistburn.cli.evaluate import evaluate
+from mnistburn.cli.export import export
 from mnistburn.cli.machine import bench, devices
-from mnistburn.cli.models import evaluate, export, predict, show
 from mnistburn.cli.options import INTERRUPTED
+from mnistburn.cli.predict import predict
+from mnistburn.cli.show import show
 from mnistburn.cli.training import train
 from mnistburn.errors import MnistburnError
 

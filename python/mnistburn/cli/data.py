@@ -10,7 +10,7 @@ import mnistburn
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
 from mnistburn.datasets.registry import KnownDataset
-from mnistburn.datasets.source import is_divided, load_part
+from mnistburn.datasets.source import PictureOptions, classes_line, load_part, part_taken, source_of
 
 __all__ = ["data"]
 
@@ -75,19 +75,26 @@ def _whereabouts(entry: KnownDataset) -> str:
 
 @data.command("describe")
 @click.argument("data", metavar="DATA")
-@click.option("--split", type=click.Choice(["test", "train"]), default="train", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["train", "valid", "test"]), default="train", show_default=True
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def describe_data(*, data: str, split: Literal["test", "train"], as_json: bool) -> None:
-    """Count what is in DATA, a data set or a folder of pictures, and say what is odd about it.
+def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_json: bool) -> None:
+    """Count what is in DATA, a data set, a folder of pictures or a file, and say what is odd.
 
-    The test images are also compared with the training images.
+    Images to validate or to test on are also compared with the training images.
     """
-    part = load_part(data, split)
-    compared = split == "test" and is_divided(data)
-    found = part.describe(load_part(data, "train") if compared else None)
+    source = source_of(data)
+    against = None
+    if part_taken(source, split) != "train" and source.parts["train"] is not None:
+        against = load_part(source, "train")
+    options = PictureOptions() if against is None else PictureOptions.of(against.image_shape)
+    part = load_part(source, split, options=options)
+    found = part.describe(against)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(found)))
     else:
+        click.echo(classes_line(part, source))
         # The names of folders may hold anything.
         for line in str(found).splitlines():
             click.echo("".join(part if part.isprintable() else "?" for part in line))

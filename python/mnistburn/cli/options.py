@@ -6,15 +6,16 @@ from typing import Any, Final
 
 import click
 
-import mnistburn
-
 __all__ = [
     "INTERRUPTED",
     "PATH",
     "data_option",
     "device_option",
-    "load_model",
+    "epoch_option",
+    "image_size_option",
     "print_table",
+    "printable",
+    "split_option",
 ]
 
 INTERRUPTED: Final = 130
@@ -29,11 +30,54 @@ device_option = click.option(
 
 data_option = click.option(
     "--data",
-    default="mnist",
-    show_default=True,
     metavar="DATA",
-    help="The name of a data set, fetched where it is not there yet (see `data list`), or a folder "
-    "of pictures with a sub-folder for each class.",
+    help="The name of a data set, fetched where it is not there yet (see `data list`), a folder of "
+    "pictures with a sub-folder for each class, or a .npz, .csv or IDX file; what the run was "
+    "trained on unless given.",
+)
+
+
+split_option = click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    help="Which part of the data; test unless given, or valid where there is no test.",
+)
+
+
+epoch_option = click.option(
+    "--epoch",
+    metavar="EPOCH",
+    help="The model of which epoch of a run: last (unless given), best or a number.",
+)
+
+
+class _ImageSize(click.ParamType):
+    """Height and width, as in 32x48; one number for both."""
+
+    name = "HEIGHTxWIDTH"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401  click's own signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[int, int]:
+        try:
+            sides = [int(side) for side in str(value).lower().split("x")]
+        except ValueError:
+            sides = []
+        match sides:
+            case [side]:
+                return side, side
+            case [height, width]:
+                return height, width
+        self.fail(f"{value!r} must be height and width in pixels, as in 32x48", param, ctx)
+
+
+image_size_option = click.option(
+    "--image-size",
+    type=_ImageSize(),
+    help="Height and width of the images, for a model file that does not say them.",
 )
 
 
@@ -54,12 +98,10 @@ class PathType(click.Path):
 PATH: Final = PathType(path_type=Path)
 
 
-def load_model(path: Path, device: str) -> tuple[mnistburn.Model, tuple[str, ...] | None]:
-    """Return the model of a run's directory, or of a model file, and the names of its classes."""
-    if path.is_dir():
-        run = mnistburn.load_run(path, device)
-        return run.model, run.class_names
-    return mnistburn.Model.load(path, device), None
+def printable(text: str) -> str:
+    """Return text of a stranger as one short line that a terminal can show."""
+    shown = "".join(character if character.isprintable() else "?" for character in text[:300])
+    return shown + "..." * (len(text) > len(shown))
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -2,14 +2,15 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
 
 import mnistburn
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option
 from mnistburn.config.optimizers import OPTIMIZERS
-from mnistburn.datasets.source import load_pair
+from mnistburn.datasets.source import PictureOptions, load_pair
+from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.results import (
     CHECKPOINTS,
     CLASS_NAMES_FILE,
@@ -20,6 +21,7 @@ from mnistburn.results import (
     SUMMARY_FILE,
     stored_config,
 )
+from mnistburn.run_data import DATA_FILE
 from mnistburn.training import DEFAULT_DATA, fitting_model
 
 __all__ = ["train"]
@@ -64,7 +66,14 @@ __all__ = ["train"]
     metavar="SHARE",
     help="Validate on this share of the training images, not on the test images.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run in ARTIFACT_DIR.")
+@click.option(
+    "--fit",
+    type=click.Choice(get_args(Fit)),
+    default="stretch",
+    show_default=True,
+    help="What happens to pictures of other proportions than the images.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.pass_context
 def train(
@@ -76,6 +85,7 @@ def train(
     config_file: Path | None,
     devices: tuple[str, ...],
     validation: float | None,
+    fit: Fit,
     resume: bool,
     no_progress: bool,
     **values: float | str | None,
@@ -86,20 +96,22 @@ def train(
     # An option changes the run that goes on, not the defaults.
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
     config = _changed(base or mnistburn.TrainingConfig(), given)
-    asked = config.model or _changed_model(mnistburn.ModelConfig(), given)
-    pair = load_pair(
-        data or DEFAULT_DATA,
-        validation=validation,
-        # A resumed run needs the images it began with.
-        seed=config.seed,
-        shape=asked.image_shape,
-        progress=not no_progress,
-    )
-    if config.model is None:
-        model = _changed_model(fitting_model(pair[0]), given)
-        config = dataclasses.replace(config, model=model)
+    images: Any = data
+    if not resume or validation is not None:
+        images = load_pair(
+            data or DEFAULT_DATA,
+            validation=validation,
+            seed=config.seed,
+            options=_picture_options(config.model, given, fit),
+            progress=not no_progress,
+        )
+        for line in images.told:
+            click.echo(line)
+        if config.model is None:
+            model = _changed_model(fitting_model(images.train), given)
+            config = dataclasses.replace(config, model=model)
     run = mnistburn.train(
-        artifact_dir, config, devices, data=pair, resume=resume, progress=not no_progress
+        artifact_dir, config, devices, data=images, resume=resume, progress=not no_progress
     )
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if run.history.num_epochs else []
@@ -108,7 +120,11 @@ def train(
             f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
             f"{max(accuracies):.4f} at best"
         )
-    click.echo(f"trained with {len(pair[0]):,} images, validated on {len(pair[1]):,}")
+    if run.data is not None:
+        click.echo(
+            f"trained with {run.data.train.images:,} images of {run.data.source}, validated on "
+            f"{run.data.valid.images:,}"
+        )
     click.echo(f"written to {click.format_filename(run.artifact_dir)}:")
     for name in (
         MODEL_FILE,
@@ -116,6 +132,7 @@ def train(
         HISTORY_FILE,
         SUMMARY_FILE,
         CLASS_NAMES_FILE,
+        DATA_FILE,
         LOG_FILE,
         CHECKPOINTS,
     ):
@@ -125,6 +142,22 @@ def train(
     if run.interrupted:
         click.echo("stopped before its end; --resume goes on", err=True)
         ctx.exit(INTERRUPTED)
+
+
+def _picture_options(
+    model: mnistburn.ModelConfig | None, given: dict[str, float | str], fit: Fit
+) -> PictureOptions:
+    """Return what pictures are made to: the model's images, or what the options ask for."""
+    if model is not None:
+        return PictureOptions.of(model.image_shape, Preprocessing(fit))
+    height, width, channels = (
+        given.get(f"image_{name}") for name in ("height", "width", "channels")
+    )
+    if (height is None) != (width is None):
+        message = "--image-height and --image-width go together: give both or neither"
+        raise click.UsageError(message)
+    size = None if height is None or width is None else (int(height), int(width))
+    return PictureOptions(size, None if channels is None else int(channels), fit)
 
 
 _MODEL_OPTIONS: Final = frozenset(item.name for item in dataclasses.fields(mnistburn.ModelConfig))

@@ -1,0 +1,66 @@
+"""``mnistburn evaluate``."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from mnistburn.cli.options import (
+    PATH,
+    data_option,
+    device_option,
+    epoch_option,
+    image_size_option,
+    printable,
+    split_option,
+)
+from mnistburn.cli.trained import Trained
+from mnistburn.datasets.parts import Split
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@click.argument("path", type=PATH)
+@data_option
+@split_option
+@epoch_option
+@image_size_option
+@device_option
+@click.option("--batch-size", type=int, help="Images computed at a time.")
+@click.option(
+    "--by-number",
+    is_flag=True,
+    help="Take the classes of data without class names by their numbers.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def evaluate(
+    *,
+    path: Path,
+    data: str | None,
+    split: Split | None,
+    epoch: str | None,
+    image_size: tuple[int, int] | None,
+    device: str,
+    batch_size: int | None,
+    by_number: bool,
+    as_json: bool,
+) -> None:
+    """Measure the model in PATH, a run's directory or a model file.
+
+    The images are the test images of the data that the run was trained on, or what it was
+    validated on where it has none; --data names others.
+    """
+    trained = Trained.load(path, device, epoch=epoch, image_size=image_size)
+    dataset, told = trained.dataset(data, split, prepare=not no_prepare)
+    given = {} if batch_size is None else {"batch_size": batch_size}
+    evaluation = trained.model.evaluate(dataset, by_number=by_number, **given)
+    if as_json:
+        row = {"data": told, "images": len(dataset), **dataclasses.asdict(evaluation)}
+        click.echo(json.dumps(row))
+    else:
+        click.echo(
+            f"loss {evaluation.loss:.4f}, accuracy {evaluation.accuracy:.4f} "
+            f"on {len(dataset)} images ({printable(told)})"
+        )

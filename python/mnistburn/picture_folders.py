@@ -1,0 +1,184 @@
+"""Folders of pictures, as arrays."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import numpy
+from numpy.typing import NDArray
+
+from mnistburn import _native
+from mnistburn.arguments import as_class_names, shown
+from mnistburn.arrays import as_image_size
+from mnistburn.errors import DataError
+from mnistburn.pictures import as_channels, expanded
+from mnistburn.preprocessing import Preprocessing
+from mnistburn.progress import CountProgress, start_count
+
+__all__ = ["PictureFolder", "passed_over_text", "read"]
+
+_logger: Final = logging.getLogger("mnistburn")
+
+# Files that a line of the log names; the data set lists all broken ones.
+_NAMED: Final = 5
+
+
+@dataclass(frozen=True, eq=False)
+class PictureFolder:
+    """What was read of a folder of pictures.
+
+    Attributes:
+        class_names: The names of the classes.
+        images: The images, uint8.
+        targets: Their classes, int64.
+        broken: The pictures that cannot be read, with the reasons.
+        passed_over: How many files were no pictures that are read, by what they are.
+        shape_rule: Why the images have their shape; None where it was asked for.
+    """
+
+    class_names: list[str]
+    images: NDArray[numpy.uint8]
+    targets: NDArray[numpy.int64]
+    broken: list[tuple[Path, str]]
+    passed_over: Mapping[str, int]
+    shape_rule: str | None
+
+
+def read(
+    path: Path,
+    *,
+    image_size: tuple[int, int] | None,
+    channels: int | None,
+    preprocessing: Preprocessing,
+    class_names: Sequence[str] | None,
+    strict: bool,
+    progress: bool,
+) -> PictureFolder:
+    """Read the pictures of a folder that has a sub-folder for each class.
+
+    Args:
+        path: The folder.
+        image_size: Height and width of the images; None to follow the pictures.
+        channels: 1 for grey images, 3 for colours; None to follow the pictures.
+        preprocessing: How pictures become images.
+        class_names: The classes; None for the sub-folders.
+        strict: Whether a picture that cannot be read, or a file that is none, is an error.
+        progress: Whether the progress is shown.
+
+    Returns:
+        What was read.
+
+    Raises:
+        DataError: An argument breaks its rule, there is no whole picture, or the sub-folders are
+            no classes.
+        OSError: A folder cannot be read.
+    """
+    size = None if image_size is None else as_image_size(image_size)
+    number = None if channels is None else as_channels(channels)
+    for argument, value in (("strict", strict), ("progress", progress)):
+        if not isinstance(value, bool):
+            message = f"{argument} must be True or False, got {shown(value)}"
+            raise DataError(message)
+    given = None if class_names is None else list(as_class_names(class_names))
+    path = expanded(path)
+    display: CountProgress | None = None
+
+    def show(done: int, total: int) -> None:
+        nonlocal display
+        if display is None:
+            display = start_count(progress, str(path), total, "pictures")
+        if display is not None:
+            display.show(done)
+
+    try:
+        found = _native.read_folder(
+            str(path),
+            size,
+            number,
+            preprocessing,
+            given,
+            show if progress else None,
+        )
+    finally:
+        if display is not None:
+            display.close()
+    targets = numpy.frombuffer(found.targets, dtype="<i8")
+    height, width, depth = found.shape
+    sizes = (height, width) if depth == 1 else (height, width, depth)
+    images = numpy.frombuffer(found.pixels, dtype=numpy.uint8).reshape(-1, *sizes)
+    folder = PictureFolder(
+        found.class_names,
+        images,
+        targets,
+        [(Path(file), reason) for file, reason in found.broken],
+        MappingProxyType(dict(found.passed_over)),
+        found.shape_rule,
+    )
+    _tell(path, folder, found.animated, strict=strict, named=given is not None)
+    return folder
+
+
+def passed_over_text(passed_over: Mapping[str, int]) -> str:
+    """Return how many files were passed over, for a message.
+
+    Args:
+        passed_over: Their numbers, by extension.
+
+    Returns:
+        The sentence; empty where there are none.
+    """
+    if not passed_over:
+        return ""
+    count = sum(passed_over.values())
+    kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(passed_over.items()))
+    files = "1 file was" if count == 1 else f"{count:,} files were"
+    return f"{files} passed over: {kinds}"
+
+
+def _tell(
+    path: Path,
+    folder: PictureFolder,
+    animated: Sequence[tuple[str | Path, int]],
+    *,
+    strict: bool,
+    named: bool,
+) -> None:
+    """Log what is odd, or raise it."""
+    whole, broken = len(folder.targets), folder.broken
+    texts = []
+    if broken:
+        files = _listed([f"{file}: {reason}" for file, reason in broken], "; ")
+        texts.append(
+            f"{len(broken)} of the {whole + len(broken)} pictures in {path} cannot be read: {files}"
+        )
+        if whole == 0:
+            raise DataError(texts[0])
+    if folder.passed_over:
+        texts.append(f"in {path} {passed_over_text(folder.passed_over)}")
+    if strict and texts:
+        message = f"{'; '.join(texts)}; remove them, or leave strict=True out"
+        raise DataError(message)
+    for text in texts:
+        _logger.warning("%s%s", text, "; they are left out" if "cannot be read" in text else "")
+    counts = numpy.bincount(folder.targets, minlength=len(folder.class_names))
+    empty = [repr(name) for name, n in zip(folder.class_names, counts, strict=True) if n == 0]
+    if empty and not named:
+        _logger.warning("in %s there is no whole picture of %s", path, _listed(empty, ", "))
+    if animated:
+        files = _listed([f"{file} ({frames})" for file, frames in animated], ", ")
+        _logger.warning(
+            "%d of the pictures in %s have several frames or pages, of which the first is read: %s",
+            len(animated),
+            path,
+            files,
+        )
+    if folder.shape_rule is not None:
+        _logger.info("%s: %s", path, folder.shape_rule)
+
+
+def _listed(items: Sequence[str], separator: str) -> str:
+    more = f"{separator}and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+    return separator.join(items[:_NAMED]) + more
