@@ -9,6 +9,7 @@ import mnistburn
 from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
+from mnistburn.cli.groups import Group, in_options
 from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED
 from mnistburn.cli.predict import predict
@@ -19,7 +20,7 @@ from mnistburn.errors import MnistburnError
 __all__ = ["main"]
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Turns errors into a line on standard error and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
@@ -31,7 +32,7 @@ class _Commands(click.Group):
         except (MnistburnError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            click.echo(f"error: {_text(error)}", err=True)
+            click.echo(f"error: {in_options(ctx, _text(error))}", err=True)
             ctx.exit(1)
 
 

@@ -92,6 +92,12 @@ class PathType(click.Path):
     ) -> Any:  # noqa: ANN401
         if value == "":
             self.fail("a path must not be empty; use '.' for the current directory", param, ctx)
+        if isinstance(value, str) and value.startswith("~"):
+            # A shell leaves it in --option=~/file.
+            try:
+                value = str(Path(value).expanduser())
+            except RuntimeError:
+                self.fail(f"the home directory {value!r} is not known", param, ctx)
         return super().convert(value, param, ctx)
 
 
