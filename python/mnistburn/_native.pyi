@@ -38,6 +38,7 @@ __all__ = [
     "read_folder",
     "read_idx",
     "resolve_device",
+    "settle_run",
     "split_indices",
     "train",
 ]
@@ -636,11 +637,19 @@ def folder_pictures(path: str | PathLike[str]) -> tuple[list[Path], dict[str, in
         OSError: A folder can't be read.
     """
 
-def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
+def load_run(
+    artifact_dir: str | PathLike[str], device: str, epoch: SupportsIndex | None = None
+) -> Model:
     """
-    The model of a run, in full precision where a checkpoint of such is kept.
+    A model of a run, in full precision where a checkpoint of such is kept.
+
+    Args:
+        artifact_dir: Where the run is kept.
+        device: Where the model computes.
+        epoch: The epoch after which, None for the last step.
 
     Raises:
+        ArtifactError: The checkpoint of the epoch is not kept.
         RecordError: The record is broken.
         OSError: The directory holds no run.
     """
@@ -713,6 +722,15 @@ def resolve_device(device: str) -> str:
         DeviceError: There is no such device, or it can't be used here.
     """
 
+def settle_run(artifact_dir: str | PathLike[str]) -> None:
+    """
+    Does what is left to do where a process was killed while its run took the place of an older one.
+
+    Raises:
+        ArtifactError: A run has been about that for too long.
+        OSError: A file can't be moved or removed.
+    """
+
 def split_indices(
     targets: Buffer, fraction: SupportsFloat | SupportsIndex, seed: SupportsIndex
 ) -> tuple[bytearray, bytearray]:
@@ -738,11 +756,12 @@ def train(
     train: Dataset,
     valid: Dataset,
     resume: bool,
+    overwrite: bool,
     config_given: bool,
     data_source: str,
     observer: Any | None,
     synchronous: bool,
-) -> tuple[Model, bool]:
+) -> Model:
     """
     Trains a model, and keeps the run in a directory.
 
@@ -753,11 +772,12 @@ def train(
         train: The images to train with.
         valid: The images to validate on.
         resume: Whether to go on with the run in the directory.
+        overwrite: Whether a new run may take the place of one in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
         data_source: Where the data come from, JSON; kept with the run.
         observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
         synchronous: Whether the trainer waits for the observer after each step.
 
     Returns:
-        The model after the last step, and whether the run was stopped before its end.
+        The model after the last step.
     """
