@@ -1,5 +1,6 @@
 """What several commands share: options, types of arguments, tables."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ __all__ = [
     "data_option",
     "device_option",
     "epoch_option",
+    "expand_home",
     "image_size_option",
     "print_table",
     "printable",
@@ -102,6 +104,13 @@ class PathType(click.Path):
 
 
 PATH: Final = PathType(path_type=Path)
+
+
+def expand_home(
+    _context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return paths with a leading ~ expanded, which a shell leaves when it is quoted."""
+    return tuple(os.path.expanduser(path) for path in value)  # noqa: PTH111  that raises
 
 
 def printable(text: str) -> str:
