@@ -191,10 +191,10 @@ def test_version_is_that_of_the_package() -> None:
     [
         (("evaluate", "no.mpk"), 1, "error: No such file or directory: no.mpk"),
         (("train", "a", "--device=gpu"), 1, "error: "),
-        (("train", "a", "--num-epochs=0"), 1, "num_epochs"),
+        (("train", "a", "--num-epochs=0"), 1, "--num-epochs must"),
         (("train", "a", "--config=no.json"), 1, "no.json"),
         (("train", "a", "--resume", "--num-epochs=2"), 1, "run to resume"),
-        (("train", "a", "--validation=2"), 1, "validation"),
+        (("train", "a", "--validation=2"), 1, "--validation must"),
         (("train", ""), 2, "must not be empty"),
         (("evaluate", ""), 2, "must not be empty"),
         (("train", "a", "--epochs=1"), 2, "--epochs"),

@@ -25,17 +25,51 @@ def numbered(count: int) -> Dataset:
     return Dataset.from_numpy(images, numpy.arange(count) % 10)
 
 
-def test_right_arrays_are_shared_and_read_only() -> None:
+def test_what_the_caller_writes_later_is_not_seen() -> None:
     images = numpy.zeros((5, 28, 28), dtype=numpy.uint8)
     targets = numpy.arange(5)
+    hidden = images.view()
+    hidden.flags.writeable = False
+    for given in (images, images.reshape(5, 784), images.transpose(0, 2, 1), hidden):
+        dataset = Dataset.from_numpy(given, targets)
+        images[:] = 9
+        targets[:] = 0
+        assert not dataset.images.any()
+        assert dataset.targets.tolist() == [0, 1, 2, 3, 4]
+        assert images.flags.writeable
+        assert targets.flags.writeable
+        images[:] = 0
+        targets[:] = range(5)
+
+
+def test_arrays_that_nobody_can_write_to_are_shared() -> None:
+    images = numpy.zeros((5, 28, 28), dtype=numpy.uint8)
+    targets = numpy.arange(5)
+    images.flags.writeable = targets.flags.writeable = False
     dataset = Dataset.from_numpy(images, targets)
     assert numpy.shares_memory(dataset.images, images)
     assert numpy.shares_memory(dataset.targets, targets)
-    assert not dataset.images.flags.writeable
-    assert images.flags.writeable
-    assert dataset.images.shape == (5, 28, 28)
-    assert dataset.images.dtype == numpy.uint8
-    assert dataset.targets.dtype == numpy.int64
+    assert numpy.shares_memory(dataset[1:3].images, images)
+    of_bytes = numpy.frombuffer(bytes(5 * 784), dtype=numpy.uint8).reshape(5, 28, 28)
+    assert numpy.shares_memory(Dataset.from_numpy(of_bytes, targets).images, of_bytes)
+
+
+def test_a_dataset_does_not_change() -> None:
+    made = numbered(20)
+    for dataset in (made, made[2:8], made.subset([1, 2]), made.concat(made), copy.deepcopy(made)):
+        for array in (dataset.images, dataset.targets):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 1
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                array.setflags(write=True)
+        for name in ("images", "targets", "class_names", "preprocessing", "broken"):
+            with pytest.raises(AttributeError, match=f"{name} cannot be assigned; make another"):
+                setattr(dataset, name, None)
+            with pytest.raises(AttributeError, match="does not change"):
+                delattr(dataset, name)
+    # As the message says.
+    other = Dataset.from_numpy(made.images, made.targets, made.class_names)
+    assert (other.images == made.images).all()
 
 
 @pytest.mark.parametrize("shape", [(5, 784), (5, 1, 28, 28), (5, 28, 28)])

@@ -37,7 +37,7 @@ def dataset(shape: tuple[int, int, int], count: int = 36) -> Dataset:
     if shape[2] == 1:
         images = images[..., 0]
     data = Dataset(images, targets, class_names=NAMES)
-    data.preprocessing = PADDED
+    data._set(preprocessing=PADDED)
     return data
 
 

@@ -67,8 +67,8 @@ class BrokenPicture(NamedTuple):
 class Dataset:
     """Images of one size, each with its class.
 
-    The arrays are read-only. An array that already is of the right kind is shared, not copied: do
-    not change it afterwards.
+    It does not change: its arrays are read-only, its attributes cannot be assigned. An array that
+    can be written is copied; a read-only one of the right kind is shared and takes no more memory.
 
     Attributes:
         targets: Class numbers, int64 of shape ``[n]``.
@@ -107,7 +107,9 @@ class Dataset:
                 "pixels in 0..1 are (images * 255).round().astype(numpy.uint8)"
             )
             raise DataError(message)
-        self._fill(_read_only(pixels.view(numpy.uint8)), targets, class_names, STRETCHED)
+        self._fill(
+            _read_only(_own(pixels.view(numpy.uint8), images)), targets, class_names, STRETCHED
+        )
 
     def _fill(
         self,
@@ -117,13 +119,50 @@ class Dataset:
         preprocessing: Preprocessing,
     ) -> None:
         self._images = images
-        self.targets = _read_only(as_targets(targets, len(images)))
-        self.class_names = _checked_names(class_names, self.targets)
-        self.preprocessing = preprocessing
-        self.broken = ()
-        self.passed_over = _NOTHING
-        self.shape_rule = None
+        numbers = _read_only(_own(as_targets(targets, len(images)), targets))
+        self._set(
+            targets=numbers,
+            class_names=_checked_names(class_names, numbers),
+            preprocessing=preprocessing,
+            broken=(),
+            passed_over=_NOTHING,
+            shape_rule=None,
+        )
         self._num_classes: int | None = None
+
+    def _set(self, **values: object) -> None:
+        """Set public attributes while the data set is made."""
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to change the data set.
+
+        Args:
+            name: The attribute.
+            value: What it should become.
+
+        Raises:
+            AttributeError: The attribute is a public one.
+        """
+        if not name.startswith("_"):
+            message = (
+                f"a Dataset does not change, and {name} cannot be assigned; make another one: "
+                "Dataset.from_numpy(dataset.images, dataset.targets, dataset.class_names)"
+            )
+            raise AttributeError(message)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Refuse to change the data set.
+
+        Args:
+            name: The attribute.
+
+        Raises:
+            AttributeError: In any case.
+        """
+        message = f"a Dataset does not change, and {name} cannot be deleted"
+        raise AttributeError(message)
 
     @classmethod
     def _of(
@@ -273,9 +312,9 @@ class Dataset:
             progress=progress,
         )
         dataset = cls._of(_read_only(found.images), found.targets, found.class_names, preprocessing)
-        dataset.broken = tuple(BrokenPicture(file, reason) for file, reason in found.broken)
-        dataset.passed_over = found.passed_over
-        dataset.shape_rule = found.shape_rule
+        dataset._set(broken=tuple(BrokenPicture(file, reason) for file, reason in found.broken))  # noqa: SLF001
+        dataset._set(passed_over=found.passed_over)  # noqa: SLF001
+        dataset._set(shape_rule=found.shape_rule)  # noqa: SLF001
         return dataset
 
     @property
@@ -551,8 +590,28 @@ def _checked_names(
     return names
 
 
+def _own(array: NDArray[_Item], given: object) -> NDArray[_Item]:
+    """Return a copy of an array that shares its memory with one that the caller can write to."""
+    if isinstance(given, list | tuple):
+        return array  # NumPy has made a new one of these
+    if not _is_writable(array) or not numpy.may_share_memory(array, numpy.asarray(given)):
+        return array
+    return array.copy()
+
+
+def _is_writable(array: object) -> bool:
+    """Whether the memory of an array can be written to through it or what it is a view of."""
+    while isinstance(array, numpy.ndarray):
+        if array.flags.writeable:
+            return True
+        array = array.base
+    return (isinstance(array, memoryview) and not array.readonly) or isinstance(array, bytearray)
+
+
 def _read_only(array: NDArray[_Item]) -> NDArray[_Item]:
-    """Return a read-only view; the caller's own array stays writable."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
+    """Return a view of an array of our own that nobody can write to, nor make writable."""
+    owner: Any = array
+    while isinstance(owner, numpy.ndarray):
+        owner.flags.writeable = False
+        owner = owner.base
+    return array.view()

@@ -9,6 +9,7 @@ import mnistburn
 from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
+from mnistburn.cli.groups import Group, in_options
 from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
 from mnistburn.cli.predict import predict
@@ -20,7 +21,7 @@ from mnistburn.errors import MnistburnError
 __all__ = ["main"]
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Turns errors into a line on standard error and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
@@ -32,7 +33,7 @@ class _Commands(click.Group):
         except (MnistburnError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
-            click.echo(f"error: {error_text(error)}", err=True)
+            click.echo(f"error: {in_options(ctx, error_text(error))}", err=True)
             ctx.exit(1)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 import mnistburn
+from mnistburn.cli.groups import Group
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
 from mnistburn.datasets.registry import KnownDataset
@@ -15,7 +16,7 @@ from mnistburn.datasets.source import PictureOptions, classes_line, load_part, p
 __all__ = ["data"]
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
     """List, fetch and verify the known data sets."""
 

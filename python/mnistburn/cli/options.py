@@ -1,5 +1,6 @@
 """What several commands share: options, types of arguments, tables."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +14,7 @@ __all__ = [
     "device_option",
     "epoch_option",
     "error_text",
+    "expand_home",
     "image_size_option",
     "no_prepare_option",
     "print_table",
@@ -101,8 +103,13 @@ class PathType(click.Path):
     ) -> Any:  # noqa: ANN401
         if value == "":
             self.fail("a path must not be empty; use '.' for the current directory", param, ctx)
-        path = super().convert(value, param, ctx)
-        return path.expanduser() if isinstance(path, Path) else path
+        if isinstance(value, str) and value.startswith("~"):
+            # A shell leaves it in --option=~/file.
+            try:
+                value = str(Path(value).expanduser())
+            except RuntimeError:
+                self.fail(f"the home directory {value!r} is not known", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 PATH: Final = PathType(path_type=Path)
@@ -116,6 +123,13 @@ def error_text(error: Exception) -> str:
         tried, _, reason = error.strerror.rpartition(": ")
         return f"{tried or 'could not open'} {name}: {reason}"
     return str(error)
+
+
+def expand_home(
+    _context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return paths with a leading ~ expanded, which a shell leaves when it is quoted."""
+    return tuple(os.path.expanduser(path) for path in value)  # noqa: PTH111  that raises
 
 
 def printable(text: str) -> str:

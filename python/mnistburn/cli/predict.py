@@ -21,6 +21,7 @@ from mnistburn.cli.options import (
     device_option,
     epoch_option,
     error_text,
+    expand_home,
     image_size_option,
     no_prepare_option,
     printable,
@@ -45,7 +46,7 @@ Row = dict[str, Any]
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path))
-@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...", callback=expand_home)
 @click.option(
     "--index",
     "indices",
@@ -202,7 +203,7 @@ def _expanded(sources: Sequence[str]) -> Iterator[Path | bytes | OSError | DataE
             else:
                 yield content
             continue
-        path = Path(source).expanduser()
+        path = Path(source)
         if path.is_dir():
             yield from _pictures_in(path)
         elif not path.exists() and glob.has_magic(source):
@@ -271,7 +272,7 @@ def _line(row: Row) -> str:
 
 
 def _is_npy(source: str) -> bool:
-    path = Path(source).expanduser()
+    path = Path(source)
     if path.suffix == ".npy":
         return True
     if not path.is_file():  # a pipe has no beginning that could be read twice

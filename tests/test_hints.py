@@ -1,0 +1,253 @@
+"""What messages propose is tried: the code is taken from the message, run, and the call works then.
+
+A row is (id, the call, its names, the kind of the result): the code in the message either gives the
+argument whose place it takes, or assigns it.
+"""
+
+import re
+from types import SimpleNamespace
+from typing import Any
+
+import numpy
+import pytest
+
+import mnistburn
+from mnistburn.errors import DataError
+
+DIGITS = mnistburn.datasets.load("mnist", "test")[:60]
+RAW, CLASSES = DIGITS.images, DIGITS.targets
+COLOURS = numpy.repeat(RAW[..., None], 3, axis=3)
+RGBA = numpy.concatenate([COLOURS, COLOURS[..., :1] | 255], axis=3)
+TABLE = numpy.concatenate([CLASSES[:, None], RAW.reshape(60, 784)], axis=1)
+NAMES = numpy.where(CLASSES > 4, "cat", "dog")
+
+MAKE = "mnistburn.Dataset.from_numpy(images, targets)"
+PREDICT = "model.predict(images)"
+STEP = "model.forward_classification(images, targets)"
+PAIR = "train(data)"
+
+Row = tuple[str, str, dict[str, Any], Any]
+
+
+class Frame:
+    """A table of pandas, as far as NumPy sees it."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = values
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.values
+
+
+class Torch:
+    """A data set of PyTorch without arrays, of float images with a channel."""
+
+    def __len__(self) -> int:
+        return len(RAW)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return RAW[index], int(CLASSES[index])
+
+
+def torchvision() -> Any:
+    class Known(Torch):
+        data = RAW
+        targets = CLASSES.tolist()
+
+    return Known()
+
+
+def loader() -> Any:
+    return SimpleNamespace(dataset=Torch(), batch_size=8)
+
+
+def rows(call: str, result: Any, argument: str, **values: Any) -> list[Row]:
+    return [
+        (f"{argument}: {name}", call, {argument: value}, result) for name, value in values.items()
+    ]
+
+
+IMAGES = [
+    *rows(
+        MAKE,
+        RAW,
+        "images",
+        int64=RAW.astype("i8"),
+        big_endian=RAW.astype(">u2") * 257,
+        sixteen_bits=RAW.astype("u2") * 257,
+        twelve_bits=RAW.astype("u2") * 16,
+        lists=RAW.tolist(),
+        frame=Frame(TABLE[:, 1:]),
+        signed=(RAW.astype("i2") - 128).astype("i1"),
+        raw_floats=RAW.astype("f4"),
+        sixteen_bit_floats=RAW * 257.0,
+        scaled_floats=(RAW / 255).astype("f4"),
+        matlab=numpy.moveaxis(RAW[:, :, :, None], 0, -1),
+        masked=numpy.ma.masked_equal(RAW, 0),
+        generator=(image for image in RAW),
+    ),
+    *rows(MAKE, COLOURS, "images", rgba=RGBA, rgba_first=numpy.moveaxis(RGBA, 3, 1)),
+    *rows(MAKE, RAW, "images", grey_and_alpha=RGBA[..., 2:]),
+    *rows(MAKE, (RAW > 127) * 255, "images", boolean=RAW > 127),
+    *rows(
+        MAKE, RAW // 16 * 17, "images", sixteen_levels=(RAW // 16 * 16 / 15 * 15 / 16).astype("f8")
+    ),
+    *rows(
+        PREDICT,
+        "classes",
+        "images",
+        normalised=(RAW / 255 - 0.1307) / 0.3081,
+        centred=RAW / 127.5 - 1,
+        rounding=RAW / 255 * 1.0000001,
+        overshoot=RAW / 255 * 1.08 - 0.04,
+        raw_floats=RAW.astype("f8"),
+        colours=COLOURS,
+        colours_first=numpy.moveaxis(COLOURS, 3, 1),
+        rgba=RGBA,
+        flat=RAW[0].reshape(784),
+        dataset=DIGITS,
+        labelled=TABLE.astype("u1"),
+    ),
+    *rows("colour_model.predict(images)", None, "images", grey=RAW, one_channel=RAW[..., None]),
+    *rows(
+        MAKE,
+        RAW,
+        "images",
+        csv=TABLE,
+        csv_of_bytes=TABLE.astype("u1"),
+        csv_of_floats=TABLE.astype("f8"),
+        csv_frame=Frame(TABLE),
+        csv_label_last=numpy.roll(TABLE, -1, axis=1),
+        pairs=list(zip(RAW, CLASSES.tolist(), strict=True)),
+        torch_dataset=Torch(),
+        torchvision_dataset=torchvision(),
+        torch_loader=loader(),
+    ),
+]
+
+TARGETS = [
+    *rows(
+        MAKE,
+        RAW,
+        "targets",
+        one_hot=numpy.eye(10)[CLASSES],
+        column=CLASSES[:, None],
+        column_of_lists=CLASSES[:, None].tolist(),
+        row=CLASSES[None],
+        digits=CLASSES.astype(str),
+        floats=CLASSES.astype("f8"),
+        objects=CLASSES.astype(object),
+        from_one=CLASSES + 1,
+    )[:-1],
+    *rows(
+        MAKE,
+        None,
+        "targets",
+        names=NAMES,
+        names_in_lists=NAMES.tolist(),
+        names_of_bytes=NAMES.astype("S"),
+        booleans=CLASSES > 4,
+        huge=CLASSES * 10_000_000,
+        signs=numpy.where(CLASSES > 4, 1, -1),
+    ),
+    *rows(
+        STEP,
+        None,
+        "targets",
+        from_one=CLASSES + 1,
+        from_one_in_lists=(CLASSES + 1).tolist(),
+        gaps=CLASSES * 100,
+        one_hot=numpy.eye(10)[CLASSES],
+        column=CLASSES[:, None],
+    ),
+]
+
+DATA = rows(
+    PAIR,
+    None,
+    "data",
+    arrays=(RAW, CLASSES),
+    keras=((RAW, CLASSES), (RAW[:20], CLASSES[:20])),
+    scikit_learn=(RAW[:40], RAW[40:], CLASSES[:40], CLASSES[40:]),
+    four=(RAW[:40], CLASSES[:40], RAW[40:], CLASSES[40:]),
+    images_alone=RAW,
+    one_dataset=DIGITS,
+    torch=(Torch(), Torch()),
+    torchvision=(torchvision(), torchvision()),
+    loaders=(loader(), loader()),
+    one_torch=Torch(),
+    one_torchvision=torchvision(),
+    one_loader=loader(),
+    pairs=list(zip(RAW, CLASSES.tolist(), strict=True)),
+)
+
+
+def apply_hint(message: str, names: dict[str, Any]) -> None:
+    """Run the code that follows the last sign of a proposal in the message."""
+    text = message.partition("; or set ")[0].rpartition("; ")[2]
+    data = re.search(r"data=(.*)$", message)
+    arguments = re.search(r"its images and targets are (.*)$", message)
+    both = re.search(r"(images, targets = .*)$", message)
+    named = re.search(r"(names, targets = .*?True\))", message)
+    code = re.search(r" (\(*(?:numpy\.|list\(|images(?=[.\[]| [/*@+])).*)$", text)
+    if data:
+        exec(f"data = {data[1]}", names)  # noqa: S102  that is the test
+    elif arguments:
+        exec(f"images, targets = {arguments[1]}", names)  # noqa: S102  that is the test
+    elif both or named:
+        found = both or named
+        assert found
+        exec(found[1], names)  # noqa: S102  that is the test
+        if named:
+            mnistburn.Dataset.from_numpy(RAW, names["targets"], names["names"].tolist())
+    elif "pass its .images" in message:
+        names["images"] = names["images"].images
+    else:
+        assert code, message
+        argument = "targets" if "targets" in code[1] else "images"
+        names[argument] = eval(code[1], names)  # noqa: S307  that is the test
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, Any]:
+    return {
+        "model": mnistburn.Model(mnistburn.ModelConfig(hidden_size=8), seed=1),
+        "colour_model": mnistburn.Model(
+            mnistburn.ModelConfig(hidden_size=8, image_channels=3), seed=1
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "result"),
+    [row[1:] for row in IMAGES + TARGETS + DATA],
+    ids=[f"{row[1].split('(')[0]} {row[0]}" for row in IMAGES + TARGETS + DATA],
+)
+def test_what_a_message_proposes_works(
+    call: str, given: dict[str, Any], result: Any, models: dict[str, Any], tmp_path: Any
+) -> None:
+    config = mnistburn.TrainingConfig(model=mnistburn.ModelConfig(hidden_size=8), num_epochs=1)
+
+    def train(data: Any) -> Any:
+        return mnistburn.train(tmp_path / "run", config, "cpu", data=data, progress=False)
+
+    names: dict[str, Any] = {"numpy": numpy, "mnistburn": mnistburn, "train": train}
+    names |= {"images": RAW, "targets": CLASSES, **models, **given}
+    messages = []
+    for _ in range(4):  # one thing after the other
+        try:
+            made = eval(call, names)  # noqa: S307  that is the test
+            break
+        except DataError as error:
+            messages.append(str(error))
+            apply_hint(messages[-1], names)
+    else:
+        pytest.fail("\n".join(messages))
+    assert messages, "the call is right without a hint"
+    if isinstance(result, numpy.ndarray):
+        numpy.testing.assert_allclose(made.images.astype(int), result.astype(int), atol=1)
+        numpy.testing.assert_array_equal(made.targets, CLASSES)
+    elif result == "classes":
+        expected = names["model"].predict_proba(RAW)[: len(made)]
+        found = names["model"].predict_proba(names["images"])
+        numpy.testing.assert_allclose(found, expected, atol=0.1)
