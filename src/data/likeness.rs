@@ -1,6 +1,6 @@
 //! Whether images look like those that a model was trained with.
 
-use crate::config::ImageStatistics;
+use crate::config::{ImageShape, ImageStatistics};
 
 /// Largest pixels from which on training images use the range of 0 to 255.
 const FULL_SCALE: u8 = 200;
@@ -12,8 +12,8 @@ const MANY: usize = 16;
 pub enum Origin {
     /// Arrays, which the caller can change.
     Arrays,
-    /// Files of pictures.
-    Pictures,
+    /// Files of pictures, made to images of this shape.
+    Pictures(ImageShape),
 }
 
 /// A way in which images are unlike those that a model was trained with.
@@ -66,21 +66,15 @@ pub fn unlike(
     let largest = if count < MANY { 16 } else { 127 };
     if training.pixel_max >= FULL_SCALE && found.pixel_max <= largest {
         let range = match found.pixel_max {
-            0..=1 => 1,
-            2..=16 => {
-                if found.pixel_max == 15 {
-                    15
-                } else {
-                    16
-                }
-            }
+            most @ (0 | 1 | 15) => most.max(1),
+            2..=16 => 16,
             most => most,
         };
         let way = match origin {
             Origin::Arrays => format!("give (images * (255 / {range})).astype(numpy.uint8)"),
-            Origin::Pictures => format!(
-                "give Model.predict an array: (images * (255 / {range})).astype(numpy.uint8), with \
-                 images = mnistburn.read_picture(path)"
+            Origin::Pictures(shape) => format!(
+                "in Python, give Model.predict (images * (255 / {range})).astype(numpy.uint8), where images = {}",
+                reading(shape)
             ),
         };
         tell(
@@ -100,10 +94,11 @@ pub fn unlike(
             ("dark", "light")
         };
         let way = match origin {
-            Origin::Arrays => "invert them with 255 - images",
-            Origin::Pictures => {
-                "give Model.predict an array: 255 - images, with images = mnistburn.read_picture(path)"
-            }
+            Origin::Arrays => "invert them with 255 - images".into(),
+            Origin::Pictures(shape) => format!(
+                "invert them; in Python, give Model.predict 255 - images, where images = {}",
+                reading(shape)
+            ),
         };
         tell(
             "inverted",
@@ -132,6 +127,16 @@ pub fn unlike(
         );
     }
     told
+}
+
+/// The call that makes an array of a picture.
+fn reading(shape: ImageShape) -> String {
+    let ImageShape {
+        height,
+        width,
+        channels,
+    } = shape;
+    format!("mnistburn.read_picture(path, size=({height}, {width}), channels={channels})")
 }
 
 fn counted(images: usize) -> String {

@@ -38,7 +38,7 @@ pub fn unlike(
             )));
         }
         let origin = if pictures {
-            Origin::Pictures
+            Origin::Pictures(shape)
         } else {
             Origin::Arrays
         };

@@ -5,6 +5,7 @@ Run as a script, it prints how many of each kind a model reads right, prepared a
     python tests/reference/digit_pictures.py MODEL [FONT ...]
 """
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -148,11 +149,11 @@ def photographed(
     height, width = ink.shape
     rows, columns = numpy.mgrid[:height, :width] / max(height, width)
     angle = random.uniform(0, 2 * numpy.pi)
-    paper = random.uniform(165, 215)
+    ground = random.uniform(165, 215)
     light = 1 + 0.3 * (numpy.cos(angle) * (columns - 0.5) + numpy.sin(angle) * (rows - 0.5))
     along = numpy.cos(angle + 1) * (columns - 0.5) + numpy.sin(angle + 1) * (rows - 0.5)
     light *= 1 - shadow / (1 + numpy.exp(-(along - random.uniform(-0.2, 0.2)) * 25))
-    return as_bytes((paper * (1 - ink) + black * ink) * light + random.normal(0, noise, ink.shape))
+    return as_bytes((ground * (1 - ink) + black * ink) * light + random.normal(0, noise, ink.shape))
 
 
 def framed(grey: Grey, share: float, inset: float) -> Grey:
@@ -173,11 +174,19 @@ def framed(grey: Grey, share: float, inset: float) -> Grey:
 
 def as_jpeg(grey: Grey, quality: int) -> Grey:
     """Return what JPEG makes of a picture."""
-    import io
-
     file = io.BytesIO()
     Image.fromarray(grey).save(file, "JPEG", quality=quality)
     return numpy.asarray(Image.open(file).convert("L"))
+
+
+def paper(ink: NDArray[numpy.float64]) -> Grey:
+    """Return black ink on white paper."""
+    return as_bytes(255 - 255 * ink)
+
+
+def board(ink: NDArray[numpy.float64]) -> Grey:
+    """Return white ink on a black board."""
+    return as_bytes(255 * ink)
 
 
 def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterator[DigitPicture]:
@@ -197,8 +206,6 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
             yield DigitPicture(
                 f"printed: {name}", digit, as_bytes(255 - 255 * printed(digit, font, 120))
             )
-    paper: Callable[[NDArray[numpy.float64]], Grey] = lambda ink: as_bytes(255 - 255 * ink)
-    board: Callable[[NDArray[numpy.float64]], Grey] = lambda ink: as_bytes(255 * ink)
     kinds: dict[str, Callable[[int], Grey]] = {
         "drawn with a pen of 2 %": lambda digit: paper(drawn(digit, 400, 0.02, random)),
         "drawn with a pen of 5 %": lambda digit: paper(drawn(digit, 200, 0.05, random)),
@@ -274,7 +281,7 @@ def cropped(ink: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
 
 def specks(size: tuple[int, int], random: numpy.random.Generator) -> Grey:
     """Return white paper with dark specks."""
-    paper = numpy.full(size, 255, dtype=numpy.uint8)
+    empty = numpy.full(size, 255, dtype=numpy.uint8)
     for _ in range(30):
         y, x = random.integers(0, size[0] - 3), random.integers(0, size[1] - 3)
         paper[y : y + random.integers(1, 4), x : x + random.integers(1, 4)] = random.integers(

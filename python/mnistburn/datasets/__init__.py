@@ -179,8 +179,9 @@ def load(
     )
     images = idx.images(images_path, pixels, entry, part.count)
     targets = idx.classes(labels_path, labels, entry, part.count)
+    dataset = Dataset(images, targets, entry.class_names)
     dataset = Dataset._of(  # noqa: SLF001  of this package
-        images, targets, entry.class_names, Preprocessing(prepare=entry.prepare)
+        dataset.images, dataset.targets, entry.class_names, Preprocessing(prepare=entry.prepare)
     )
     return dataset if share is None else dataset.split(share, seed)
 
