@@ -277,4 +277,6 @@ except OSError as error:
     )
     assert done.stdout == f"{path}\n"
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    # Its companion still speaks of it.
+    assert sorted(tmp_path.iterdir()) == [path, tmp_path / "model.mpk.meta.json"]
+    assert mnistburn.Model.load(path).image_size == (28, 28)

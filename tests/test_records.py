@@ -72,7 +72,9 @@ def test_a_full_disk_keeps_the_older_file(model: Model, tmp_path: Path) -> None:
     )
     assert (answer.stdout.strip(), answer.stderr) == (str(errno.EFBIG), "")
     assert path.read_bytes() == before
-    assert [item.name for item in tmp_path.iterdir()] == ["model.bin"]
+    names = sorted(item.name for item in tmp_path.iterdir())
+    assert names == ["model.bin", "model.bin.meta.json"]
+    assert Model.load(path).image_size == (28, 28)
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_file(model: Model, tmp_path: Path) -> None:

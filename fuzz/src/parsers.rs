@@ -43,24 +43,27 @@ pub fn parse(name: &str, bytes: &[u8]) -> Result<()> {
 
 /// A record of a model, in any format.
 fn record(bytes: &[u8]) -> Result<()> {
-    let model = with_file("", bytes, |path| record::load(path, Device::Cpu))?;
+    let model = with_file("", bytes, |path| record::load(path, Device::Cpu))?.classifier;
     let again = record::to_bytes(model.as_ref(), Recorder::Bin, Precision::Full)?;
-    let again = with_file("", &again, |path| record::load(path, Device::Cpu))?;
+    let again = with_file("", &again, |path| record::load(path, Device::Cpu))?.classifier;
     assert_equal(model.as_ref(), again.as_ref());
     Ok(())
 }
 
 /// A model in a format of another program.
 fn exchanged(bytes: &[u8], ending: &str) -> Result<()> {
-    let model = with_file(ending, bytes, |path| interchange::load(path, Device::Cpu))?;
+    let model = with_file(ending, bytes, |path| interchange::load(path, Device::Cpu))?.classifier;
     let again = interchange::to_bytes(
         model.as_ref(),
         interchange::Format::Safetensors,
         interchange::Input::Raw,
+        // As if its images were of the size that is assumed.
+        &record::About::default(),
     )?;
     let again = with_file(".safetensors", &again, |path| {
         interchange::load(path, Device::Cpu)
-    })?;
+    })?
+    .classifier;
     assert_equal(model.as_ref(), again.as_ref());
     Ok(())
 }

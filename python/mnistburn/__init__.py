@@ -33,6 +33,7 @@ from mnistburn.dataset_description import DatasetDescription, Finding
 from mnistburn.description import FileDescription, StoredTensor, describe
 from mnistburn.device import Device, devices
 from mnistburn.gradients import Gradients, Loss
+from mnistburn.image_statistics import ImageStatistics
 from mnistburn.model import ClassificationOutput, Evaluation, Model
 from mnistburn.optimizer import Optimizer
 from mnistburn.pictures import read_picture
@@ -59,6 +60,7 @@ __all__ = [
     "GradientClippingConfig",
     "Gradients",
     "History",
+    "ImageStatistics",
     "LinearLrSchedulerConfig",
     "Loss",
     "Model",

@@ -38,6 +38,7 @@ __all__ = [
     "read_folder",
     "read_idx",
     "resolve_device",
+    "settle_run",
     "split_indices",
     "train",
     "unlike",
@@ -177,7 +178,14 @@ class Model:
     """
     A guide network on a device.
     """
-    def __new__(cls, /, config: str, device: str, seed: SupportsIndex) -> Model:
+    def __new__(
+        cls,
+        /,
+        config: str,
+        device: str,
+        seed: SupportsIndex,
+        class_names: SupportsGetItem[int, str] | None,
+    ) -> Model:
         """
         A model with random parameters.
 
@@ -185,6 +193,19 @@ class Model:
             config: Model configuration, JSON.
             device: Where it computes.
             seed: What parameters and dropout masks follow from.
+            class_names: Names of the classes, or None.
+        """
+    @property
+    def about(self, /) -> str:
+        """
+        What is known of it beside its parameters, JSON: config, class_names, preprocessing and statistics.
+        """
+    def check_image_size(self, /) -> None:
+        """
+        Refuses a model whose images may be of any size.
+
+        Raises:
+            DataError: Their size is not known.
         """
     @property
     def config(self, /) -> str:
@@ -234,6 +255,16 @@ class Model:
             images: As for forward; at least one.
             targets: n int64 classes.
         """
+    @property
+    def forwards(self, /) -> int:
+        """
+        Training forwards so far: dropout masks follow from it.
+        """
+    @property
+    def image_size(self, /) -> tuple[int, int] | None:
+        """
+        Height and width of its images; None where they are not known.
+        """
     @staticmethod
     def load(
         path: str | PathLike[str],
@@ -264,6 +295,20 @@ class Model:
         """
         Number of parameters.
         """
+    @staticmethod
+    def restore(
+        state: bytes, about: str, device: str, seed: SupportsIndex, forwards: SupportsIndex
+    ) -> Model:
+        """
+        A model as state_bytes and the other properties gave it.
+
+        Args:
+            state: Its parameters.
+            about: What is known of it, JSON.
+            device: Where it computes.
+            seed: What parameters and dropout masks follow from.
+            forwards: Training forwards so far.
+        """
     def save(self, /, path: str | PathLike[str], recorder: str, precision: str | None) -> Path:
         """
         Saves a record.
@@ -280,6 +325,10 @@ class Model:
     def seed(self, /) -> int:
         """
         What parameters and dropout masks follow from.
+        """
+    def state_bytes(self, /) -> bytes:
+        """
+        The parameters with every bit, as Burn's default recorder writes them.
         """
     def state_dict(self, /) -> list[tuple[str, list[int], bytearray]]:
         """
@@ -305,6 +354,21 @@ class Optimizer:
 
         Args:
             config: Optimizer configuration, JSON.
+        """
+    @staticmethod
+    def restore(
+        config: str, state: tuple[SupportsGetItem[int, SupportsIndex], str, str]
+    ) -> Optimizer:
+        """
+        An optimizer as its state gave it.
+
+        Args:
+            config: Optimizer configuration, JSON.
+            state: Burn's record, the configuration of the model it is of, JSON, and the device.
+        """
+    def state(self, /) -> tuple[bytes, str, str] | None:
+        """
+        What it has learned of the gradients, as restore takes it; None before the first step.
         """
     def step(
         self, /, learning_rate: SupportsFloat | SupportsIndex, model: Model, gradients: Gradients
@@ -536,7 +600,7 @@ def cuda_toolkit() -> Path | None:
 
 def describe(path: str | PathLike[str]) -> str:
     """
-    What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
+    What is in a model file: JSON with format, precision, tensors, config, about, metadata and problem.
     """
 
 def describe_datasets(
@@ -574,11 +638,19 @@ def folder_pictures(path: str | PathLike[str]) -> tuple[list[Path], dict[str, in
         OSError: A folder can't be read.
     """
 
-def load_run(artifact_dir: str | PathLike[str], device: str) -> Model:
+def load_run(
+    artifact_dir: str | PathLike[str], device: str, epoch: SupportsIndex | None = None
+) -> Model:
     """
-    The model of a run, in full precision where a checkpoint of such is kept.
+    A model of a run, in full precision where a checkpoint of such is kept.
+
+    Args:
+        artifact_dir: Where the run is kept.
+        device: Where the model computes.
+        epoch: The epoch after which, None for the last step.
 
     Raises:
+        ArtifactError: The checkpoint of the epoch is not kept.
         RecordError: The record is broken.
         OSError: The directory holds no run.
     """
@@ -651,6 +723,15 @@ def resolve_device(device: str) -> str:
         DeviceError: There is no such device, or it can't be used here.
     """
 
+def settle_run(artifact_dir: str | PathLike[str]) -> None:
+    """
+    Does what is left to do where a process was killed while its run took the place of an older one.
+
+    Raises:
+        ArtifactError: A run has been about that for too long.
+        OSError: A file can't be moved or removed.
+    """
+
 def split_indices(
     targets: Buffer, fraction: SupportsFloat | SupportsIndex, seed: SupportsIndex
 ) -> tuple[bytearray, bytearray]:
@@ -676,11 +757,12 @@ def train(
     train: Dataset,
     valid: Dataset,
     resume: bool,
+    overwrite: bool,
     config_given: bool,
     data_source: str,
     observer: Any | None,
     synchronous: bool,
-) -> tuple[Model, bool]:
+) -> Model:
     """
     Trains a model, and keeps the run in a directory.
 
@@ -691,13 +773,14 @@ def train(
         train: The images to train with.
         valid: The images to validate on.
         resume: Whether to go on with the run in the directory.
+        overwrite: Whether a new run may take the place of one in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
         data_source: Where the data come from, JSON; kept with the run.
         observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
         synchronous: Whether the trainer waits for the observer after each step.
 
     Returns:
-        The model after the last step, and whether the run was stopped before its end.
+        The model after the last step.
     """
 
 def unlike(

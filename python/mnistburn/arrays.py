@@ -8,6 +8,14 @@ from numpy.typing import NDArray
 
 from mnistburn.arguments import as_integer, shown
 from mnistburn.errors import DataError, MnistburnError
+from mnistburn.hints import (
+    float_hint,
+    images_hint,
+    integer_hint,
+    pairs_hint,
+    range_hint,
+    targets_hint,
+)
 from mnistburn.pillow_images import has_colour_mode, is_pillow_image, picture_of
 from mnistburn.preprocessing import STRETCHED
 
@@ -75,18 +83,19 @@ def as_images(images: object, shape: ImageShape | None = None) -> tuple[Images, 
         DataError: The shape, the type or a value is another.
     """
     array = as_array(_without_pillow(images, shape), "images", DataError)
-    arranged = _arranged(array, shape)
+    name = _array_name(images)
+    arranged = _arranged(array, shape, name)
     converted: Images
     if array.dtype == numpy.uint8:
         _check_size(arranged, itemsize=1)
         converted = numpy.ascontiguousarray(arranged, dtype=numpy.uint8)
     elif array.dtype.kind == "f":
         _check_size(arranged, itemsize=4)
-        _check_scaled(array)
+        _check_scaled(array, name)
         with numpy.errstate(under="ignore"):
             converted = numpy.ascontiguousarray(arranged, dtype=numpy.float32)
     else:
-        raise DataError(_image_type_message(array))
+        raise DataError(_image_type_message(array, name))
     return converted, len(converted)
 
 
@@ -176,15 +185,15 @@ def as_targets(targets: object, count: int, num_classes: int | None = None) -> N
     if array.ndim != 1 or array.shape[0] != count:
         message = (
             f"targets must have the shape [batch], one for each of the {count} images, "
-            f"got the shape {list(array.shape)}"
+            f"got the shape {list(array.shape)}{targets_hint(array, count)}"
         )
         raise DataError(message)
     if count == 0:
         return numpy.zeros(0, dtype=numpy.int64)
     if array.dtype.kind not in "iu":
         message = (
-            f"targets must be integers (class numbers), got the dtype {array.dtype}; "
-            "if they are whole numbers, pass targets.astype(numpy.int64)"
+            f"targets must be integers (class numbers), got the dtype {array.dtype}"
+            f"{targets_hint(array, count)}"
         )
         raise DataError(message)
     if count * 8 > _LARGEST_BYTES:
@@ -195,14 +204,13 @@ def as_targets(targets: object, count: int, num_classes: int | None = None) -> N
     if bad.any():
         index = int(bad.argmax())
         value = int(array[index])
-        message = f"targets must be at least 0, got {value} at index {index}"
+        rule = "at least 0"
         if value >= 0:
-            message = f"targets must be below {limit}, got {value} at index {index}"
-        if value >= 0 and num_classes is not None:
-            message = (
-                f"targets must be below the number of classes, {limit}, "
-                f"got {value} at index {index}; set ModelConfig(num_classes=...) to fit the data"
+            rule = (
+                f"below {limit}" if num_classes is None else f"below the number of classes, {limit}"
             )
+        hint = range_hint(array, num_classes, _MOST_CLASSES)
+        message = f"targets must be {rule}, got {value} at index {index}{hint}"
         raise DataError(message)
     return numpy.ascontiguousarray(array, dtype=numpy.int64)
 
@@ -233,6 +241,10 @@ def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[A
     if hasattr(value, "images") and hasattr(value, "targets"):  # a Dataset, a Batch
         message = f"{name} must be an array, got {shown(value)}; pass its .images or its .targets"
         raise error(message)
+    pairs = pairs_hint(value, name)
+    if pairs:
+        message = f"{name} must be an array, got {shown(value)}; its images and targets are {pairs}"
+        raise error(message)
     try:
         return numpy.asarray(value)
     except MemoryError:
@@ -242,10 +254,15 @@ def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[A
         raise error(message) from reason
 
 
-def _arranged(array: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
+def _array_name(value: object) -> str:
+    """Return code that gives an argument ``images`` as an array of NumPy."""
+    return "images" if isinstance(value, numpy.ndarray) else "numpy.asarray(images)"
+
+
+def _arranged(array: NDArray[Any], shape: ImageShape | None, name: str) -> NDArray[Any]:
     """Return a view with the batch first and the channels last, or gone where there is one."""
     if shape is None:
-        return _arranged(array, stated_shape(array.shape))
+        return _arranged(array, stated_shape(array.shape, images_hint(array, name, None)), name)
     height, width, channels = shape
     sizes = array.shape
     whole = (height, width, channels)
@@ -263,16 +280,15 @@ def _arranged(array: NDArray[Any], shape: ImageShape | None) -> NDArray[Any]:
     message = (
         f"images must have the shape {', '.join(texts[:-1])} or {texts[-1]}, got {list(sizes)}"
     )
-    if sizes == (height * width * channels,):
-        message += f"; a single flat image is image.reshape({', '.join(map(str, shape.sizes))})"
-    raise DataError(message)
+    raise DataError(message + images_hint(array, name, shape))
 
 
-def stated_shape(sizes: tuple[int, ...]) -> ImageShape:
+def stated_shape(sizes: tuple[int, ...], hint: str = "") -> ImageShape:
     """Return the shape of the images of an array of these sizes.
 
     Args:
         sizes: The sizes of the array.
+        hint: What the message proposes where they are none of images.
 
     Returns:
         The shape of each image.
@@ -295,9 +311,7 @@ def stated_shape(sizes: tuple[int, ...]) -> ImageShape:
             "images must have the shape [n, height, width], [n, height, width, channels] or "
             f"[n, channels, height, width] with 1 or 3 channels, or [n, 784], got {list(sizes)}"
         )
-        if sizes == (MNIST.height * MNIST.width,):
-            message += "; a single flat image is image.reshape(28, 28)"
-        raise DataError(message)
+        raise DataError(message + hint)
     if shape.height not in _SIDES or shape.width not in _SIDES:
         message = (
             f"the height and the width of images must be {_SIDES.start} to {_SIDES.stop - 1}, "
@@ -318,7 +332,7 @@ def _check_size(array: NDArray[Any], itemsize: int) -> None:
         raise DataError(message)
 
 
-def _check_scaled(array: NDArray[Any]) -> None:
+def _check_scaled(array: NDArray[Any], name: str) -> None:
     """Check that float images are pixels in 0..1."""
     if array.size == 0:
         return
@@ -331,25 +345,22 @@ def _check_scaled(array: NDArray[Any]) -> None:
         message = f"images must be finite, got NaN at index {index}"
     elif numpy.isinf(smallest) or numpy.isinf(largest):
         message = f"images must be finite, got {smallest if numpy.isinf(smallest) else largest}"
-    elif largest > 1.0:
-        message = (
-            f"float images are pixels in 0..1, got a largest value of {array.max()!s}; "
-            "raw pixels in 0..255 are images.astype(numpy.uint8)"
-        )
     else:
+        worst = "smallest" if smallest < 0.0 else "largest"
+        value = array.min() if smallest < 0.0 else array.max()
         message = (
-            f"float images are pixels in 0..1, got a smallest value of {array.min()!s}; "
-            "do not normalise them: mean and deviation are applied inside"
+            f"float images are pixels in 0..1, got a {worst} value of {value!s}"
+            f"{float_hint(smallest, largest, name)}"
         )
     raise DataError(message)
 
 
-def _image_type_message(array: NDArray[Any]) -> str:
+def _image_type_message(array: NDArray[Any], name: str) -> str:
     rule = (
         f"images must be uint8 (raw pixels) or floats (pixels in 0..1), got the dtype {array.dtype}"
     )
     if array.dtype.kind in "iu":
-        return f"{rule}; raw pixels in 0..255 are images.astype(numpy.uint8)"
+        return rule + integer_hint(array, name)
     if array.dtype.kind == "b":
-        return f"{rule}; black and white images are images.astype(numpy.uint8) * 255"
+        return f"{rule}; black and white images are {name}.astype(numpy.uint8) * 255"
     return rule

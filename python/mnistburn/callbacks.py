@@ -8,8 +8,8 @@ The calls come in this order, all on the thread that called `train`::
         on_epoch_end(EpochEnd)              after the validation
     on_train_end(TrainEnd)
 
-A true return value of `on_step_end` or `on_epoch_end` stops the training as Ctrl-C does: its work
-is kept, and ``train(..., resume=True)`` goes on. An exception stops it too, and is raised by
+A true return value of `on_step_end` or `on_epoch_end` stops the training: its work is kept,
+``ended`` is ``"stopped"``, and ``train(..., resume=True)`` goes on. An exception stops it too, and is raised by
 `train`; the work is kept as well.
 
 Example:
@@ -23,7 +23,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from mnistburn.arguments import shown
 from mnistburn.config import TrainingConfig
@@ -125,9 +125,12 @@ class TrainEnd:
     """A training ends.
 
     Attributes:
-        interrupted: Whether it was stopped before its end.
+        ended: Why: ``"completed"``, ``"stopped"`` by a callback, or ``"interrupted"`` by Ctrl-C or
+            a signal like it.
+        interrupted: Whether `ended` is ``"interrupted"``.
     """
 
+    ended: Literal["completed", "stopped", "interrupted"]
     interrupted: bool
 
 

@@ -141,6 +141,10 @@ class Dataset:
         """Return other images of the same kind."""
         return self._of(images, targets, self.class_names, self.preprocessing)
 
+    def _with_classes(self, targets: ArrayLike, class_names: Sequence[str]) -> Self:
+        """Return the same images with other class numbers."""
+        return self._of(self._images, targets, class_names, self.preprocessing)
+
     @classmethod
     def from_numpy(
         cls,

@@ -18,6 +18,8 @@ from mnistburn import _native
 from mnistburn.arguments import as_path
 from mnistburn.config import ModelConfig
 from mnistburn.errors import RecordError
+from mnistburn.image_statistics import ImageStatistics
+from mnistburn.preprocessing import STRETCHED, Preprocessing
 
 __all__ = ["FileDescription", "StoredTensor", "describe"]
 
@@ -47,6 +49,12 @@ class FileDescription:
         precision: The types of the numbers, for example ``"F32"``.
         tensors: The tensors.
         config: The configuration that the tensors fit; None where they fit none.
+        image_size: Height and width of the images; None where neither the file nor one beside it
+            says them, and those of ``config`` are assumed.
+        class_names: The names of the classes; None where they are not known.
+        preprocessing: How pictures become images for the model.
+        statistics: What the images looked like that it was trained with; None where that is not
+            known.
         metadata: What else the file says: who wrote it, with which versions.
         problem: Why the tensors are not those of a network of this package; None where they are.
     """
@@ -57,6 +65,10 @@ class FileDescription:
     config: ModelConfig | None
     metadata: Mapping[str, str]
     problem: str | None
+    image_size: tuple[int, int] | None = None
+    class_names: tuple[str, ...] | None = None
+    preprocessing: Preprocessing = STRETCHED
+    statistics: ImageStatistics | None = None
 
     @property
     def num_params(self) -> int:
@@ -79,14 +91,26 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
     """
     source = as_path(path, "path", RecordError)
     found = json.loads(_native.describe(str(source)))
-    config = found["config"]
+    config = None
+    if found["config"] is not None:
+        config = ModelConfig.from_json(json.dumps(found["config"]))
+    about = found["about"] or {"metadata": {}, "image_size_known": False}
+    known = about["metadata"]
+    names, statistics = known.get("class_names"), known.get("statistics")
+    size = None
+    if config is not None and about["image_size_known"]:
+        size = (config.image_height, config.image_width)
     return FileDescription(
         format=found["format"],
         precision=found["precision"],
         tensors=tuple(
             StoredTensor(name, tuple(shape), number) for name, shape, number in found["tensors"]
         ),
-        config=None if config is None else ModelConfig.from_json(json.dumps(config)),
+        config=config,
+        image_size=size,
+        class_names=None if names is None else tuple(names),
+        preprocessing=Preprocessing(**known.get("preprocessing", {})),
+        statistics=None if statistics is None else ImageStatistics(**statistics),
         metadata=found["metadata"],
         problem=found["problem"],
     )

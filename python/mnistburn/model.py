@@ -10,26 +10,29 @@ Example:
     (3, 10)
 """
 
+import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self
+from typing import Any, Literal, Self
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native
-from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, shown
-from mnistburn.arrays import as_array, as_image_size, as_images, as_targets
+from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
+from mnistburn.arrays import ImageShape, as_array, as_image_size, as_images, as_targets
+from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.gradients import Loss
+from mnistburn.image_statistics import ImageStatistics
 from mnistburn.pictures import read_pictures
-from mnistburn.preprocessing import STRETCHED, Preprocessing
+from mnistburn.preprocessing import Preprocessing
 
 __all__ = ["ClassificationOutput", "Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
 
@@ -91,6 +94,8 @@ class Model:
         config: ModelConfig | None = None,
         device: str = "cpu",
         seed: int | None = None,
+        *,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         """Make a model with fresh weights.
 
@@ -98,9 +103,11 @@ class Model:
             config: The configuration; None stands for ``ModelConfig()``.
             device: Where the model computes; see `mnistburn.devices`.
             seed: The seed of the weights and of dropout; None draws one.
+            class_names: The names of the classes, one for each; None where they have none.
 
         Raises:
             ConfigError: The configuration is of another type, or the seed breaks its rule.
+            DataError: There are not as many class names as classes, or they are no names.
             DeviceError: There is no such device, or it cannot be used.
         """
         config = ModelConfig() if config is None else config
@@ -113,15 +120,30 @@ class Model:
             if seed is None
             else as_integer(seed, "seed", ConfigError, maximum=LARGEST_SEED)
         )
-        self._native = _native.Model(config.to_json(), place, number)
-        self._config = config
+        names = None if class_names is None else list(as_class_names(class_names))
+        if names is not None and len(names) != config.num_classes:
+            message = (
+                f"class_names must name each of the {config.num_classes} classes of the "
+                f"configuration, got {len(names)} names; set ModelConfig(num_classes={len(names)})"
+            )
+            raise DataError(message)
+        self._native = _native.Model(config.to_json(), place, number, names)
+        self._fill(config)
 
     @classmethod
     def _wrap(cls, native: _native.Model) -> Self:
         model = cls.__new__(cls)
         model._native = native  # noqa: SLF001  a way to make one besides __init__
-        model._config = ModelConfig.from_json(native.config)  # noqa: SLF001
+        model._fill(ModelConfig.from_json(native.config))  # noqa: SLF001
         return model
+
+    def _fill(self, config: ModelConfig) -> None:
+        about = json.loads(self._native.about)
+        names, statistics = about["class_names"], about["statistics"]
+        self._config = config
+        self._class_names = None if names is None else tuple(names)
+        self._preprocessing = Preprocessing(**about["preprocessing"])
+        self._statistics = None if statistics is None else ImageStatistics(**statistics)
 
     @classmethod
     def load(
@@ -137,21 +159,24 @@ class Model:
         of `state_dict` and linear weights ``[in, out]`` or, as in PyTorch, ``[out, in]``, which
         the shapes tell; nothing in a file is executed. Their names say the
         format, else the content does, as it does for Burn's. Precision, classes, hidden size and
-        channels are read from the file. Dropout and the height and width of images, which only the
-        files that `export` writes hold, come from a ``config.json`` beside it (or that of the run,
-        for a checkpoint), else they are the defaults.
+        channels are read from the file. What weights do not say, dropout, the height and width of
+        images, class names and preprocessing, comes from the files that `export` writes
+        themselves; for another file from ``<its name>.meta.json``, which `save` writes beside it,
+        else from the ``config.json`` of a run beside it (or above it, for a checkpoint). A model
+        of whose images the size is not known can be saved, and nothing else until it is given.
 
         Args:
             path: The model file.
             device: Where the model computes.
-            image_size: Height and width of the images of a model that was not made for 28 by 28,
-                where no configuration says them.
+            image_size: Height and width of the images, where no file says them: those that a
+                program of Burn or PyTorch wrote do not.
 
         Returns:
             The model.
 
         Raises:
-            RecordError: The file is damaged, or of another model.
+            RecordError: The file is damaged, or of another model, or what lies beside it is; or
+                image_size is not that of the model.
             DataError: image_size is no size of images.
             DeviceError: There is no such device, or it cannot be used.
             OSError: The file cannot be read.
@@ -167,6 +192,9 @@ class Model:
         precision: Precision | None = None,
     ) -> Path:
         """Write the model to a file, whole or not at all.
+
+        What the formats of Burn have no room for, the configuration, class names and preprocessing,
+        is written beside it, to ``<its name>.meta.json``; move both together.
 
         Args:
             path: The file. The recorder's extension is appended unless the path ends in it; an
@@ -201,7 +229,8 @@ class Model:
         """Write the model for another program, whole or not at all.
 
         Names and shapes of the weights are those of `state_dict`, linear weights ``[in, out]``; in
-        an ONNX graph they are ``[out, in]``. The numbers are float32.
+        an ONNX graph they are ``[out, in]``. The numbers are float32. Configuration, class names
+        and preprocessing are in the file, as JSON under the key ``mnistburn`` of its metadata.
 
         Args:
             path: The file. The format's extension is appended unless the path ends in it; an
@@ -218,6 +247,7 @@ class Model:
         Raises:
             ConfigError: There is no such format, or normalise is False for another than ONNX.
             RecordError: The path is none, or ends in no extension of the format.
+            DataError: The size of the images is not known.
             OSError: The file cannot be written.
         """
         target = as_path(path, "path", RecordError)
@@ -233,6 +263,31 @@ class Model:
     def config(self) -> ModelConfig:
         """The configuration."""
         return self._config
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of the classes, by their numbers; None where they are not known."""
+        return self._class_names
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures become images for it, as they did when it was trained."""
+        return self._preprocessing
+
+    @property
+    def statistics(self) -> ImageStatistics | None:
+        """What the images looked like that it was trained with; None where that is not known."""
+        return self._statistics
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width of its images; None where they are not known, see `load`."""
+        return self._native.image_size
+
+    def _image_shape(self) -> ImageShape:
+        """Return the shape of its images, or refuse where their size is not known."""
+        self._native.check_image_size()
+        return self._config.image_shape
 
     @property
     def device(self) -> str:
@@ -273,9 +328,10 @@ class Model:
             The logits, float32 of shape ``[batch, num_classes]``.
 
         Raises:
-            DataError: The images have another shape, type or values.
+            DataError: The images have another shape, type or values, or the size of the model's is
+                not known.
         """
-        pixels, count = as_images(images, self._config.image_shape)
+        pixels, count = as_images(images, self._image_shape())
         shape = (count, self._config.num_classes)
         if count == 0:
             return numpy.zeros(shape, dtype=numpy.float32)
@@ -291,11 +347,6 @@ class Model:
             The logits, float32 of shape ``[batch, num_classes]``.
         """
         return self.forward(images)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """How pictures become images for this model."""
-        return STRETCHED
 
     def predict(self, images: Pictures) -> NDArray[numpy.int64]:
         """Tell the class of each image.
@@ -315,6 +366,29 @@ class Model:
         logits = self.forward(self._images(images))
         labels: NDArray[numpy.int64] = logits.argmax(axis=1).astype(numpy.int64)
         return labels
+
+    def predict_names(self, images: Pictures) -> list[str]:
+        """Tell the name of the class of each image.
+
+        Args:
+            images: What `predict` takes.
+
+        Returns:
+            The names. A class beyond the names, as where a model has more classes than its training
+            data, is called by its number.
+
+        Raises:
+            DataError: The model has no class names, or `predict` refuses the images.
+        """
+        names = self._class_names
+        if names is None:
+            message = (
+                "the class names of this model are not known; predict gives the numbers, and a "
+                "model has names from its training data, or from Model(config, class_names=[...])"
+            )
+            raise DataError(message)
+        numbers = self.predict(images).tolist()
+        return [names[number] if number < len(names) else str(number) for number in numbers]
 
     def predict_proba(self, images: Pictures) -> NDArray[numpy.float32]:
         """Tell the probability of each class for each image.
@@ -354,9 +428,9 @@ class Model:
 
         Raises:
             DataError: The images or the targets have another shape, type or values, or there are
-                none.
+                none, or the size of the model's images is not known.
         """
-        pixels, count = as_images(images, self._config.image_shape)
+        pixels, count = as_images(images, self._image_shape())
         classes = as_targets(targets, count, self._config.num_classes)
         if count == 0:
             message = "images must not be empty: the mean loss of no images does not exist"
@@ -369,18 +443,24 @@ class Model:
             targets=classes,
         )
 
-    def evaluate(self, dataset: Dataset, batch_size: int = 256) -> Evaluation:
+    def evaluate(
+        self, dataset: Dataset, batch_size: int = 256, *, by_number: bool = False
+    ) -> Evaluation:
         """Measure the model on a data set, without dropout.
+
+        Classes are found by their names where model and data set have such, in whatever order.
 
         Args:
             dataset: The images and their classes.
             batch_size: The number of images computed at a time.
+            by_number: Whether classes are found by their numbers, whatever their names.
 
         Returns:
             Loss and accuracy.
 
         Raises:
-            DataError: The data set is of another type, empty, or has more classes than the model.
+            DataError: The data set is of another type, empty, or has other classes than the model;
+                or the size of the model's images is not known.
             ConfigError: The batch size breaks its rule.
         """
         if not isinstance(dataset, Dataset):
@@ -390,10 +470,16 @@ class Model:
             )
             raise DataError(message)
         size = as_integer(batch_size, "batch_size", ConfigError, minimum=1)
+        if not isinstance(by_number, bool):
+            message = f"by_number must be True or False, got {shown(by_number)}"
+            raise ConfigError(message)
+        self._image_shape()
         if not len(dataset):
             message = "dataset must not be empty: the accuracy on no images does not exist"
             raise DataError(message)
-        as_targets(dataset.targets, len(dataset), self._config.num_classes)
+        num_classes = self._config.num_classes
+        dataset = match_classes(dataset, self._class_names, num_classes, by_number=by_number)
+        as_targets(dataset.targets, len(dataset), num_classes)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
         return Evaluation(*self._native.evaluate(dataset._native(), size))  # noqa: SLF001
@@ -433,7 +519,11 @@ class Model:
 
         Returns:
             The text.
+
+        Raises:
+            DataError: The size of the images is not known.
         """
+        self._native.check_image_size()
         return self._native.summary()
 
     def __repr__(self) -> str:
@@ -444,17 +534,22 @@ class Model:
             f"device={self.device!r}, num_params={self.num_params})"
         )
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied: pickle files can run code.
-
-        Raises:
-            TypeError: Always.
-        """
-        message = (
-            "a Model cannot be pickled or copied; use Model.save and Model.load, or "
-            "Model(model.config) with load_state_dict(model.state_dict())"
+    def __reduce__(self) -> tuple[Callable[..., "Model"], tuple[object, ...]]:
+        """Take part in pickling and copying: a copy has the same bits, and goes on alike."""
+        native = self._native
+        return _restored, (
+            native.state_bytes(),
+            native.about,
+            native.device,
+            native.seed,
+            native.forwards,
         )
-        raise TypeError(message)
+
+
+def _restored(state: bytes, about: str, device: str, seed: int, forwards: int) -> Model:
+    """Make a model of what its `__reduce__` gave; the bytes are parsed, and nothing is run."""
+    place = resolve_device(device)
+    return Model._wrap(_native.Model.restore(state, about, place, seed, forwards))  # noqa: SLF001
 
 
 def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:

@@ -11,12 +11,13 @@ Example:
 """
 
 import json
-from typing import NoReturn
+from collections.abc import Callable
 
 from mnistburn import _native
 from mnistburn.arguments import as_number, shown
 from mnistburn.config import OptimizerConfig
 from mnistburn.config.optimizers import check_optimizer
+from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError
 from mnistburn.gradients import Gradients
 from mnistburn.model import Model
@@ -76,18 +77,21 @@ class Optimizer:
             raise ConfigError(message)
         return Model._wrap(self._native.step(rate, model._native, gradients._native))  # noqa: SLF001
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled or copied: a copy would share the state.
-
-        Raises:
-            TypeError: Always.
-        """
-        message = (
-            "an Optimizer cannot be pickled or copied; optimizer.config.init() makes one without "
-            "state, and train(..., resume=True) goes on with a state that was kept"
-        )
-        raise TypeError(message)
+    def __reduce__(self) -> tuple[Callable[..., "Optimizer"], tuple[object, ...]]:
+        """Take part in pickling and copying: a copy has the same state, of its own."""
+        return _restored, (self._config, self._native.state())
 
     def __repr__(self) -> str:
         """Return the configuration."""
         return f"Optimizer({self._config!r})"
+
+
+def _restored(config: OptimizerConfig, state: tuple[bytes, str, str] | None) -> Optimizer:
+    """Make an optimizer of what its `__reduce__` gave; the bytes are parsed, and nothing is run."""
+    optimizer = Optimizer(config)
+    if state is not None:
+        content, model, device = state
+        tagged = json.dumps(config._tagged())  # noqa: SLF001
+        native = _native.Optimizer.restore(tagged, (content, model, resolve_device(device)))
+        optimizer._native = native  # noqa: SLF001
+    return optimizer

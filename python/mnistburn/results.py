@@ -17,13 +17,13 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 from mnistburn import _native
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
-from mnistburn.errors import ArtifactError, DataError
+from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
 from mnistburn.model import Model
 from mnistburn.run_data import RunData
 
@@ -36,8 +36,10 @@ SUMMARY_FILE: Final = "summary.txt"
 CLASS_NAMES_FILE: Final = "class_names.json"
 LOG_FILE: Final = "train.log"
 CHECKPOINTS: Final = "checkpoint"
+MANIFEST_FILE: Final = "manifest.json"
 
 Column = list[float]
+Ended = Literal["completed", "stopped", "interrupted"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -109,7 +111,9 @@ class TrainingResult:
         history: What was measured.
         config: What it was made from.
         best_epoch: The epoch of lowest validation loss, from 1; None when no epoch was finished.
-        interrupted: Whether it was stopped before its end; ``train(..., resume=True)`` goes on.
+        ended: Why it ended: ``"completed"``, ``"stopped"`` by a callback, or ``"interrupted"`` by
+            Ctrl-C or a signal, or because its process was killed. ``train(..., resume=True)`` goes
+            on with one that is not complete.
         seconds: The time spent in its steps, over all its parts.
         warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
             the CPU.
@@ -122,12 +126,38 @@ class TrainingResult:
     history: History = field(repr=False)
     config: TrainingConfig = field(repr=False)
     best_epoch: int | None
-    interrupted: bool
+    ended: Ended
     seconds: float
     warm_up_seconds: float
     class_names: tuple[str, ...] | None
     data: RunData | None
     _summary: str = field(repr=False)
+    _run: str | None = field(repr=False)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C, a signal or the end of its process cut it short."""
+        return self.ended == "interrupted"
+
+    def best_model(self) -> Model:
+        """Return the model after the epoch of lowest validation loss, from its checkpoint.
+
+        Returns:
+            The model, on the device of `model`.
+
+        Raises:
+            ArtifactError: No epoch is finished, the checkpoint is not kept or damaged, or another
+                run has taken the directory.
+        """
+        if _run_of(self.artifact_dir) != self._run:
+            message = (
+                f"{self.artifact_dir} holds another run by now, and the best model of this one is "
+                "gone; give each run a directory of its own"
+            )
+            raise ArtifactError(message)
+        epoch = _best(self.artifact_dir, self.best_epoch)
+        native = _native.load_run(str(self.artifact_dir), self.model.device, epoch)
+        return Model._wrap(native)  # noqa: SLF001
 
     def summary(self) -> str:
         """Return the table that Burn's learner prints: metric, split, lowest and highest.
@@ -138,29 +168,84 @@ class TrainingResult:
         return self._summary
 
 
-def load_run(artifact_dir: str | os.PathLike[str], device: str = "cpu") -> TrainingResult:
+def load_run(
+    artifact_dir: str | os.PathLike[str],
+    device: str = "cpu",
+    *,
+    epoch: Literal["last", "best"] | int = "last",
+) -> TrainingResult:
     """Read what `train` left in a directory.
 
     Args:
         artifact_dir: The directory.
         device: Where the model computes.
+        epoch: Which model: ``"last"`` after the last step, ``"best"`` after the epoch of lowest
+            validation loss, or that after an epoch, from 1, whose checkpoint is kept: those of
+            the last two checkpoints and of the best epoch are.
 
     Returns:
-        What `train` returned. The model comes from the newest checkpoint, which keeps every bit by
-        default; where there is none, from ``model.mpk``, which has half precision.
+        What `train` returned. The last model comes from the newest checkpoint, which keeps every
+        bit by default; where there is none, from ``model.mpk``, which has half precision.
 
     Raises:
-        ArtifactError: The directory holds no run; the message names what is missing.
+        ArtifactError: The directory holds no run, or not the model of that epoch; the message
+            names what is missing, or which epochs are kept.
         ConfigError: Its ``config.json`` is damaged.
         RecordError: Its model is damaged.
     """
     directory = as_path(artifact_dir, "artifact_dir", ArtifactError)
+    if epoch not in {"last", "best"} and (
+        isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 1
+    ):
+        message = f'epoch must be "last", "best" or a whole number from 1, got {shown(epoch)}'
+        raise ConfigError(message)
     _require(directory, directory.is_dir(), "is no directory")
+    place = resolve_device(device)
+    while True:
+        _native.settle_run(str(directory))
+        before = _run_of(directory)
+        try:
+            result = _load(directory, place, epoch)
+        except (MnistburnError, OSError):
+            if _run_of(directory) == before:
+                raise
+        else:
+            # Another run may have taken the directory meanwhile: its files do not go with these.
+            if _run_of(directory) == before:
+                return result
+
+
+def _load(directory: Path, device: str, epoch: str | int) -> TrainingResult:
     for name in (CONFIG_FILE, HISTORY_FILE):
         _require(directory, (directory / name).is_file(), f"has no {name}")
     config = TrainingConfig.load(directory / CONFIG_FILE)
-    native = _native.load_run(str(directory), resolve_device(device))
+    number: int | None = None
+    if epoch == "best":
+        number = _best(directory, _read_history(directory / HISTORY_FILE).get("best_epoch"))
+    elif isinstance(epoch, int):
+        number = epoch
+    native = _native.load_run(str(directory), device, number)
     return read_result(directory, Model._wrap(native), config)  # noqa: SLF001
+
+
+def _best(directory: Path, epoch: int | None) -> int:
+    if epoch is None:
+        message = (
+            f"the run in {directory} has no best epoch, as none is finished; "
+            'epoch="last" gives the model after its last step'
+        )
+        raise ArtifactError(message)
+    return epoch
+
+
+def _run_of(directory: Path) -> str | None:
+    """Return what tells the run in a directory from every other one."""
+    try:
+        manifest = json.loads((directory / MANIFEST_FILE).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    run = manifest.get("run") if isinstance(manifest, dict) else None
+    return run if isinstance(run, str) else None
 
 
 def read_result(directory: Path, model: Model, config: TrainingConfig) -> TrainingResult:
@@ -191,17 +276,31 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
             history=history,
             config=config,
             best_epoch=content["best_epoch"],
-            interrupted=content["interrupted"],
+            ended=_ended(content, directory),
             seconds=content["seconds"],
             warm_up_seconds=content.get("warm_up_seconds", 0.0),
             class_names=_class_names(directory / CLASS_NAMES_FILE),
             data=RunData.read(directory),
             # A run that was stopped in its first epoch has nothing to sum up.
             _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
+            _run=_run_of(directory),
         )
     except KeyError as error:
         message = f"{directory / HISTORY_FILE} is damaged: the key {error} is missing"
         raise ArtifactError(message) from None
+
+
+def _ended(content: dict[str, Any], directory: Path) -> Ended:
+    # Earlier versions wrote nothing but whether it was cut short.
+    ended = content.get("ended", "interrupted" if content["interrupted"] else "completed")
+    if ended not in get_args(Ended):
+        message = (
+            f"{directory / HISTORY_FILE} is damaged: ended must be one of {get_args(Ended)}, "
+            f"got {shown(ended)}"
+        )
+        raise ArtifactError(message)
+    found: Ended = ended
+    return found
 
 
 def _class_names(path: Path) -> tuple[str, ...] | None:
@@ -217,6 +316,7 @@ def _class_names(path: Path) -> tuple[str, ...] | None:
 
 def stored_config(directory: Path) -> TrainingConfig | None:
     """Return the configuration of the run in a directory, or None when it holds none."""
+    _native.settle_run(str(directory))
     path = directory / CONFIG_FILE
     return TrainingConfig.load(path) if path.is_file() else None
 

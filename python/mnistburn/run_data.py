@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from mnistburn.arguments import as_class_names
 from mnistburn.arrays import ImageShape
 from mnistburn.dataset import Dataset
+from mnistburn.datasets.parts import Split
 from mnistburn.datasets.source import (
     DataSource,
     LoadedPair,
@@ -16,7 +17,6 @@ from mnistburn.datasets.source import (
     load_pair,
     load_part,
 )
-from mnistburn.datasets.parts import Split
 from mnistburn.errors import ArtifactError, DataError
 from mnistburn.preprocessing import Preprocessing, as_fit, as_prepare
 

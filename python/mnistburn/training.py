@@ -23,11 +23,13 @@ from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
+from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
+from mnistburn.hints import data_hint
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
@@ -46,6 +48,7 @@ def train(
     *,
     data: str | os.PathLike[str] | tuple[Dataset, Dataset] | None = None,
     resume: bool = False,
+    overwrite: bool = True,
     callbacks: Sequence[Callback | object] = (),
     progress: bool = True,
 ) -> TrainingResult:
@@ -55,9 +58,12 @@ def train(
     and threads, and also after a resume. Ctrl-C stops after the current batch, keeps the work and
     returns with ``interrupted`` set; a second one raises `KeyboardInterrupt`.
 
+    A run that the directory holds already stays as it is until the new one has its first
+    checkpoint. A new run that fails, is killed or is interrupted before that leaves nothing.
+
     Args:
-        artifact_dir: The directory. It is made, or made anew when it holds an earlier run of this
-            function; files of others are never touched.
+        artifact_dir: The directory. It is made; where it holds an earlier run of this function, the
+            new one takes its place. Files of others are never touched.
         config: The configuration; without a ``model`` it gets one that fits the images and the
             classes of the data. None stands for ``TrainingConfig()``, or with ``resume`` for the
             stored one.
@@ -71,6 +77,8 @@ def train(
             a tenth of the images is set aside; a ``.npz`` or ``.csv`` file; or IDX files. None
             stands for ``"mnist"``.
         resume: Whether to go on with the run in the directory where it stopped.
+        overwrite: Whether a new run may take the place of one that the directory holds; otherwise
+            such a directory is an error.
         callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
             fetching data too.
@@ -82,16 +90,22 @@ def train(
         ConfigError: An argument or the configuration breaks a rule.
         DeviceError: There is no such device, or it cannot be used.
         DataError: The data have another type, do not fit the model or cannot be fetched.
-        ArtifactError: The directory holds files of others, or nothing to resume.
+        ArtifactError: The directory holds files of others, nothing to resume, or a run that must
+            not be overwritten.
         TrainingError: The training cannot go on, for example because the loss is not finite.
         OSError: A file cannot be written.
-        KeyboardInterrupt: Ctrl-C was pressed twice.
+        KeyboardInterrupt: Ctrl-C was pressed twice, or before the first step of a run that would
+            have taken the place of another.
     """
     directory = as_path(artifact_dir, "artifact_dir", ArtifactError)
     if config is not None and not isinstance(config, TrainingConfig):
         message = f"config must be a TrainingConfig, got {shown(config)}; pass TrainingConfig(...)"
         raise ConfigError(message)
-    for argument, value in (("resume", resume), ("progress", progress)):
+    for argument, value in (
+        ("resume", resume),
+        ("overwrite", overwrite),
+        ("progress", progress),
+    ):
         if not isinstance(value, bool):
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
@@ -105,21 +119,29 @@ def train(
     pair = _data_pair(data, used, resumed, progress=progress)
     for line in pair.told:
         _log("info", line)
-    train_data, valid_data = pair.train, pair.valid
+    train_data = pair.train
     model = used.model or fitting_model(train_data)
     used = replace(used, model=model)
+    valid_data = match_classes(
+        pair.valid,
+        train_data.class_names,
+        model.num_classes,
+        what="the validation data",
+        of="training data",
+    )
     _check_data(train_data, model, "training")
     _check_data(valid_data, model, "validation")
 
     observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
     try:
-        native, _ = _native.train(
+        native = _native.train(
             str(directory),
             used.to_json(),
             places,
             train_data._native(),  # noqa: SLF001
             valid_data._native(),  # noqa: SLF001
             resume,
+            overwrite,
             config is not None,
             json.dumps(pair.source.to_json_object()),
             observer,
@@ -158,7 +180,9 @@ def _data_pair(
         f"IDX), or a pair (train, valid) of Dataset, got {shown(data)}"
     )
     if isinstance(data, Dataset):
-        message += "; set a share aside with data=dataset.split(0.1)"
+        message += "; set a share aside with data=data.split(0.1)"
+    else:
+        message += data_hint(data)
     raise DataError(message)
 
 

@@ -3,6 +3,29 @@ use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+/// The endings of what is exported.
+const EXPORTED: [&str; 3] = ["onnx", "safetensors", "npz"];
+/// The endings of other programs' model files.
+const OTHERS: [&str; 17] = [
+    "pt",
+    "pth",
+    "ckpt",
+    "pkl",
+    "pickle",
+    "joblib",
+    "h5",
+    "hdf5",
+    "keras",
+    "pb",
+    "tflite",
+    "npy",
+    "gguf",
+    "mlmodel",
+    "torchscript",
+    "msgpack",
+    "bpk",
+];
+
 /// A format of records, by Burn's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -117,6 +140,19 @@ impl Recorder {
                 self.extension()
             )));
         }
+        if let Some(other) = EXPORTED.into_iter().find(|extension| has(extension)) {
+            return Err(Error::Record(format!(
+                "a record must end in .{}, got {name:?}; for a file of .{other}, use Model.export",
+                self.extension()
+            )));
+        }
+        if let Some(other) = OTHERS.into_iter().find(|extension| has(extension)) {
+            return Err(Error::Record(format!(
+                "a record must end in .{}, got {name:?}; no .{other} file is written here, and Model.export writes .{}",
+                self.extension(),
+                EXPORTED.join(", .")
+            )));
+        }
         let mut completed = path.as_os_str().to_owned();
         completed.push(".");
         completed.push(self.extension());
@@ -184,6 +220,16 @@ mod tests {
         assert!(error.contains("must end in .mpk"), "{error}");
         assert!(Recorder::Bin.complete_path(Path::new("m.bin.gz")).is_err());
         assert!(Recorder::Compact.complete_path(Path::new("..")).is_err());
+    }
+
+    #[test]
+    fn a_path_that_ends_as_another_program_s_files_do_is_refused() {
+        let refusal = |name: &str| {
+            let error = Recorder::Compact.complete_path(Path::new(name));
+            error.unwrap_err().to_string()
+        };
+        assert!(refusal("digits.ONNX").contains("for a file of .onnx, use Model.export"));
+        assert!(refusal("digits.pt").contains("writes .onnx, .safetensors, .npz"));
     }
 
     #[test]

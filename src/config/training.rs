@@ -33,6 +33,8 @@ pub struct TrainingConfig {
     pub augmentation: Option<AugmentationConfig>,
     /// The format of checkpoints. A full-precision one resumes bit for bit.
     pub recorder: Recorder,
+    /// Seconds between two checkpoints within an epoch; `None` saves one at the end of each epoch alone. No effect on results.
+    pub checkpoint_every: Option<f64>,
 }
 
 impl Default for TrainingConfig {
@@ -49,6 +51,7 @@ impl Default for TrainingConfig {
             lr_scheduler: None,
             augmentation: None,
             recorder: Recorder::Default,
+            checkpoint_every: Some(60.0),
         }
     }
 }
@@ -127,6 +130,16 @@ impl Settings for TrainingConfig {
                     return Err(fields.broken("recorder", "the name of a recorder", other));
                 }
             },
+            checkpoint_every: match fields.get("checkpoint_every") {
+                None => default.checkpoint_every,
+                Some(Value::Null) => None,
+                Some(_) => Some(fields.number(
+                    "checkpoint_every",
+                    None,
+                    "seconds above 0, or null for the ends of epochs alone",
+                    |seconds| seconds > 0.0,
+                )?),
+            },
         };
         config.schedule()?;
         Ok(config)
@@ -162,6 +175,9 @@ impl Settings for TrainingConfig {
         }
         if complete || self.recorder != default.recorder {
             object.insert("recorder".into(), json!(self.recorder.name()));
+        }
+        if complete || self.checkpoint_every != default.checkpoint_every {
+            object.insert("checkpoint_every".into(), json!(self.checkpoint_every));
         }
         object
     }

@@ -1,6 +1,6 @@
 use super::idx::images_of;
 use super::{IdxArray, ImageFile};
-use crate::config::{ImageShape, ModelConfig, Preprocessing};
+use crate::config::{ImageShape, Metadata, ModelConfig, Preprocessing};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use sha2::{Digest, Sha256};
@@ -132,6 +132,18 @@ impl Dataset {
     /// The names of the classes, where they are known.
     pub fn class_names(&self) -> Option<&[String]> {
         self.class_names.as_deref()
+    }
+
+    /// What a model of so many classes that is trained with it knows of it.
+    pub fn metadata(&self, num_classes: usize) -> Metadata {
+        // There may be names for classes that the model lacks.
+        let names = self.class_names();
+        let names = names.map(|names| names[..names.len().min(num_classes)].to_vec());
+        Metadata {
+            class_names: names,
+            preprocessing: self.preprocessing,
+            statistics: None,
+        }
     }
 
     /// Number of images.

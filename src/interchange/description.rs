@@ -2,11 +2,12 @@
 
 use super::format::Format;
 use super::source::Source;
+use super::state::ALL;
 use super::{open, weights};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::model::{PARAMETER_NAMES, parameter_shapes};
-use crate::record;
+use crate::record::{self, About};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -21,6 +22,8 @@ pub struct Description {
     pub tensors: Vec<(String, Vec<usize>, String)>,
     /// The configuration of the network, if the tensors are those of one.
     pub config: Option<ModelConfig>,
+    /// What is known of the model beside its parameters.
+    pub about: Option<About>,
     /// Keys and texts: who wrote it, with which versions.
     pub metadata: Vec<(String, String)>,
     /// Why its tensors are not those of the network.
@@ -52,22 +55,32 @@ pub fn describe(path: &Path) -> Result<Description> {
         .map(|(_, _, number)| number.as_str())
         .collect();
     let precision = numbers.into_iter().collect::<Vec<&str>>().join(", ");
-    let (config, problem) = match weights::check(weights.as_ref(), path) {
-        Ok(checked) => (Some(checked.config), None),
+    let (checked, problem) = match weights::check(weights.as_ref(), path) {
+        Ok(checked) => (Some(checked), None),
         Err(error) => (None, Some(error.to_string())),
     };
+    let (config, about) = checked
+        .map(|checked| (checked.config, checked.about))
+        .unzip();
+    // It is shown as what it says.
+    let metadata = weights.metadata().iter().filter(|(key, _)| key != ALL);
     Ok(Description {
         format: format.name().to_owned(),
         precision,
         tensors,
         config,
-        metadata: weights.metadata().to_vec(),
+        about,
+        metadata: metadata.cloned().collect(),
         problem,
     })
 }
 
 fn describe_record(path: &Path) -> Result<Description> {
-    let record::Description { config, metadata } = record::describe(path)?;
+    let record::Description {
+        config,
+        about,
+        metadata,
+    } = record::describe(path)?;
     let text = |key: &str| {
         let found = metadata.iter().find(|(found, _)| *found == key);
         found.map(|(_, text)| text.clone()).unwrap_or_default()
@@ -91,6 +104,7 @@ fn describe_record(path: &Path) -> Result<Description> {
         tensors,
         metadata: metadata.collect(),
         config: Some(config),
+        about: Some(about),
         problem: None,
     })
 }

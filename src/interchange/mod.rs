@@ -5,6 +5,7 @@
 mod archive;
 mod description;
 mod format;
+mod names;
 mod npy;
 mod npz;
 mod onnx;
@@ -22,7 +23,7 @@ pub use onnx::Input;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::model::{Classifier, from_parameters};
-use crate::record::{self, file};
+use crate::record::{self, About, Loaded, file};
 use source::Source;
 use state::{LinearLayout, State};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub fn export(
     path: &Path,
     format: Option<Format>,
     input: Input,
+    about: &About,
 ) -> Result<PathBuf> {
     let (format, path) = Format::complete_path(format, path)?;
     if input == Input::Normalised && format != Format::Onnx {
@@ -51,21 +53,27 @@ pub fn export(
             path.display()
         )));
     }
-    file::write(&path, &to_bytes(model, format, input)?)?;
+    file::write(&path, &to_bytes(model, format, input, about)?)?;
     Ok(path)
 }
 
 /// The bytes that [`export`] writes.
-pub fn to_bytes(model: &dyn Classifier, format: Format, input: Input) -> Result<Vec<u8>> {
+pub fn to_bytes(
+    model: &dyn Classifier,
+    format: Format,
+    input: Input,
+    about: &About,
+) -> Result<Vec<u8>> {
+    about.check_image_size()?;
     let layout = match format {
         // Operators have weights as PyTorch does.
         Format::Onnx | Format::Pytorch => LinearLayout::OutputsFirst,
         Format::Safetensors | Format::Npz => LinearLayout::InputsFirst,
     };
-    let state = State::of(model, layout)?;
+    let state = State::of(model, layout, about)?;
     match format {
         Format::Onnx => onnx::encode(&state, input),
-        Format::Safetensors => Ok(safetensors::encode(&state)),
+        Format::Safetensors => safetensors::encode(&state),
         Format::Npz => npz::encode(&state),
         Format::Pytorch => Err(Error::Internal("files of PyTorch are not written".into())),
     }
@@ -73,16 +81,20 @@ pub fn to_bytes(model: &dyn Classifier, format: Format, input: Input) -> Result<
 
 /// Loads a model from a safetensors, NumPy or PyTorch file, or from a record of Burn; nothing in it is executed.
 ///
-/// The name of the file says the format, else its first bytes do. The dropout rate comes from the file if this program wrote it,
-/// else from a `config.json` beside it, else it is the default.
-pub fn load(path: &Path, device: Device) -> Result<Box<dyn Classifier>> {
+/// The name of the file says the format, else its first bytes do. What weights don't say, the dropout rate, the height and width
+/// of images, the names of classes and more, comes from the file if this program wrote it, else from a companion or a
+/// `config.json` beside it.
+pub fn load(path: &Path, device: Device) -> Result<Loaded> {
     let mut source = Source::open(path)?;
     let Some(format) = Format::of_file(&mut source)? else {
         return record::load(path, device);
     };
     let mut weights = open(source, format)?;
-    let (config, parameters) = weights::read(weights.as_mut(), path)?;
-    from_parameters(&config, parameters, device)
+    let (checked, parameters) = weights::read(weights.as_mut(), path)?;
+    Ok(Loaded {
+        classifier: from_parameters(&checked.config, parameters, device)?,
+        about: checked.about,
+    })
 }
 
 fn open(source: Source, format: Format) -> Result<Box<dyn Weights>> {

@@ -3,7 +3,7 @@
 use super::archive::{self, Archive};
 use super::npy;
 use super::source::{Source, quoted, reason};
-use super::state::{Entry, State};
+use super::state::{Entry, State, too_long};
 use super::weights::{Weights, width};
 use crate::error::{Error, Result};
 use std::io::{Cursor, Read, Write};
@@ -13,10 +13,12 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 const EXTENSION: &str = ".npy";
 /// The largest array that an archive without 64-bit sizes holds.
 const MAX_SMALL_BYTES: usize = 0xffff_0000;
+/// The longest comment of an archive.
+const MAX_COMMENT_BYTES: u64 = 0xffff;
 
 /// The bytes of an `.npz` file. What it says about itself is JSON in the archive's comment, so that it holds nothing but
 /// the parameters for NumPy.
-pub(super) fn encode(state: &State) -> Result<Vec<u8>> {
+pub(super) fn encode(state: &State<'_>) -> Result<Vec<u8>> {
     let not_written = |error: zip::result::ZipError| {
         Error::Internal(format!("an archive could not be written: {error}"))
     };
@@ -38,9 +40,15 @@ pub(super) fn encode(state: &State) -> Result<Vec<u8>> {
         .metadata()
         .map(|(key, value)| (key.to_owned(), serde_json::Value::from(value)));
     let metadata: serde_json::Map<String, serde_json::Value> = metadata.into_iter().collect();
-    archive
-        .set_comment(serde_json::Value::Object(metadata).to_string())
-        .map_err(not_written)?;
+    let comment = serde_json::Value::Object(metadata).to_string();
+    if comment.len() as u64 > MAX_COMMENT_BYTES {
+        return Err(too_long(
+            "the comment of an .npz file",
+            MAX_COMMENT_BYTES,
+            comment.len(),
+        ));
+    }
+    archive.set_comment(comment).map_err(not_written)?;
     Ok(archive.finish().map_err(not_written)?.into_inner())
 }
 

@@ -20,6 +20,9 @@ const FLOAT: i64 = 1;
 const UINT8: i64 = 2;
 const INT64: i64 = 7;
 
+/// The key of the names of the classes, a JSON list.
+const CLASS_NAMES: &str = "class_names";
+
 /// What the graph takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -31,7 +34,7 @@ pub enum Input {
 }
 
 /// The bytes of an ONNX file.
-pub(super) fn encode(state: &State, input: Input) -> Result<Vec<u8>> {
+pub(super) fn encode(state: &State<'_>, input: Input) -> Result<Vec<u8>> {
     let bytes: usize = state
         .tensors
         .iter()
@@ -44,7 +47,10 @@ pub(super) fn encode(state: &State, input: Input) -> Result<Vec<u8>> {
             state.config.num_classes, state.config.hidden_size
         )));
     }
-    let metadata = state.metadata();
+    let names = state.about.metadata.class_names.as_ref();
+    // By themselves too: most readers of a graph look for nothing else.
+    let names = names.map(|names| (CLASS_NAMES, serde_json::json!(names).to_string()));
+    let metadata = state.metadata().into_iter().chain(names);
     let version = env!("CARGO_PKG_VERSION");
     let model = Message::default()
         .integer(1, FORMAT_VERSION)
@@ -60,7 +66,7 @@ pub(super) fn encode(state: &State, input: Input) -> Result<Vec<u8>> {
     Ok(model.into_bytes())
 }
 
-fn graph(state: &State, input: Input) -> Message {
+fn graph(state: &State<'_>, input: Input) -> Message {
     let shape = state.config.image;
     let [height, width, channels] =
         [shape.height, shape.width, shape.channels].map(|size| size as i64);

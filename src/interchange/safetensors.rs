@@ -1,7 +1,7 @@
 //! The safetensors format (huggingface.co/docs/safetensors): the length of a JSON header, the header, the numbers.
 
 use super::source::{Source, quoted, reason};
-use super::state::{Entry, State};
+use super::state::{Entry, State, too_long};
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ const LENGTH_BYTES: u64 = 8;
 const METADATA: &str = "__metadata__";
 
 /// The bytes of a safetensors file.
-pub(super) fn encode(state: &State) -> Vec<u8> {
+pub(super) fn encode(state: &State<'_>) -> Result<Vec<u8>> {
     let mut header = Map::new();
     let metadata = state
         .metadata()
@@ -30,13 +30,20 @@ pub(super) fn encode(state: &State) -> Vec<u8> {
     let mut header = Value::Object(header).to_string().into_bytes();
     // Numbers start at a multiple of eight, as readers that map the file into memory want it.
     header.resize(header.len().next_multiple_of(8), b' ');
+    if header.len() as u64 > MAX_HEADER_BYTES {
+        return Err(too_long(
+            "the header of a safetensors file",
+            MAX_HEADER_BYTES,
+            header.len(),
+        ));
+    }
     let mut bytes = Vec::with_capacity(8 + header.len() + end);
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.append(&mut header);
     for tensor in &state.tensors {
         bytes.extend(tensor.bytes());
     }
-    bytes
+    Ok(bytes)
 }
 
 /// A safetensors file whose header has been read and found to fit its length.

@@ -3,6 +3,7 @@
 use crate::config::{ModelConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, Parameter, parameter_shapes};
+use crate::record::About;
 use serde_json::Value;
 
 /// In which order a linear weight has its dimensions.
@@ -27,8 +28,9 @@ impl LinearLayout {
 }
 
 /// A network as the other program sees it.
-pub(super) struct State {
+pub(super) struct State<'a> {
     pub config: ModelConfig,
+    pub about: &'a About,
     layout: LinearLayout,
     pub tensors: Vec<Tensor>,
 }
@@ -40,9 +42,9 @@ pub(super) struct Tensor {
     pub values: Vec<f32>,
 }
 
-impl State {
+impl<'a> State<'a> {
     /// Reads the parameters of a model; refuses numbers that no reader would take.
-    pub fn of(model: &dyn Classifier, layout: LinearLayout) -> Result<Self> {
+    pub fn of(model: &dyn Classifier, layout: LinearLayout, about: &'a About) -> Result<Self> {
         let tensors = model
             .parameters()?
             .into_iter()
@@ -53,20 +55,23 @@ impl State {
             .collect::<Result<_>>()?;
         Ok(Self {
             config: model.config(),
+            about,
             layout,
             tensors,
         })
     }
 
     /// What a file says about itself: keys and texts, in a fixed order so that equal models give equal files.
-    pub fn metadata(&self) -> [(&'static str, String); 5] {
+    pub fn metadata(&self) -> [(&'static str, String); 6] {
         let config = Value::Object(self.config.write(false));
+        let all = Value::Object(self.about.write(&self.config));
         [
             // What the tools around PyTorch look for in a safetensors file.
             ("format", "pt".into()),
             ("producer", PRODUCER.into()),
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("config", config.to_string()),
+            (ALL, all.to_string()),
             ("linear_layout", self.layout.name().into()),
         ]
     }
@@ -80,6 +85,8 @@ pub(super) struct Entry {
     pub number: String,
 }
 
+/// The key of all that is known of a model; the others are for readers of older versions.
+pub(super) const ALL: &str = "mnistburn";
 /// The producer of files whose configuration can be relied on.
 pub(super) const PRODUCER: &str = "mnistburn";
 
@@ -130,6 +137,14 @@ pub(super) fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32
         turned.extend((0..rows).map(|row| values[row * columns + column]));
     }
     turned
+}
+
+/// The error for more class names than a format has room for.
+pub(super) fn too_long(what: &str, most: u64, found: usize) -> Error {
+    Error::Record(format!(
+        "{what}, which has the names of the classes, must take at most {most} bytes, got {found}; shorten the names, or export \
+         to .onnx"
+    ))
 }
 
 /// The sentence about the first number that is none.

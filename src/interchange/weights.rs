@@ -1,11 +1,13 @@
 //! From the tensors of a file to a model: names, numbers, shapes and sizes are checked before anything is read.
 
-use super::source::{fault, quoted};
-use super::state::{Entry, LinearLayout, PRODUCER, check_finite, shapes, transposed};
+use super::names::positions;
+use super::source::{fault, quoted, reason};
+use super::state::{ALL, Entry, LinearLayout, PRODUCER, check_finite, shapes, transposed};
 use crate::config::{ImageShape, ModelConfig, Settings};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{PARAMETER_NAMES, Parameter};
-use crate::record::{Number, config_beside};
+use crate::record::{About, Number, Sizes, Stated, stated_beside};
+use std::fmt::Display;
 use std::path::Path;
 
 /// A file whose description is read, and whose numbers are not yet.
@@ -28,20 +30,13 @@ pub(super) trait Weights {
     fn read(&mut self, index: usize) -> Result<Vec<u8>>;
 }
 
-/// The configuration and the parameters, in Burn's layout.
-pub(super) fn read(
-    weights: &mut dyn Weights,
-    path: &Path,
-) -> Result<(ModelConfig, Vec<Parameter>)> {
-    let Checked {
-        config,
-        layout,
-        order,
-    } = check(weights, path)?;
+/// What a file holds, and the parameters, in Burn's layout.
+pub(super) fn read(weights: &mut dyn Weights, path: &Path) -> Result<(Checked, Vec<Parameter>)> {
+    let checked = check(weights, path)?;
     let parameters = PARAMETER_NAMES
         .into_iter()
-        .zip(order)
-        .map(|(name, index)| {
+        .zip(&checked.order)
+        .map(|(name, &index)| {
             let bytes = weights.read(index)?;
             let entry = &weights.entries()[index];
             let number = Number::of_name(&entry.number);
@@ -58,7 +53,7 @@ pub(super) fn read(
             }
             check_finite(name, &values).map_err(|what| fault(path, &what))?;
             let (shape, values) = match entry.shape[..] {
-                [outputs, inputs] if layout == LinearLayout::OutputsFirst => {
+                [outputs, inputs] if checked.layout == LinearLayout::OutputsFirst => {
                     (vec![inputs, outputs], transposed(&values, outputs, inputs))
                 }
                 _ => (entry.shape.clone(), values),
@@ -70,13 +65,15 @@ pub(super) fn read(
             })
         })
         .collect::<Result<Vec<Parameter>>>()?;
-    Ok((config, parameters))
+    Ok((checked, parameters))
 }
 
 /// What a file holds, as far as its description tells.
 pub(super) struct Checked {
     /// The configuration that the entries fit.
     pub config: ModelConfig,
+    /// What is known of the model beside its parameters.
+    pub about: About,
     layout: LinearLayout,
     /// Where in the entries each parameter is.
     order: Vec<usize>,
@@ -161,45 +158,18 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
             ),
         ));
     }
-    let config = completed(config, weights, path)?;
+    let sizes = Sizes::of(&config);
+    let stated = stated(weights.metadata(), sizes, path)?;
+    let stated = stated.map_or_else(|| stated_beside(path, sizes), Ok)?;
+    let config = stated.config_of(sizes);
+    config
+        .validate()
+        .map_err(|error| fault(path, &error.to_string()))?;
     Ok(Checked {
         config,
+        about: stated.about,
         layout,
         order,
-    })
-}
-
-/// The configuration with what shapes don't say: from the file if this program wrote it, else from a `config.json` beside it.
-fn completed(config: ModelConfig, weights: &dyn Weights, path: &Path) -> Result<ModelConfig> {
-    let sizes = |config: &ModelConfig| {
-        [
-            config.num_classes,
-            config.hidden_size,
-            config.image.channels,
-        ]
-    };
-    let known = match stated_config(weights.metadata(), path)? {
-        Some(stated) if sizes(&stated) != sizes(&config) => {
-            return Err(fault(
-                path,
-                &format!(
-                    "the shapes must be those of the stated configuration, of num_classes, hidden_size and image_channels {:?}, \
-                     found {:?}",
-                    sizes(&stated),
-                    sizes(&config)
-                ),
-            ));
-        }
-        Some(stated) => stated,
-        None => config_beside(path).unwrap_or_default(),
-    };
-    Ok(ModelConfig {
-        dropout: known.dropout,
-        image: ImageShape {
-            channels: config.image.channels,
-            ..known.image
-        },
-        ..config
     })
 }
 
@@ -231,48 +201,50 @@ fn layout(weights: &dyn Weights, config: &ModelConfig, order: &[usize]) -> Linea
     })
 }
 
-/// Where each parameter is; all are there, once, and nothing else is.
-fn positions(entries: &[Entry], path: &Path) -> Result<Vec<usize>> {
-    let names = PARAMETER_NAMES.join(", ");
-    let wrong = |what: &str| fault(path, &format!("the parameters must be {names}; {what}"));
-    if let Some(entry) = entries
-        .iter()
-        .find(|entry| !PARAMETER_NAMES.contains(&entry.name.as_str()))
-    {
-        return Err(wrong(&format!("found {}", quoted(&entry.name))));
-    }
-    PARAMETER_NAMES
-        .into_iter()
-        .map(|name| {
-            let mut found = entries
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| entry.name == name);
-            match (found.next(), found.next()) {
-                (Some((index, _)), None) => Ok(index),
-                (None, _) => Err(wrong(&format!("{name} is missing"))),
-                _ => Err(wrong(&format!("{name} is there twice"))),
-            }
-        })
-        .collect()
-}
-
-/// The configuration that a file of this program states.
-fn stated_config(metadata: &[(String, String)], path: &Path) -> Result<Option<ModelConfig>> {
-    let stated = |key: &str| {
-        metadata
-            .iter()
-            .find(|(found, _)| found == key)
-            .map(|(_, value)| value)
+/// What a file of this program states, which must be of a model of its shapes.
+fn stated(metadata: &[(String, String)], sizes: Sizes, path: &Path) -> Result<Option<Stated>> {
+    let text = |key: &str| {
+        let found = metadata.iter().find(|(found, _)| found == key);
+        found.map(|(_, text)| text)
     };
-    // "config" of another program can mean anything.
-    if stated("producer").map(String::as_str) != Some(PRODUCER) {
-        return Ok(None);
-    }
-    stated("config")
+    let unreadable = |key: &str, error: &dyn Display| {
+        fault(
+            path,
+            &format!(
+                "what it says under {key:?} can't be read: {}",
+                reason(error)
+            ),
+        )
+    };
+    // Files of older versions have it alone, and "config" of another program can mean anything.
+    let own = text("producer").map(String::as_str) == Some(PRODUCER);
+    let config = text("config").filter(|_| own);
+    let config = config
         .map(|text| ModelConfig::from_json(text))
         .transpose()
-        .map_err(|error: Error| fault(path, &error.to_string()))
+        .map_err(|error| fault(path, &error.to_string()))?;
+    let all = text(ALL)
+        .map(|text| {
+            let value = serde_json::from_str(text).map_err(|error| unreadable(ALL, &error))?;
+            Stated::parse(&value).map_err(|reason| unreadable(ALL, &reason))
+        })
+        .transpose()?;
+    for stated in config.iter().chain(all.as_ref().map(|all| &all.config)) {
+        let expected = Sizes::of(stated);
+        if expected != sizes {
+            return Err(fault(
+                path,
+                &format!(
+                    "the shapes must be those of the stated configuration, of {expected}, found {sizes}"
+                ),
+            ));
+        }
+    }
+    let older = config.map(|config| Stated {
+        config,
+        about: About::default(),
+    });
+    Ok(all.or(older))
 }
 
 /// Bytes of a number, of those that weights are made of.

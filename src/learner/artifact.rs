@@ -1,9 +1,12 @@
-use super::checkpoint::{Progress, is_checkpoint_file};
+use super::lock::Lock;
+use super::{older, switch};
 use crate::error::{Error, Result};
 use crate::record::file;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The configuration of the run.
 pub const CONFIG_FILE: &str = "config.json";
@@ -22,13 +25,16 @@ pub const DATA_FILE: &str = "data.json";
 /// What happened when.
 pub const LOG_FILE: &str = "train.log";
 /// Which files of the directory are ours.
-const MANIFEST_FILE: &str = "manifest.json";
-/// Held while a run is on.
-const LOCK_FILE: &str = ".mnistburn-lock";
+pub(super) const MANIFEST_FILE: &str = "manifest.json";
 
-const FILES: [&str; 7] = [
+/// What is known of the model in its file, beside it.
+const MODEL_COMPANION: &str = "model.mpk.meta.json";
+
+/// The files of a run beside its checkpoints.
+pub(super) const FILES: [&str; 8] = [
     CONFIG_FILE,
     MODEL_FILE,
+    MODEL_COMPANION,
     HISTORY_FILE,
     SUMMARY_FILE,
     CLASS_NAMES_FILE,
@@ -36,32 +42,89 @@ const FILES: [&str; 7] = [
     LOG_FILE,
 ];
 
+/// How long a reader waits for a run that is taking the place of an older one, which takes milliseconds.
+const LONGEST_SWITCH: Duration = Duration::from_secs(30);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+
 #[derive(Serialize, Deserialize)]
-struct Manifest {
+pub(super) struct Manifest {
     /// The version that wrote it.
     mnistburn: String,
     /// Files and directories that this program may replace or remove.
-    files: Vec<String>,
+    pub files: Vec<String>,
+    /// Tells the run from every other one.
+    #[serde(default)]
+    run: Option<String>,
+}
+
+/// Where the files of a run are. Changes when a new run takes the place of an older one.
+#[derive(Clone)]
+pub(super) struct Place(Arc<Mutex<PathBuf>>);
+
+impl Place {
+    fn new(path: &Path) -> Self {
+        Self(Arc::new(Mutex::new(path.to_path_buf())))
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .join(name)
+    }
+
+    fn move_to(&self, path: &Path) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = path.to_path_buf();
+    }
 }
 
 /// The directory of a run, locked against other runs.
+///
+/// A new run in the directory of an older one is written to a hidden directory inside, until [`Self::publish`].
 pub(super) struct ArtifactDirectory {
-    path: PathBuf,
-    lock: File,
+    root: PathBuf,
+    staging: Option<PathBuf>,
+    place: Place,
+    lock: Lock,
 }
 
 impl ArtifactDirectory {
-    /// The directory for a new run: made if need be, and cleared of an older run's files, and of nothing else.
-    pub fn create(path: &Path) -> Result<Self> {
+    /// The directory for a new run, made if need be. An older run stays until the new one is published, and a stranger's
+    /// file is refused; without `overwrite` an older run is too.
+    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
         check_path(path)?;
         fs::create_dir_all(path)
             .map_err(Error::io("could not create the artifact directory", path))?;
         // A directory that is not a run's is only looked at, and left exactly as it is. One that is may be another's at this
         // moment, and then there is nothing to look at.
-        let known = path.join(MANIFEST_FILE).exists();
-        let locked = known.then(|| Self::locked(path)).transpose()?;
-        let ours = Ours::of(path)?;
-        let directory = locked.map_or_else(|| Self::locked(path), Ok)?;
+        let known = path.join(MANIFEST_FILE).exists() || switch::is_pending(path);
+        let locked = known.then(|| lock(path)).transpose()?;
+        if known {
+            switch::complete(path)?;
+        }
+        if !overwrite && older::holds_run(path) {
+            return Err(Error::Artifact(format!(
+                "without overwrite a new run needs a directory without a run, and {} holds one; choose another directory, go on \
+                 with that run (resume=True, --resume), or let the new run take its place (overwrite=True, no --no-overwrite)",
+                path.display()
+            )));
+        }
+        older::check(path)?;
+        let lock = locked.map_or_else(|| lock(path), Ok)?;
+        older::sweep(path)?;
+        let staging = if path.join(MANIFEST_FILE).exists() {
+            let staging = file::temporary_beside(&path.join(MANIFEST_FILE));
+            fs::create_dir(&staging).map_err(Error::io("could not create", &staging))?;
+            Some(staging)
+        } else {
+            None
+        };
+        let directory = Self {
+            root: path.to_path_buf(),
+            place: Place::new(staging.as_deref().unwrap_or(path)),
+            staging,
+            lock,
+        };
         let manifest = Manifest {
             mnistburn: env!("CARGO_PKG_VERSION").into(),
             files: FILES
@@ -69,81 +132,68 @@ impl ArtifactDirectory {
                 .chain(&[CHECKPOINT_DIRECTORY])
                 .map(ToString::to_string)
                 .collect(),
+            run: Some(file::unique()),
         };
-        for entry in ours.entries {
-            remove(&entry)?;
-        }
-        file::write(
-            &directory.file(MANIFEST_FILE),
-            format!("{:#}\n", serde_json::json!(manifest)).as_bytes(),
-        )?;
+        let text = format!("{:#}\n", serde_json::json!(manifest));
+        directory.write(MANIFEST_FILE, text.as_bytes())?;
         Ok(directory)
     }
 
     /// The directory of a run to go on with.
     pub fn open(path: &Path) -> Result<Self> {
         check_path(path)?;
-        if !path.join(MANIFEST_FILE).is_file() || !path.join(CONFIG_FILE).is_file() {
+        settle(path)?;
+        if !older::holds_run(path) {
             return Err(Error::Artifact(format!(
                 "there must be a run to resume in {}, found none; start one without resume",
                 path.display()
             )));
         }
-        let directory = Self::locked(path)?;
-        directory.sweep()?;
-        Ok(directory)
-    }
-
-    /// Removes what a killed run was writing.
-    fn sweep(&self) -> Result<()> {
-        let checkpoints = self.file(CHECKPOINT_DIRECTORY);
-        for folder in [&self.path, &checkpoints]
-            .into_iter()
-            .filter(|folder| folder.is_dir())
-        {
-            for entry in file::list(folder)?
-                .iter()
-                .filter(|entry| file::is_temporary(&file::name(entry)))
-            {
-                if is_directory(entry) {
-                    fs::remove_dir_all(entry)
-                } else {
-                    fs::remove_file(entry)
-                }
-                .map_err(Error::io("could not remove", entry))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn locked(path: &Path) -> Result<Self> {
-        let lock_path = path.join(LOCK_FILE);
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(Error::io("could not write to the artifact directory", path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Artifact(format!(
-                    "an artifact directory holds one run at a time, and one is training in {}; use another directory or wait",
-                    path.display()
-                )));
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(Error::io("could not lock", &lock_path)(error));
-            }
-        }
+        let lock = lock(path)?;
+        older::sweep(path)?;
         Ok(Self {
-            path: path.to_path_buf(),
+            root: path.to_path_buf(),
+            staging: None,
+            place: Place::new(path),
             lock,
         })
     }
 
+    /// Lets a new run, which can be gone on with by now, take the place of an older one.
+    pub fn publish(&mut self) -> Result<()> {
+        let Some(staging) = &self.staging else {
+            return Ok(());
+        };
+        switch::decide(staging, &self.root)?;
+        self.staging = None;
+        switch::complete(&self.root)?;
+        self.place.move_to(&self.root);
+        Ok(())
+    }
+
+    /// The directory with an older run that is as it was; nothing once this run has taken its place.
+    pub fn older_run(&self) -> Option<&Path> {
+        self.staging.as_ref().map(|_| self.root.as_path())
+    }
+
+    /// What to tell about the directory's file system.
+    pub fn notices(&self) -> Vec<String> {
+        let sync = file::sync_directory(&self.root).err().map(|error| {
+            format!(
+                "the file system of {} can't sync a directory ({error}): after a power cut its newest files may be missing",
+                self.root.display()
+            )
+        });
+        self.lock.notice.clone().into_iter().chain(sync).collect()
+    }
+
+    /// Where the files of the run are.
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
     pub fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+        self.place.file(name)
     }
 
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
@@ -152,11 +202,40 @@ impl ArtifactDirectory {
 }
 
 impl Drop for ArtifactDirectory {
-    /// Without this a process that was forked meanwhile would hold the lock as long as it lives.
+    /// A run that ends before its first checkpoint leaves nothing beside the older run.
     fn drop(&mut self) {
-        // Closing the file, which follows, unlocks it as well where nobody was forked.
-        let _ = self.lock.unlock();
+        if let Some(staging) = &self.staging {
+            // What can't be removed is swept by the next run.
+            let _ = fs::remove_dir_all(staging);
+        }
     }
+}
+
+/// Sees to it that a directory holds one run: where a process was killed while its run took the place of an older one, the
+/// rest of that is done.
+pub fn settle(path: &Path) -> Result<()> {
+    let start = Instant::now();
+    while switch::is_pending(path) {
+        if let Some(_lock) = Lock::take(path)? {
+            switch::complete(path)?;
+        } else if start.elapsed() > LONGEST_SWITCH {
+            return Err(one_at_a_time(path));
+        } else {
+            std::thread::sleep(BETWEEN_LOOKS);
+        }
+    }
+    Ok(())
+}
+
+fn lock(path: &Path) -> Result<Lock> {
+    Lock::take(path)?.ok_or_else(|| one_at_a_time(path))
+}
+
+fn one_at_a_time(path: &Path) -> Error {
+    Error::Artifact(format!(
+        "an artifact directory holds one run at a time, and one is training in {}; use another directory or wait",
+        path.display()
+    ))
 }
 
 fn check_path(path: &Path) -> Result<()> {
@@ -174,83 +253,7 @@ fn check_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What an older run left in a directory.
-struct Ours {
-    entries: Vec<PathBuf>,
-}
-
-impl Ours {
-    /// Refuses a directory that holds anything else, naming it.
-    fn of(path: &Path) -> Result<Self> {
-        let manifest = read_manifest(path)?;
-        let mut entries = Vec::new();
-        for entry in file::list(path)? {
-            let name = file::name(&entry);
-            if name == LOCK_FILE {
-                continue;
-            }
-            let temporary = file::is_temporary(&name);
-            let known = manifest
-                .as_ref()
-                .is_some_and(|manifest| name == MANIFEST_FILE || manifest.files.contains(&name));
-            let is_directory = is_directory(&entry);
-            match (known, is_directory) {
-                (true, true) if name == CHECKPOINT_DIRECTORY => {
-                    entries.extend(checkpoint_entries(path, &entry)?);
-                }
-                (true, false) => entries.push(entry),
-                _ if temporary && !is_directory => entries.push(entry),
-                _ => return Err(stranger(path, &entry)),
-            }
-        }
-        // Deepest first, and the manifest last: while there is something of ours, it says so.
-        entries.sort_by_key(|entry| {
-            (
-                file::name(entry) == MANIFEST_FILE,
-                std::cmp::Reverse(entry.components().count()),
-            )
-        });
-        Ok(Self { entries })
-    }
-}
-
-/// The files and directories in a checkpoint directory and itself, or the stranger among them.
-fn checkpoint_entries(root: &Path, directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut entries = vec![directory.to_path_buf()];
-    for checkpoint in file::list(directory)? {
-        let name = file::name(&checkpoint);
-        let ours = Progress::from_directory_name(&name).is_some() || file::is_temporary(&name);
-        if !ours || !is_directory(&checkpoint) {
-            return Err(stranger(root, &checkpoint));
-        }
-        for entry in file::list(&checkpoint)? {
-            let name = file::name(&entry);
-            let ours = is_checkpoint_file(&name) || file::is_temporary(&name);
-            if !ours
-                || !entry
-                    .symlink_metadata()
-                    .is_ok_and(|metadata| metadata.is_file())
-            {
-                return Err(stranger(root, &entry));
-            }
-            entries.push(entry);
-        }
-        entries.push(checkpoint);
-    }
-    Ok(entries)
-}
-
-fn stranger(root: &Path, entry: &Path) -> Error {
-    let name = entry.strip_prefix(root).unwrap_or(entry);
-    Error::Artifact(format!(
-        "a new run needs an empty directory or one with nothing but an older run, and {} holds {:?}, which mnistburn did \
-         not write; choose another directory or move it away",
-        root.display(),
-        name.display().to_string()
-    ))
-}
-
-fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
+pub(super) fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
     let path = path.join(MANIFEST_FILE);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(serde_json::from_str::<Manifest>(&text)
@@ -268,50 +271,171 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
 }
 
 /// Whether a path is a directory itself, and not a link to one.
-fn is_directory(path: &Path) -> bool {
+pub(super) fn is_directory(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_dir())
-}
-
-fn remove(path: &Path) -> Result<()> {
-    if is_directory(path) {
-        fs::remove_dir(path)
-    } else {
-        fs::remove_file(path)
-    }
-    .map_err(Error::io("could not remove", path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learner::lock::LOCK_FILE;
 
     fn refused(path: &Path) -> String {
-        ArtifactDirectory::create(path)
+        ArtifactDirectory::create(path, true)
             .err()
             .expect("it must be refused")
             .to_string()
     }
 
     fn older_run(path: &Path) {
-        drop(ArtifactDirectory::create(path).unwrap());
+        let mut directory = ArtifactDirectory::create(path, true).unwrap();
+        directory.publish().unwrap();
+        drop(directory);
         fs::write(path.join(CONFIG_FILE), "{}").unwrap();
         fs::create_dir_all(path.join("checkpoint/epoch-0001")).unwrap();
         fs::write(path.join("checkpoint/epoch-0001/model.mpk"), "x").unwrap();
         fs::write(path.join(".mnistburn-1-0.tmp"), "x").unwrap();
     }
 
+    fn names(path: &Path) -> Vec<String> {
+        let entries = file::list(path).unwrap();
+        entries.iter().map(|path| file::name(path)).collect()
+    }
+
+    /// Every file of the older run, and what it holds.
+    fn run_files(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+        [
+            CONFIG_FILE,
+            MANIFEST_FILE,
+            "checkpoint/epoch-0001/model.mpk",
+        ]
+        .iter()
+        .map(|name| (path.join(name), fs::read(path.join(name)).unwrap()))
+        .collect()
+    }
+
     #[test]
-    fn an_older_run_is_cleared() {
+    fn a_new_run_leaves_the_older_one_until_it_is_published() {
         let directory = tempfile::tempdir().unwrap();
         older_run(directory.path());
-        drop(ArtifactDirectory::create(directory.path()).unwrap());
-        let names: Vec<String> = file::list(directory.path())
+        let before = run_files(directory.path());
+        let new = ArtifactDirectory::create(directory.path(), true).unwrap();
+        new.write(CONFIG_FILE, b"new").unwrap();
+        assert_eq!(run_files(directory.path()), before);
+        drop(new);
+        assert_eq!(run_files(directory.path()), before);
+        assert_eq!(
+            names(directory.path()),
+            [LOCK_FILE, CHECKPOINT_DIRECTORY, CONFIG_FILE, MANIFEST_FILE]
+        );
+    }
+
+    /// A new run that is whole, with one checkpoint of two files.
+    fn whole_run(path: &Path) -> ArtifactDirectory {
+        let new = ArtifactDirectory::create(path, true).unwrap();
+        new.write(CONFIG_FILE, b"new").unwrap();
+        let checkpoint = new.file("checkpoint/epoch-0001");
+        fs::create_dir_all(&checkpoint).unwrap();
+        fs::write(checkpoint.join("model.mpk"), "new").unwrap();
+        fs::write(checkpoint.join("state.json"), "new").unwrap();
+        new
+    }
+
+    fn is_new(path: &Path) {
+        assert_eq!(fs::read(path.join(CONFIG_FILE)).unwrap(), b"new");
+        assert!(!path.join(MODEL_FILE).exists(), "the older run's model");
+        let checkpoint = path.join("checkpoint/epoch-0001");
+        assert_eq!(fs::read(checkpoint.join("model.mpk")).unwrap(), b"new");
+        assert_eq!(fs::read(checkpoint.join("state.json")).unwrap(), b"new");
+        assert!(!path.join("checkpoint/epoch-0002").exists());
+        assert!(!switch::is_pending(path));
+    }
+
+    #[test]
+    fn a_published_run_takes_the_place_of_the_older_one() {
+        let directory = tempfile::tempdir().unwrap();
+        older_run(directory.path());
+        fs::write(directory.path().join(MODEL_FILE), "old").unwrap();
+        fs::create_dir(directory.path().join("checkpoint/epoch-0002")).unwrap();
+        let mut new = whole_run(directory.path());
+        new.publish().unwrap();
+        assert_eq!(new.file(CONFIG_FILE), directory.path().join(CONFIG_FILE));
+        is_new(directory.path());
+    }
+
+    #[test]
+    fn a_switch_that_broke_off_anywhere_is_completed_by_the_next_who_looks() {
+        // The states on disk after each of its operations, as a killed process leaves them.
+        for done in 0..=8 {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path();
+            older_run(root);
+            fs::write(root.join(MODEL_FILE), "old").unwrap();
+            fs::create_dir(root.join("checkpoint/epoch-0002")).unwrap();
+            let mut new = whole_run(root);
+            switch::decide(new.staging.as_ref().unwrap(), root).unwrap();
+            new.staging = None;
+            let (first, second) = (
+                root.join(".mnistburn-new-run.1"),
+                root.join(".mnistburn-new-run.2"),
+            );
+            let up = |name: &str| fs::rename(second.join(name), root.join(name)).unwrap();
+            let operations: [&dyn Fn(); 8] = [
+                &|| fs::remove_file(root.join(MODEL_FILE)).unwrap(),
+                &|| fs::remove_dir(root.join("checkpoint/epoch-0002")).unwrap(),
+                &|| older::remove(root).unwrap(),
+                &|| fs::rename(&first, &second).unwrap(),
+                &|| up(CHECKPOINT_DIRECTORY),
+                &|| up(CONFIG_FILE),
+                &|| up(MANIFEST_FILE),
+                &|| fs::remove_dir(&second).unwrap(),
+            ];
+            operations
+                .iter()
+                .take(done)
+                .for_each(|operation| operation());
+            drop(new);
+            settle(root).unwrap();
+            is_new(root);
+            drop(ArtifactDirectory::open(root).unwrap());
+        }
+    }
+
+    #[test]
+    fn what_a_file_manager_dropped_blocks_nothing_and_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        older_run(directory.path());
+        let dropped = [
+            ".DS_Store",
+            "checkpoint/Thumbs.db",
+            "checkpoint/epoch-0001/._model.mpk",
+            ".ipynb_checkpoints/x",
+        ];
+        for name in dropped {
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "dropped").unwrap();
+        }
+        whole_run(directory.path()).publish().unwrap();
+        is_new(directory.path());
+        for name in dropped {
+            assert!(directory.path().join(name).exists(), "{name}");
+        }
+    }
+
+    #[test]
+    fn without_overwrite_a_run_is_refused_and_left() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(ArtifactDirectory::create(directory.path(), false).unwrap());
+        older_run(directory.path());
+        let before = run_files(directory.path());
+        let error = ArtifactDirectory::create(directory.path(), false)
+            .err()
             .unwrap()
-            .iter()
-            .map(|path| file::name(path))
-            .collect();
-        assert_eq!(names, [LOCK_FILE, MANIFEST_FILE]);
+            .to_string();
+        assert!(error.contains("resume=True") && error.contains("overwrite=True"));
+        assert_eq!(run_files(directory.path()), before);
     }
 
     #[test]
@@ -388,9 +512,9 @@ mod tests {
     #[test]
     fn a_directory_holds_one_run_at_a_time() {
         let directory = tempfile::tempdir().unwrap();
-        let first = ArtifactDirectory::create(directory.path()).unwrap();
+        let first = ArtifactDirectory::create(directory.path(), true).unwrap();
         assert!(refused(directory.path()).contains("one run at a time"));
         drop(first);
-        assert!(ArtifactDirectory::create(directory.path()).is_ok());
+        assert!(ArtifactDirectory::create(directory.path(), true).is_ok());
     }
 }

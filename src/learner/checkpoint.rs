@@ -1,3 +1,5 @@
+use super::desktop::is_dropped;
+use super::older::remove_if_empty;
 use super::{CHECKPOINT_DIRECTORY, History};
 use crate::config::Recorder;
 use crate::data::hexadecimal;
@@ -8,7 +10,6 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const STATE_FILE: &str = "state.json";
@@ -154,12 +155,22 @@ fn all(artifact_dir: &Path) -> Result<Vec<(Progress, PathBuf)>> {
     if !directory.is_dir() {
         return Ok(Vec::new());
     }
-    let mut checkpoints: Vec<(Progress, PathBuf)> = file::list(&directory)?
-        .into_iter()
-        .filter_map(|path| Some((Progress::from_directory_name(&file::name(&path))?, path)))
-        .collect();
+    let mut checkpoints = Vec::new();
+    for path in file::list(&directory)? {
+        if let Some(progress) = Progress::from_directory_name(&file::name(&path))
+            && holds_something(&path)?
+        {
+            checkpoints.push((progress, path));
+        }
+    }
     checkpoints.sort_by_key(|(progress, _)| progress.key());
     Ok(checkpoints)
+}
+
+/// Whether there is anything in a checkpoint's directory but what somebody dropped there, which its removal leaves.
+fn holds_something(directory: &Path) -> Result<bool> {
+    let entries = file::list(directory)?;
+    Ok(!entries.iter().all(|entry| is_dropped(&file::name(entry))))
 }
 
 /// Saves a checkpoint: its directory appears whole or not at all. Older ones are removed, but for the last before it
@@ -182,12 +193,13 @@ pub(super) fn save(
     }
     let temporary = file::temporary_beside(&path);
     let written = fill(&temporary, &path, recorder, state, records)
-        .and_then(|()| fs::rename(&temporary, &path).map_err(Error::io("could not write", &path)));
+        // What somebody dropped into a directory that was removed keeps it there.
+        .and_then(|()| file::move_over(&temporary, &path));
     if written.is_err() {
         let _ = fs::remove_dir_all(&temporary);
         written?;
     }
-    file::sync_directory_of(&path)?;
+    file::sync_directory_of(&path);
     remove_others(artifact_dir, state)?;
     Ok(path)
 }
@@ -213,7 +225,8 @@ fn fill(
     }
     let text = json(&StateFile::new(state.clone(), files)?)?;
     file::write_synced(&directory.join(STATE_FILE), &text, &path.join(STATE_FILE))?;
-    file::sync_directory_of(&directory.join(STATE_FILE))
+    file::sync_directory_of(&directory.join(STATE_FILE));
+    Ok(())
 }
 
 fn record_name(stem: &str, recorder: Recorder) -> String {
@@ -230,19 +243,14 @@ pub(super) fn is_checkpoint_file(name: &str) -> bool {
 }
 
 /// Removes a checkpoint's files and its directory, unless somebody put something else there.
-fn remove(directory: &Path) -> Result<()> {
+pub(super) fn remove(directory: &Path) -> Result<()> {
     for entry in file::list(directory)?
         .iter()
         .filter(|entry| is_checkpoint_file(&file::name(entry)))
     {
-        fs::remove_file(entry).map_err(Error::io("could not remove", entry))?;
+        file::gone(fs::remove_file(entry)).map_err(Error::io("could not remove", entry))?;
     }
-    match fs::remove_dir(directory) {
-        Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
-            Err(Error::io("could not remove", directory)(error))
-        }
-        _ => Ok(()),
-    }
+    remove_if_empty(directory)
 }
 
 /// Removes the checkpoints before this one, but for the last and the best, and those after it: a run that went on from
@@ -301,6 +309,34 @@ pub(super) fn newest_model(artifact_dir: &Path, steps: usize) -> Result<Option<P
                 .join(record_name("model", found.state.recorder.parse()?)))
         })
         .transpose()
+}
+
+/// The path of the model's record in the checkpoint of an epoch that is done.
+pub(super) fn model_of(artifact_dir: &Path, epoch: usize) -> Result<PathBuf> {
+    let kept: Vec<(usize, PathBuf)> = all(artifact_dir)?
+        .into_iter()
+        .filter(|(progress, _)| progress.ended)
+        .map(|(progress, path)| (progress.epoch, path))
+        .collect();
+    let Some((_, path)) = kept.iter().find(|(found, _)| *found == epoch) else {
+        let epochs: Vec<String> = kept.iter().map(|(epoch, _)| epoch.to_string()).collect();
+        let kept = match epochs.as_slice() {
+            [] => "no epoch; epoch=\"last\" gives the model after the last step".to_owned(),
+            [one] => format!("epoch {one} alone"),
+            _ => format!("the epochs {}", epochs.join(", ")),
+        };
+        return Err(Error::Artifact(format!(
+            "epoch must be one whose checkpoint is kept, got {epoch}, and {} keeps {kept}",
+            artifact_dir.display()
+        )));
+    };
+    let (state, _) = read(path)?;
+    Ok(path.join(record_name("model", state.recorder.parse()?)))
+}
+
+/// Whether there is a checkpoint, whole or not.
+pub(super) fn is_any(artifact_dir: &Path) -> bool {
+    all(artifact_dir).is_ok_and(|checkpoints| !checkpoints.is_empty())
 }
 
 fn read(directory: &Path) -> Result<(State, Records)> {

@@ -1,6 +1,18 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+/// Why a run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// All its epochs are done.
+    Completed,
+    /// An observer asked for it; the run can be resumed.
+    Stopped,
+    /// A person or the system did, or the process was killed; the run can be resumed.
+    Interrupted,
+}
+
 /// Every step and every epoch of a run, in columns.
 ///
 /// All columns but those of time are the same bits for the same run, stopped and resumed or not.
@@ -14,8 +26,12 @@ pub struct History {
     pub valid_steps: ValidStepColumns,
     /// The epoch with the lowest validation loss, the first of equals; none before the first is done.
     pub best_epoch: Option<usize>,
-    /// Whether the run was stopped before its last epoch.
+    /// Whether the run was interrupted: the same as `ended` says.
     pub interrupted: bool,
+    /// Why the run is over. In a checkpoint before the end of the run it is interrupted, which is what a run is that is killed
+    /// afterwards. Files of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
     /// Time spent in steps.
     pub seconds: f64,
     /// Time spent before the first step, to compile and tune the kernels of a GPU; 0 on the CPU, and then not written.
@@ -224,8 +240,9 @@ impl History {
     }
 
     /// Sets the totals that are no column.
-    pub(super) fn close(&mut self, interrupted: bool) {
-        self.interrupted = interrupted;
+    pub(super) fn close(&mut self, ended: Ended) {
+        self.interrupted = ended == Ended::Interrupted;
+        self.ended = Some(ended);
         self.seconds = self
             .train_steps
             .seconds

@@ -1,25 +1,31 @@
-use super::{Event, Level, Observer};
+use super::artifact::Place;
+use super::{Ended, Event, LOG_FILE, Level, Observer};
 use crate::error::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Writes the course of a run to its `train.log`, and passes every event on.
 pub(super) struct LogFile {
-    file: File,
+    place: Place,
     next: Box<dyn Observer>,
 }
 
 impl LogFile {
-    pub fn append_to(path: &Path, next: Box<dyn Observer>) -> Result<Self> {
-        let file = OpenOptions::new()
+    pub fn append_to(place: Place, next: Box<dyn Observer>) -> Result<Self> {
+        let log = Self { place, next };
+        log.open()
+            .map_err(Error::io("could not write", &log.place.file(LOG_FILE)))?;
+        Ok(log)
+    }
+
+    /// Opened for each line, of which there are few: the directory around it may move, which an open file prevents on Windows.
+    fn open(&self) -> std::io::Result<File> {
+        OpenOptions::new()
             .create(true)
             .append(true)
-            .open(path)
-            .map_err(Error::io("could not write", path))?;
-        Ok(Self { file, next })
+            .open(self.place.file(LOG_FILE))
     }
 
     fn write(&mut self, level: &str, message: &str) {
@@ -29,7 +35,10 @@ impl LogFile {
             .format(&Rfc3339)
             .unwrap_or_default();
         // A full disk must not end a run for a line of its log.
-        let _ = writeln!(self.file, "{time} {level} {message}");
+        let line = format!("{time} {level} {message}\n");
+        let _ = self
+            .open()
+            .and_then(|mut file| file.write_all(line.as_bytes()));
     }
 }
 
@@ -50,9 +59,14 @@ impl Observer for LogFile {
             Event::Log { level: Level::Info, message } => self.write("info", message),
             Event::Log { level: Level::Warning, message } => self.write("warning", message),
             Event::Failed { message } => self.write("error", message),
-            Event::End { interrupted } => {
-                self.write("info", if *interrupted { "the run was stopped; resume to go on" } else { "the run is complete" });
-            }
+            Event::End { ended, .. } => self.write(
+                "info",
+                match ended {
+                    Ended::Completed => "the run is complete",
+                    Ended::Stopped => "the run was stopped by a callback; resume to go on",
+                    Ended::Interrupted => "the run was interrupted; resume to go on",
+                },
+            ),
             Event::EpochStart { .. } | Event::TrainStep { .. } | Event::ValidStep { .. } => {}
         }
         self.next.notify(event);

@@ -6,25 +6,29 @@
 
 mod artifact;
 mod checkpoint;
+mod desktop;
 mod devices;
 mod history;
+mod lock;
 mod log_file;
 mod observer;
+mod older;
 mod renderer;
 mod run;
 mod run_data;
 mod strategy;
 mod summary;
+mod switch;
 mod threads;
 
 pub use artifact::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, LOG_FILE,
-    MODEL_FILE, SUMMARY_FILE,
+    MODEL_FILE, SUMMARY_FILE, settle,
 };
 #[doc(hidden)]
 pub use checkpoint::state_again;
-pub use history::{EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
+pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 pub use observer::{Event, Level, Observer, Silent};
-pub use run::{Data, TrainOptions, Trained, load_run, train};
+pub use run::{Data, TrainOptions, Trained, WhichModel, load_run, train};
 pub use run_data::{Part, RunData};
 pub use summary::summary_table;

@@ -1,4 +1,4 @@
-use super::history::EpochRow;
+use super::history::{Ended, EpochRow};
 use serde::Serialize;
 
 /// What happens in a run, in this order:
@@ -9,7 +9,7 @@ use serde::Serialize;
 /// End
 /// ```
 ///
-/// `Log` comes anywhere. An interrupted run goes from any step to `End`; a failed one ends with `Failed`.
+/// `Log` comes anywhere. A run that is stopped goes from any step to `End`; a failed one ends with `Failed`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Event {
@@ -78,10 +78,12 @@ pub enum Event {
     },
     /// The run is over, and everything is written.
     End {
-        /// Whether it was stopped before its last epoch.
+        /// Why.
+        ended: Ended,
+        /// Whether that was Ctrl-C or the like.
         interrupted: bool,
     },
-    /// The run can't go on; its last checkpoint is kept.
+    /// The run can't go on; its last checkpoint is kept, or the older run if it had none yet.
     Failed {
         /// The error.
         message: String,

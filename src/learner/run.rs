@@ -1,4 +1,4 @@
-use super::artifact::ArtifactDirectory;
+use super::artifact::{ArtifactDirectory, settle};
 use super::checkpoint::{self, Checkpoint, Progress, State};
 use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
@@ -6,20 +6,21 @@ use super::renderer::{NoLogger, NoRenderer};
 use super::run_data::RunData;
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
-use super::{
-    CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, History, LOG_FILE, MODEL_FILE,
-};
+use super::{CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, Ended, HISTORY_FILE, History, MODEL_FILE};
 use crate::config::{Precision, Settings, TrainingConfig, shown};
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, Model, boxed};
-use crate::record::{self, decode_model, decode_optimizer, decode_scheduler, file};
+use crate::record::{
+    self, About, Loaded, Stated, decode_model, decode_optimizer, decode_scheduler, file,
+};
 use burn::backend::Autodiff;
 use burn::lr_scheduler::LrScheduler;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 
 /// What a run learns from and is measured on.
@@ -35,8 +36,12 @@ pub struct Data {
 pub struct TrainOptions {
     /// Go on with the run in the directory. One that was stopped before its first checkpoint starts over.
     pub resume: bool,
+    /// Whether a new run may take the place of one in the directory, which it does with its first checkpoint.
+    pub overwrite: bool,
     /// Stops the run after the current batch.
     pub interrupter: Interrupter,
+    /// Set before the interrupter stops a run for Ctrl-C and the like, so that the run counts as interrupted.
+    pub interrupted: Arc<AtomicBool>,
     /// Told of every event.
     pub observer: Box<dyn Observer>,
     /// Where the data come from, which is kept with the run; null where it is not known.
@@ -47,7 +52,9 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             resume: false,
+            overwrite: true,
             interrupter: Interrupter::new(),
+            interrupted: Arc::default(),
             observer: Box::new(Silent),
             data_source: Value::Null,
         }
@@ -58,16 +65,18 @@ impl Default for TrainOptions {
 pub struct Trained {
     /// The model after the last step.
     pub model: Box<dyn Classifier>,
+    /// What is known of it beside its parameters.
+    pub about: About,
     /// Every step and epoch.
     pub history: History,
-    /// Whether the run was stopped before its last epoch; it can be resumed.
-    pub interrupted: bool,
+    /// Why the run is over; one that is not complete can be resumed.
+    pub ended: Ended,
 }
 
 /// Trains a model as the Burn book's training chapter does, and keeps the run in `artifact_dir`.
 ///
 /// Without a `config` a resumed run has that of the directory, and a new one the defaults. A resumed run may change
-/// `num_epochs`, `num_workers`, `threads` and `recorder`; its data must be that of its start.
+/// `num_epochs`, `num_workers`, `threads`, `recorder` and `checkpoint_every`; its data must be that of its start.
 ///
 /// Several `devices`, all of one back end, share each step: every one computes its part of the batch, their gradients are
 /// averaged on the first one, and the model is there. Equal bits are promised for a single device only.
@@ -97,22 +106,48 @@ pub fn train(
     })
 }
 
-/// The model of a run, and its configuration: the model of its newest whole checkpoint, which has full precision, or else
-/// of its `model.mpk`.
+/// Which of a run's models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhichModel {
+    /// The one after the last step: that of the newest whole checkpoint, which has full precision, or else of `model.mpk`.
+    Last,
+    /// The one after an epoch whose checkpoint is kept.
+    Epoch(usize),
+}
+
+/// A model of a run with what is known of it, and the run's configuration.
 pub fn load_run(
     artifact_dir: &Path,
     device: Device,
-) -> Result<(Box<dyn Classifier>, TrainingConfig)> {
+    which: WhichModel,
+) -> Result<(Loaded, TrainingConfig)> {
+    settle(artifact_dir)?;
     let config = read_config(artifact_dir)?;
-    let last = artifact_dir.join(MODEL_FILE);
-    let path = match checkpoint::newest_model(artifact_dir, steps_done(artifact_dir)?)? {
-        Some(path) => path,
-        // A run that was killed before its end has no model but that of a checkpoint.
-        None if last.exists() => last,
-        None => checkpoint::newest_model(artifact_dir, 0)?.unwrap_or(last),
+    let path = match which {
+        WhichModel::Last => last_model(artifact_dir)?,
+        WhichModel::Epoch(epoch) => checkpoint::model_of(artifact_dir, epoch)?,
     };
-    let model = record::load_with_config(&path, &config.model, device)?;
-    Ok((model, config))
+    let about = About {
+        metadata: record::run_metadata(artifact_dir, config.model.num_classes)?,
+        ..About::default()
+    };
+    let stated = Stated {
+        config: config.model,
+        about,
+    };
+    Ok((record::load_as(&path, stated, device)?, config))
+}
+
+fn last_model(artifact_dir: &Path) -> Result<PathBuf> {
+    let last = artifact_dir.join(MODEL_FILE);
+    Ok(
+        match checkpoint::newest_model(artifact_dir, steps_done(artifact_dir)?)? {
+            Some(path) => path,
+            // A run that was killed before its end has no model but that of a checkpoint.
+            None if last.exists() => last,
+            None => checkpoint::newest_model(artifact_dir, 0)?.unwrap_or(last),
+        },
+    )
 }
 
 /// Training steps in the run's history; 0 where there is none yet.
@@ -144,8 +179,10 @@ impl OnBackend for Train<'_> {
             .map(|device| B::device(*device))
             .collect::<Result<Vec<_>>>()?;
         let prepared = self.prepare()?;
-        let (model, run) = start::<B>(prepared, self.devices, burn_devices, self.data)?;
+        let (model, mut run) = start::<B>(prepared, self.devices, burn_devices, self.data)?;
+        run.interrupted = Arc::clone(&self.options.interrupted);
         let (num_epochs, model_config) = (run.config.num_epochs, run.config.model);
+        let about = run.about.clone();
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
@@ -192,8 +229,9 @@ impl OnBackend for Train<'_> {
             outcome.ok_or_else(|| Error::Internal("a run ended without an outcome".into()))?;
         Ok(Trained {
             model: boxed(result.model, model_config, device, burn_device)?,
+            about,
             history: outcome.history,
-            interrupted: outcome.interrupted,
+            ended: outcome.ended,
         })
     }
 }
@@ -239,9 +277,10 @@ impl Train<'_> {
             self.data.valid.fingerprint()?,
         ];
         let Some(directory) = stored else {
-            let directory = ArtifactDirectory::create(self.artifact_dir)?;
+            let directory = ArtifactDirectory::create(self.artifact_dir, self.options.overwrite)?;
             let mut observer: Box<dyn Observer> =
-                Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
+                Box::new(LogFile::append_to(directory.place(), observer)?);
+            warn_of_file_system(&directory, observer.as_mut());
             warn_of_data(self.data, config.model.num_classes, observer.as_mut())?;
             if let Some(names) = self.data.train.class_names() {
                 let names = format!("{:#}\n", serde_json::json!(names));
@@ -268,7 +307,8 @@ impl Train<'_> {
             check_same_run(&stored.write(true), &config)?;
         }
         let mut observer: Box<dyn Observer> =
-            Box::new(LogFile::append_to(&directory.file(LOG_FILE), observer)?);
+            Box::new(LogFile::append_to(directory.place(), observer)?);
+        warn_of_file_system(&directory, observer.as_mut());
         for message in faults {
             observer.notify(Event::Log {
                 level: Level::Warning,
@@ -368,6 +408,10 @@ fn start<B: Backend>(
             .collect(),
         // The order of the validation changes nothing but the rounding of its mean.
         valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
+        about: About {
+            metadata: data.train.metadata(config.model.num_classes),
+            ..About::default()
+        },
         config,
         devices: devices.to_vec(),
         burn_devices,
@@ -378,6 +422,7 @@ fn start<B: Backend>(
         progress,
         history,
         observer,
+        interrupted: Arc::default(),
     };
     Ok((model, run))
 }
@@ -425,6 +470,16 @@ fn check_data(data: &Data, config: &TrainingConfig) -> Result<()> {
     Ok(())
 }
 
+/// Tells what the directory's file system lacks, once for a run.
+fn warn_of_file_system(directory: &ArtifactDirectory, observer: &mut dyn Observer) {
+    for message in directory.notices() {
+        observer.notify(Event::Log {
+            level: Level::Warning,
+            message,
+        });
+    }
+}
+
 /// Tells what is odd about the data, once for a run.
 fn warn_of_data(data: &Data, num_classes: usize, observer: &mut dyn Observer) -> Result<()> {
     let (train, train_hashes) = Description::of(&data.train, num_classes, &false.into())?;
@@ -459,7 +514,13 @@ fn check_same_data(state: &State, fingerprints: &[String; 2]) -> Result<()> {
 }
 
 /// What a resumed run may change: the rest decides its results.
-const FREE: [&str; 4] = ["num_epochs", "num_workers", "threads", "recorder"];
+const FREE: [&str; 5] = [
+    "num_epochs",
+    "num_workers",
+    "threads",
+    "recorder",
+    "checkpoint_every",
+];
 
 fn check_same_run(stored: &Map<String, Value>, given: &TrainingConfig) -> Result<()> {
     let given = given.write(true);

@@ -3,7 +3,7 @@
 use super::artifact::ArtifactDirectory;
 use super::checkpoint::{self, Progress, Records, State};
 use super::devices::{Batches, Devices};
-use super::history::History;
+use super::history::{Ended, History};
 use super::observer::{Event, Level, Observer};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
 use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
@@ -11,7 +11,7 @@ use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
 use crate::model::{Measured, Metrics, Model, ModelOptimizer};
-use crate::record::{encode, encode_optimizer, encode_scheduler};
+use crate::record::{self, About, encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
@@ -22,6 +22,7 @@ use burn::train::{
     TrainingComponents, ValidLoader,
 };
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,10 @@ const TIME_PER_READING: Duration = Duration::from_millis(250);
 /// Rounds of the warm-up on a GPU: in the first one kernels are compiled and tuned, and fusion settles on what to fuse after
 /// it has seen a step again.
 const WARM_UP_ROUNDS: usize = 3;
+
+/// A checkpoint within an epoch waits at least this many times as long as the last one took, so that those of a very large
+/// model take no more than a twentieth of the time.
+const TIMES_LAST_CHECKPOINT: u32 = 20;
 
 /// The types that Burn's learner is made of.
 pub(super) type Components<B> =
@@ -45,11 +50,15 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub burn_devices: Vec<B::Device>,
     pub directory: ArtifactDirectory,
     pub data: [String; 2],
+    /// What its model knows of the data.
+    pub about: About,
     pub optimizer: ModelOptimizer<B>,
     pub schedule: LrSchedule,
     pub progress: Progress,
     pub history: History,
     pub observer: Box<dyn Observer>,
+    /// Whether it is Ctrl-C or the like that the interrupter stops the run for.
+    pub interrupted: Arc<AtomicBool>,
     /// One for each device.
     pub train_loaders: Vec<Arc<DataLoader<B>>>,
     pub valid_loader: Arc<DataLoader<B::InnerBackend>>,
@@ -58,7 +67,7 @@ pub(super) struct Run<B: AutodiffBackend> {
 /// What a run leaves in memory.
 pub(super) struct Outcome {
     pub history: History,
-    pub interrupted: bool,
+    pub ended: Ended,
 }
 
 /// Trains on one device or several, and can stop and go on at any batch.
@@ -117,11 +126,29 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for Resumable
     }
 }
 
-/// Whether a loop came to its end or was asked to stop.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Ended {
-    Complete,
-    Stopped,
+/// When the next checkpoint within an epoch is due.
+struct Due {
+    last: Instant,
+    wait: Option<Duration>,
+}
+
+impl Due {
+    /// After a checkpoint that was begun at `start`, or with the first step of a run, which comes after none.
+    fn after(start: Instant, every: Option<f64>) -> Self {
+        let took = start.elapsed();
+        let wait = every.map(|seconds| {
+            let seconds = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+            seconds.max(took.saturating_mul(TIMES_LAST_CHECKPOINT))
+        });
+        Self {
+            last: Instant::now(),
+            wait,
+        }
+    }
+
+    fn is_now(&self) -> bool {
+        self.wait.is_some_and(|wait| self.last.elapsed() >= wait)
+    }
 }
 
 impl<B: AutodiffBackend> Run<B> {
@@ -138,10 +165,20 @@ impl<B: AutodiffBackend> Run<B> {
                 Some(model),
                 Ok(Outcome {
                     history: self.history,
-                    interrupted: ended == Ended::Stopped,
+                    ended,
                 }),
             ),
             Err(error) => {
+                if let Some(path) = self.directory.older_run() {
+                    let message = format!(
+                        "the new run ends before its first checkpoint: the older run in {} is unchanged",
+                        path.display()
+                    );
+                    self.observer.notify(Event::Log {
+                        level: Level::Info,
+                        message,
+                    });
+                }
                 self.observer.notify(Event::Failed {
                     message: error.to_string(),
                 });
@@ -173,6 +210,7 @@ impl<B: AutodiffBackend> Run<B> {
         if first <= self.config.num_epochs {
             self.warm_up(&devices, &model, interrupter)?;
         }
+        let mut due = self.due(Instant::now());
         for epoch in first..=self.config.num_epochs {
             if self.progress.ended || self.progress.epoch != epoch {
                 self.progress = Progress {
@@ -186,23 +224,43 @@ impl<B: AutodiffBackend> Run<B> {
                 step: self.progress.step,
             });
             let mut ended;
-            (model, ended) = self.train_epoch(&devices, model, interrupter)?;
-            if ended == Ended::Complete {
+            (model, ended) = self.train_epoch(&devices, model, interrupter, &mut due)?;
+            if ended == Ended::Completed {
                 ended = self.valid_epoch(&model, interrupter)?;
             }
-            if ended == Ended::Stopped {
+            if ended != Ended::Completed {
+                if self.directory.older_run().is_some() && self.history.train_steps.step.is_empty()
+                {
+                    // Nothing is done that could take the place of the older run.
+                    return Err(Error::Interrupted);
+                }
                 self.save_checkpoint(&model)?;
                 return Ok((model, ended));
             }
             self.progress.ended = true;
             let row = self.history.end_epoch(epoch);
+            let start = Instant::now();
             self.save_checkpoint(&model)?;
+            due = self.due(start);
             self.observer.notify(Event::EpochEnd(row));
             if interrupter.should_stop() && epoch < self.config.num_epochs {
-                return Ok((model, Ended::Stopped));
+                return Ok((model, self.stopped()));
             }
         }
-        Ok((model, Ended::Complete))
+        Ok((model, Ended::Completed))
+    }
+
+    /// Why a run is over that was told to stop.
+    fn stopped(&self) -> Ended {
+        if self.interrupted.load(Ordering::Relaxed) {
+            Ended::Interrupted
+        } else {
+            Ended::Stopped
+        }
+    }
+
+    fn due(&self, start: Instant) -> Due {
+        Due::after(start, self.config.checkpoint_every)
     }
 
     /// Does steps that leave no trace, so that the time of those that do says how fast training is.
@@ -270,17 +328,18 @@ impl<B: AutodiffBackend> Run<B> {
         devices: &Devices<B>,
         mut model: Model<B>,
         interrupter: &Interrupter,
+        due: &mut Due,
     ) -> Result<(Model<B>, Ended)> {
         let epoch = self.progress.epoch;
         let steps = self.steps();
         let loaders = self.train_loaders.clone();
         let mut batches = batches(&loaders, epoch, self.progress.step);
         let mut unread = self.unread();
-        let mut ended = Ended::Complete;
+        let mut ended = Ended::Completed;
         while self.progress.step < steps {
             // Also before the first batch: a run that is told to stop at once does no step.
             if interrupter.should_stop() {
-                ended = Ended::Stopped;
+                ended = self.stopped();
                 break;
             }
             let done = devices.step(&mut batches, &model);
@@ -297,6 +356,16 @@ impl<B: AutodiffBackend> Run<B> {
             let read = unread.read_if_due()?;
             model = model.optimize(&mut self.optimizer, learning_rate, done.gradients);
             self.take_train_steps(read, &mut unread.clock)?;
+            if due.is_now() && !interrupter.should_stop() {
+                // A checkpoint's history has all its steps.
+                let read = unread.read()?;
+                self.take_train_steps(read, &mut unread.clock)?;
+                let start = Instant::now();
+                self.save_checkpoint(&model)?;
+                *due = self.due(start);
+                // The time that took is none of the next step's.
+                unread.clock = Instant::now();
+            }
         }
         let read = unread.read()?;
         self.take_train_steps(read, &mut unread.clock)?;
@@ -348,7 +417,7 @@ impl<B: AutodiffBackend> Run<B> {
             if interrupter.should_stop() {
                 // A resumed run validates this epoch from the start.
                 self.history.forget_validation(epoch);
-                return Ok(Ended::Stopped);
+                return Ok(self.stopped());
             }
             let batch = batches
                 .next()
@@ -359,7 +428,7 @@ impl<B: AutodiffBackend> Run<B> {
         }
         let read = unread.read()?;
         self.take_valid_steps(read, &mut unread.clock)?;
-        Ok(Ended::Complete)
+        Ok(Ended::Completed)
     }
 
     fn take_valid_steps(&mut self, read: Vec<Read>, clock: &mut Instant) -> Result<()> {
@@ -396,9 +465,16 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     fn diverged(&self, phase: &str, step: usize, loss: f64) -> Error {
+        let kept = match self.directory.older_run() {
+            Some(path) => format!("the older run in {} is unchanged", path.display()),
+            None if checkpoint::is_any(&self.directory.file("")) => {
+                "the checkpoints before that are kept".into()
+            }
+            None => "there was no checkpoint yet".into(),
+        };
         Error::Training(format!(
             "the loss must stay finite, and it became {loss} in {phase} step {step} of epoch {}; lower the learning_rate of {} or clip \
-             the gradients; checkpoints of earlier epochs are kept",
+             the gradients; {kept}",
             self.progress.epoch, self.config.learning_rate
         ))
     }
@@ -411,7 +487,11 @@ impl<B: AutodiffBackend> Run<B> {
             optimizer: encode_optimizer(self.optimizer.to_record(), recorder, precision)?,
             scheduler: encode_scheduler::<B>(self.schedule.to_record::<B>(), recorder)?,
         };
-        self.history.close(self.progress != self.last());
+        self.history.close(if self.progress == self.last() {
+            Ended::Completed
+        } else {
+            Ended::Interrupted
+        });
         let state = State {
             progress: self.progress,
             data: self.data.clone(),
@@ -425,6 +505,7 @@ impl<B: AutodiffBackend> Run<B> {
             "checkpoint {} saved",
             relative(&path, &self.directory.file(""))
         );
+        self.directory.publish()?;
         self.observer.notify(Event::Log {
             level: Level::Info,
             message,
@@ -449,19 +530,23 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     fn finish(&mut self, model: &Model<B>, ended: Ended) -> Result<()> {
-        let interrupted = ended == Ended::Stopped;
-        self.history.close(interrupted);
+        self.history.close(ended);
         self.write_history()?;
         let model = model.valid();
         self.directory.write(
             SUMMARY_FILE,
             summary_table(&self.history, &model.to_string()).as_bytes(),
         )?;
-        self.directory.write(
-            MODEL_FILE,
+        record::write(
+            &self.directory.file(MODEL_FILE),
             &encode(model, Recorder::Compact, Precision::Half)?,
+            &self.config.model,
+            &self.about,
         )?;
-        self.observer.notify(Event::End { interrupted });
+        self.observer.notify(Event::End {
+            ended,
+            interrupted: ended == Ended::Interrupted,
+        });
         Ok(())
     }
 }

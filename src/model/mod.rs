@@ -26,3 +26,4 @@ pub(crate) use classifier::boxed;
 pub(crate) use gradients::{read_gradients, send_gradients};
 pub(crate) use metrics::{Measured, Metrics, without_tape};
 pub(crate) use optimizer::States;
+pub(crate) use stepper::ModelStepper;

@@ -6,11 +6,12 @@ use super::parameters::parameter_shapes;
 use super::tape::to_training;
 use super::{Classifier, ModelOptimizer};
 use crate::config::{ModelConfig, OptimizerConfig};
-use crate::device::{AutodiffBackend, Backend, check_process};
+use crate::device::{AutodiffBackend, Backend, Device, check_process};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
+use std::any::Any;
 
 /// An optimizer with its state.
 pub trait Stepper: Send {
@@ -21,37 +22,39 @@ pub trait Stepper: Send {
         model: &dyn Classifier,
         gradients: &Gradients,
     ) -> Result<Box<dyn Classifier>>;
+
+    /// The configuration and the device of the model of the first step, which the state fits; `None` before it.
+    fn of_model(&self) -> Option<(ModelConfig, Device)>;
+
+    /// For records, which are of one back end.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// An optimizer of Burn's, for models of one back end and one size.
-pub(super) struct ModelStepper<B: AutodiffBackend> {
-    optimizer: ModelOptimizer<B>,
+pub(crate) struct ModelStepper<B: AutodiffBackend> {
+    pub optimizer: ModelOptimizer<B>,
     /// What the state fits: the model of the first step.
-    sizes: Option<[usize; 2]>,
+    pub first: Option<(ModelConfig, Device)>,
 }
 
 impl<B: AutodiffBackend> ModelStepper<B> {
     pub fn new(config: &OptimizerConfig) -> Self {
         Self {
             optimizer: config.init(),
-            sizes: None,
+            first: None,
         }
     }
 
-    fn check_sizes(&mut self, config: &ModelConfig) -> Result<()> {
-        let given = [config.hidden_size, config.num_classes];
-        match self.sizes.replace(given) {
-            None => Ok(()),
-            Some(first) if first == given => Ok(()),
-            Some(first) => {
-                self.sizes = Some(first);
-                Err(Error::Training(format!(
-                    "an optimizer keeps the state of one model, of hidden_size {} and num_classes {}, got one of {} and {}; \
-                     make another optimizer",
-                    first[0], first[1], given[0], given[1]
-                )))
-            }
+    fn check_sizes(&mut self, config: &ModelConfig, device: Device) -> Result<()> {
+        let (first, _) = self.first.get_or_insert((*config, device));
+        if parameter_shapes(first) == parameter_shapes(config) {
+            return Ok(());
         }
+        Err(Error::Training(format!(
+            "an optimizer keeps the state of one model, of hidden_size {} and num_classes {}, got one of {} and {}; \
+             make another optimizer",
+            first.hidden_size, first.num_classes, config.hidden_size, config.num_classes
+        )))
     }
 }
 
@@ -70,7 +73,7 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
         };
         check_process(engine.device)?;
         check_gradients(&engine.config, gradients)?;
-        self.check_sizes(&engine.config)?;
+        self.check_sizes(&engine.config, engine.device)?;
         let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device);
         let model = self
             .optimizer
@@ -81,6 +84,14 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
             engine.device,
             engine.burn_device.clone(),
         )?))
+    }
+
+    fn of_model(&self) -> Option<(ModelConfig, Device)> {
+        self.first
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

@@ -26,9 +26,14 @@ impl From<Error> for PyErr {
             Error::Internal(_) => InternalError::new_err(text),
             Error::Interrupted => PyKeyboardInterrupt::new_err(()),
             // With an error number Python itself picks FileNotFoundError and its like.
-            Error::Io { path, source, .. } => match errno(&source) {
+            Error::Io {
+                action,
+                path,
+                source,
+            } => match errno(&source) {
                 Some(number) => {
-                    PyOSError::new_err((number, reason(&source), path.into_os_string()))
+                    let tried = format!("{action}: {}", reason(&source));
+                    PyOSError::new_err((number, tried, path.into_os_string()))
                 }
                 None => PyOSError::new_err(text),
             },

@@ -6,7 +6,8 @@ use crate::config::{
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
-use crate::{data, interchange, learner};
+use crate::learner::{self, WhichModel};
+use crate::{data, interchange};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::PyByteArray;
@@ -272,27 +273,58 @@ pub fn augment<'py>(
     Ok(PyByteArray::new(py, &images))
 }
 
-/// The model of a run, in full precision where a checkpoint of such is kept.
+/// A model of a run, in full precision where a checkpoint of such is kept.
+///
+/// Args:
+///     artifact_dir: Where the run is kept.
+///     device: Where the model computes.
+///     epoch: The epoch after which, None for the last step.
 ///
 /// Raises:
+///     ArtifactError: The checkpoint of the epoch is not kept.
 ///     RecordError: The record is broken.
 ///     OSError: The directory holds no run.
 #[pyfunction]
-pub fn load_run(py: Python<'_>, artifact_dir: PathBuf, device: &str) -> PyResult<Model> {
-    let (model, config) = detached(py, || learner::load_run(&artifact_dir, device.parse()?))?;
-    Ok(Model::new(model, config.seed))
+#[pyo3(signature = (artifact_dir, device, epoch=None))]
+pub fn load_run(
+    py: Python<'_>,
+    artifact_dir: PathBuf,
+    device: &str,
+    epoch: Option<usize>,
+) -> PyResult<Model> {
+    let which = epoch.map_or(WhichModel::Last, WhichModel::Epoch);
+    let load = || learner::load_run(&artifact_dir, device.parse()?, which);
+    let (model, config) = detached(py, load)?;
+    Ok(Model::new(model.classifier, config.seed, model.about))
 }
 
-/// What is in a model file: JSON with format, precision, tensors, config, metadata and problem.
+/// Does what is left to do where a process was killed while its run took the place of an older one.
+///
+/// Raises:
+///     ArtifactError: A run has been about that for too long.
+///     OSError: A file can't be moved or removed.
+#[pyfunction]
+pub fn settle_run(py: Python<'_>, artifact_dir: PathBuf) -> PyResult<()> {
+    detached(py, || learner::settle(&artifact_dir))
+}
+
+/// What is in a model file: JSON with format, precision, tensors, config, about, metadata and problem.
 #[pyfunction]
 pub fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {
     let found = detached(py, || interchange::describe(&path))?;
     let metadata: BTreeMap<String, String> = found.metadata.into_iter().collect();
+    let about = found.about.map(|about| {
+        serde_json::json!({
+            "metadata": about.metadata,
+            "image_size_known": about.image_size_known,
+        })
+    });
     Ok(serde_json::json!({
         "format": found.format,
         "precision": found.precision,
         "tensors": found.tensors,
         "config": found.config,
+        "about": about,
         "metadata": metadata,
         "problem": found.problem,
     })

@@ -24,7 +24,7 @@ mod _native {
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
         complete_config, cuda_driver, cuda_toolkit, describe, devices, load_run, read_idx,
-        resolve_device, split_indices,
+        resolve_device, settle_run, split_indices,
     };
     #[pymodule_export]
     use super::likeness::unlike;

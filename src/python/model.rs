@@ -1,17 +1,17 @@
 use super::arguments::{ImageBuffer, float_bytes};
 use super::dataset::Dataset;
 use super::run::{detached, interruptible};
-use crate::config::{ModelConfig, OptimizerConfig, Precision, Recorder, Settings};
+use crate::config::{Metadata, ModelConfig, OptimizerConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
 use crate::model::{self, Classifier, PARAMETER_NAMES, Parameter, Stepper};
-use crate::record;
+use crate::record::{self, About, Loaded, StepperState};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
-use pyo3::types::PyByteArray;
-use std::path::PathBuf;
+use pyo3::types::{PyByteArray, PyBytes};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -19,15 +19,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 #[pyclass(frozen, module = "mnistburn._native")]
 pub struct Model {
     classifier: RwLock<Arc<dyn Classifier>>,
+    about: Arc<About>,
     seed: u64,
     /// Training forwards so far: dropout masks follow from it.
     forwards: AtomicU64,
 }
 
 impl Model {
-    pub fn new(classifier: Box<dyn Classifier>, seed: u64) -> Self {
+    pub fn new(classifier: Box<dyn Classifier>, seed: u64, about: About) -> Self {
         Self {
             classifier: RwLock::new(classifier.into()),
+            about: Arc::new(about),
             seed,
             forwards: AtomicU64::new(0),
         }
@@ -43,10 +45,11 @@ impl Model {
     }
 
     fn like(&self, classifier: Box<dyn Classifier>) -> Self {
-        let forwards = AtomicU64::new(self.forwards.load(Ordering::Relaxed));
         Self {
-            forwards,
-            ..Self::new(classifier, self.seed)
+            classifier: RwLock::new(classifier.into()),
+            about: Arc::clone(&self.about),
+            seed: self.seed,
+            forwards: AtomicU64::new(self.forwards.load(Ordering::Relaxed)),
         }
     }
 }
@@ -59,12 +62,27 @@ impl Model {
     ///     config: Model configuration, JSON.
     ///     device: Where it computes.
     ///     seed: What parameters and dropout masks follow from.
+    ///     class_names: Names of the classes, or None.
     #[new]
-    fn py_new(py: Python<'_>, config: &str, device: &str, seed: u64) -> PyResult<Self> {
+    fn py_new(
+        py: Python<'_>,
+        config: &str,
+        device: &str,
+        seed: u64,
+        class_names: Option<Vec<String>>,
+    ) -> PyResult<Self> {
         let classifier = detached(py, || {
             model::init(&ModelConfig::from_json(config)?, seed, device.parse()?)
         })?;
-        Ok(Self::new(classifier, seed))
+        let metadata = Metadata {
+            class_names,
+            ..Metadata::default()
+        };
+        let about = About {
+            metadata,
+            ..About::default()
+        };
+        Ok(Self::new(classifier, seed, about))
     }
 
     /// Loads a model file; format, precision and sizes are read from it.
@@ -80,18 +98,77 @@ impl Model {
         device: &str,
         image_size: Option<(usize, usize)>,
     ) -> PyResult<Self> {
-        let classifier = detached(py, || {
-            let device = device.parse()?;
-            let classifier = interchange::load(&path, device)?;
-            let Some((height, width)) = image_size else {
-                return Ok(classifier);
-            };
-            let mut config = classifier.config();
-            (config.image.height, config.image.width) = (height, width);
-            config.validate()?;
-            model::from_parameters(&config, classifier.parameters()?, device)
+        let Loaded { classifier, about } = detached(py, || {
+            let loaded = interchange::load(&path, device.parse()?)?;
+            match image_size {
+                None => Ok(loaded),
+                Some(size) => loaded.with_image_size(size, &path),
+            }
         })?;
-        Ok(Self::new(classifier, 0))
+        Ok(Self::new(classifier, 0, about))
+    }
+
+    /// A model as state_bytes and the other properties gave it.
+    ///
+    /// Args:
+    ///     state: Its parameters.
+    ///     about: What is known of it, JSON.
+    ///     device: Where it computes.
+    ///     seed: What parameters and dropout masks follow from.
+    ///     forwards: Training forwards so far.
+    #[staticmethod]
+    fn restore(
+        py: Python<'_>,
+        state: &[u8],
+        about: &str,
+        device: &str,
+        seed: u64,
+        forwards: u64,
+    ) -> PyResult<Self> {
+        let Loaded { classifier, about } = detached(py, || {
+            record::from_bytes(state, about, Path::new("a pickled Model"), device.parse()?)
+        })?;
+        Ok(Self {
+            forwards: AtomicU64::new(forwards),
+            ..Self::new(classifier, seed, about)
+        })
+    }
+
+    /// The parameters with every bit, as Burn's default recorder writes them.
+    fn state_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let classifier = self.classifier();
+        let bytes = detached(py, || {
+            record::to_bytes(classifier.as_ref(), Recorder::Default, Precision::Full)
+        })?;
+        Ok(PyBytes::new(py, &bytes))
+    }
+
+    /// What is known of it beside its parameters, JSON: config, class_names, preprocessing and statistics.
+    #[getter]
+    fn about(&self) -> String {
+        self.about.to_json(&self.classifier().config())
+    }
+
+    /// Height and width of its images; None where they are not known.
+    #[getter]
+    fn image_size(&self) -> Option<(usize, usize)> {
+        let image = self.classifier().config().image;
+        let known = self.about.image_size_known;
+        known.then_some((image.height, image.width))
+    }
+
+    /// Refuses a model whose images may be of any size.
+    ///
+    /// Raises:
+    ///     DataError: Their size is not known.
+    fn check_image_size(&self) -> PyResult<()> {
+        Ok(self.about.check_image_size()?)
+    }
+
+    /// Training forwards so far: dropout masks follow from it.
+    #[getter]
+    fn forwards(&self) -> u64 {
+        self.forwards.load(Ordering::Relaxed)
     }
 
     /// The model configuration, JSON.
@@ -137,6 +214,7 @@ impl Model {
         /// Up to here the answer is there before anyone could press Ctrl-C, and a thread would cost more than it helps.
         const SHORT: usize = 64;
 
+        self.about.check_image_size()?;
         let (classifier, images) = (self.classifier(), images.copy(py)?);
         let pixels = images.pixels(classifier.config().image)?;
         let logits = if pixels.len() <= SHORT {
@@ -158,6 +236,7 @@ impl Model {
         images: ImageBuffer,
         targets: PyBuffer<i64>,
     ) -> PyResult<ClassificationOutput> {
+        self.about.check_image_size()?;
         let (classifier, images, targets) =
             (self.classifier(), images.copy(py)?, targets.to_vec(py)?);
         let forward = detached(py, || {
@@ -190,6 +269,7 @@ impl Model {
         dataset: &Dataset,
         batch_size: usize,
     ) -> PyResult<(f64, f64)> {
+        self.about.check_image_size()?;
         let classifier = self.classifier();
         let evaluation =
             interruptible(py, |stop| classifier.evaluate(&dataset.0, batch_size, stop))?;
@@ -220,6 +300,7 @@ impl Model {
                 &path,
                 recorder.parse::<Recorder>()?,
                 precision,
+                &self.about,
             )
         })
     }
@@ -248,7 +329,7 @@ impl Model {
             } else {
                 Input::Normalised
             };
-            interchange::export(classifier.as_ref(), &path, format, input)
+            interchange::export(classifier.as_ref(), &path, format, input, &self.about)
         })
     }
 
@@ -452,6 +533,48 @@ impl Optimizer {
             config: OptimizerConfig::from_json(config)?,
             stepper: Mutex::new(None),
         })
+    }
+
+    /// An optimizer as its state gave it.
+    ///
+    /// Args:
+    ///     config: Optimizer configuration, JSON.
+    ///     state: Burn's record, the configuration of the model it is of, JSON, and the device.
+    #[staticmethod]
+    fn restore(py: Python<'_>, config: &str, state: (Vec<u8>, String, String)) -> PyResult<Self> {
+        let (bytes, model, device) = state;
+        let (config, stepper) = detached(py, || {
+            let config = OptimizerConfig::from_json(config)?;
+            let state = StepperState {
+                bytes,
+                model: ModelConfig::from_json(&model)?,
+                device: device.parse()?,
+            };
+            let stepper = state.restore(&config, Path::new("a pickled Optimizer"))?;
+            Ok((config, stepper))
+        })?;
+        Ok(Self {
+            config,
+            stepper: Mutex::new(Some(stepper)),
+        })
+    }
+
+    /// What it has learned of the gradients, as restore takes it; None before the first step.
+    fn state<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, String, String)>> {
+        let state = detached(py, || {
+            let stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
+            stepper.as_deref().map_or(Ok(None), StepperState::of)
+        })?;
+        Ok(state.map(|state| {
+            (
+                PyBytes::new(py, &state.bytes),
+                state.model.complete_json(),
+                state.device.to_string(),
+            )
+        }))
     }
 
     /// The model after one step; the given one stays as it is.

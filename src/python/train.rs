@@ -11,6 +11,8 @@ use burn::train::Interrupter;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
@@ -56,13 +58,14 @@ impl Observer for EventSender {
 ///     train: The images to train with.
 ///     valid: The images to validate on.
 ///     resume: Whether to go on with the run in the directory.
+///     overwrite: Whether a new run may take the place of one in the directory.
 ///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
 ///     data_source: Where the data come from, JSON; kept with the run.
 ///     observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
 ///     synchronous: Whether the trainer waits for the observer after each step.
 ///
 /// Returns:
-///     The model after the last step, and whether the run was stopped before its end.
+///     The model after the last step.
 #[pyfunction]
 #[expect(
     clippy::too_many_arguments,
@@ -76,11 +79,12 @@ pub fn train(
     train: &Dataset,
     valid: &Dataset,
     resume: bool,
+    overwrite: bool,
     config_given: bool,
     data_source: &str,
     observer: Option<Bound<'_, PyAny>>,
     synchronous: bool,
-) -> PyResult<(Model, bool)> {
+) -> PyResult<Model> {
     let config = TrainingConfig::from_json(config)?;
     let devices = devices
         .iter()
@@ -102,10 +106,13 @@ pub fn train(
     let seed = config.seed;
     let given = (config_given || !resume).then_some(&config);
     let interrupter = Interrupter::new();
+    let interrupted = Arc::new(AtomicBool::new(false));
     let (sender, messages) = channel();
     let options = TrainOptions {
         resume,
+        overwrite,
         interrupter: interrupter.clone(),
+        interrupted: Arc::clone(&interrupted),
         observer: Box::new(EventSender {
             messages: sender,
             synchronous,
@@ -118,6 +125,7 @@ pub fn train(
     let mut audience = Audience {
         observer,
         interrupter,
+        interrupted,
         signals: 0,
         error: None,
     };
@@ -136,13 +144,14 @@ pub fn train(
         return Err(error);
     }
     let trained = trained?;
-    Ok((Model::new(trained.model, seed), trained.interrupted))
+    Ok(Model::new(trained.model, seed, trained.about))
 }
 
 /// The Python side of a run: tells the observer, and looks for Ctrl-C.
 struct Audience<'py> {
     observer: Option<Bound<'py, PyAny>>,
     interrupter: Interrupter,
+    interrupted: Arc<AtomicBool>,
     signals: usize,
     /// What is raised when the run is over.
     error: Option<PyErr>,
@@ -176,15 +185,20 @@ impl Audience<'_> {
         let events = serde_json::to_string(&events)
             .map_err(|error| Error::Internal(format!("events could not be encoded: {error}")))?;
         if observer.call1((events,))?.is_truthy()? {
-            self.interrupter.stop(Some("the observer asked for it"));
+            self.interrupter.stop(None);
         }
         Ok(())
     }
 
     /// The first Ctrl-C stops the run and keeps its work; a second one, and any other exception, is raised after that.
     fn take(&mut self, py: Python<'_>, error: PyErr) {
-        self.interrupter.stop(Some("a signal or an exception"));
-        if error.is_instance_of::<PyKeyboardInterrupt>(py) {
+        let is_signal = error.is_instance_of::<PyKeyboardInterrupt>(py);
+        // A run that a callback has stopped already is not interrupted.
+        if is_signal && !self.interrupter.should_stop() {
+            self.interrupted.store(true, Ordering::Relaxed);
+        }
+        self.interrupter.stop(None);
+        if is_signal {
             self.signals += 1;
             if self.signals == 1 {
                 return;

@@ -1,44 +1,89 @@
+use super::about::{About, Loaded, Sizes, Stated};
+use super::beside::stated_beside;
 use super::content::{Content, about, fault};
-use super::file;
 use super::format::{self, Format};
 use super::item::{Dtype, Metadata, ModelItem, NoSettings, Nothing, OldDtype, TensorItem};
-use crate::config::{ImageShape, LrScheduleRecord, ModelConfig, Settings};
-use crate::device::Device;
+use crate::config::{LrScheduleRecord, ModelConfig, Settings};
+use crate::device::{Backend as DeviceBackend, Device, OnBackend, on_backend};
 use crate::error::Result;
 use crate::model::{
-    Classifier, Model, PARAMETER_NAMES, Parameter, from_parameters, parameter_shapes,
+    Classifier, Model, PARAMETER_NAMES, Parameter, boxed, from_parameters, parameter_shapes,
 };
 use burn::tensor::backend::Backend;
 use serde::Deserialize;
 use std::path::Path;
 
 const GUIDE_MODEL: &str = "the guide model";
-/// Longest configuration that is looked for a dropout rate.
-const MAX_CONFIG_BYTES: u64 = 1 << 20;
 /// The last version of Burn in whose bincode a convolution's settings and the types of numbers take other bytes.
 const LAST_OLD_MINOR: u64 = 16;
 
 /// Loads a model; the file says format, precision and sizes.
 ///
-/// What no record holds, the dropout rate and the height and width of images, comes from a `config.json` beside the file if
-/// there is one: a model's or a training run's.
-pub fn load(path: &Path, device: Device) -> Result<Box<dyn Classifier>> {
-    load_with_config(path, &config_beside(path).unwrap_or_default(), device)
+/// What no record holds, the dropout rate, the height and width of images, the names of classes and more, comes from the
+/// file's companion, or else from a `config.json` beside the file: a model's or a training run's.
+pub fn load(path: &Path, device: Device) -> Result<Loaded> {
+    load_stated(path, device, |sizes| stated_beside(path, sizes))
 }
 
-/// Loads a model of which `known` says what no record holds.
-pub(crate) fn load_with_config(
+/// Loads a model of which `stated` says what no record holds.
+pub(crate) fn load_as(path: &Path, stated: Stated, device: Device) -> Result<Loaded> {
+    load_stated(path, device, |sizes| {
+        if Sizes::of(&stated.config) == sizes {
+            return Ok(stated);
+        }
+        Err(fault(
+            path,
+            &format!(
+                "the model must be of its configuration, of {}, found one of {sizes}",
+                Sizes::of(&stated.config)
+            ),
+        ))
+    })
+}
+
+fn load_stated(
     path: &Path,
-    known: &ModelConfig,
     device: Device,
-) -> Result<Box<dyn Classifier>> {
+    stated: impl FnOnce(Sizes) -> Result<Stated>,
+) -> Result<Loaded> {
     let content = Content::of_file(path)?;
     let (_, tensors) = tensors(&content)?;
-    let config = stored_config(&tensors, known, path)?;
+    let stated = stated(stored_sizes(&tensors, path)?)?;
+    let config = stored_config(&tensors, &stated, path)?;
     let parameters = parameters(&tensors, &config, path)?;
     drop(tensors);
     drop(content);
-    from_parameters(&config, parameters, device).map_err(|error| about(path, &error))
+    let classifier = from_parameters(&config, parameters, device);
+    Ok(Loaded {
+        classifier: classifier.map_err(|error| about(path, &error))?,
+        about: stated.about,
+    })
+}
+
+/// The model that [`to_bytes`](super::to_bytes) wrote, with the JSON of [`About::to_json`]; `path` is what messages call it.
+pub fn from_bytes(bytes: &[u8], about: &str, path: &Path, device: Device) -> Result<Loaded> {
+    struct Decode<'a>(&'a [u8], &'a Path, &'a ModelConfig);
+
+    impl OnBackend for Decode<'_> {
+        type Output = Box<dyn Classifier>;
+
+        fn run<B: DeviceBackend>(
+            self,
+            device: Device,
+            burn_device: &B::Device,
+        ) -> Result<Self::Output> {
+            let Self(bytes, path, config) = self;
+            let model = decode_model::<B>(bytes, path, config, burn_device)?;
+            boxed(model, *config, device, burn_device)
+        }
+    }
+
+    let value = serde_json::from_str(about).map_err(|error| fault(path, &error.to_string()))?;
+    let stated = Stated::parse(&value).map_err(|reason| fault(path, &reason))?;
+    Ok(Loaded {
+        classifier: on_backend(device, Decode(bytes, path, &stated.config))?,
+        about: stated.about,
+    })
 }
 
 /// Parses the record of a model of `config`, onto `device`.
@@ -56,6 +101,8 @@ pub(crate) fn decode_model<B: Backend>(
 /// What a model's record says about itself.
 pub(crate) struct Description {
     pub config: ModelConfig,
+    /// What is known of the model beside its parameters.
+    pub about: About,
     /// Keys and texts of Burn's metadata.
     pub metadata: [(&'static str, String); 5],
 }
@@ -64,8 +111,8 @@ pub(crate) struct Description {
 pub(crate) fn describe(path: &Path) -> Result<Description> {
     let content = Content::of_file(path)?;
     let (metadata, tensors) = tensors(&content)?;
-    let known = config_beside(path).unwrap_or_default();
-    let config = stored_config(&tensors, &known, path)?;
+    let stated = stated_beside(path, stored_sizes(&tensors, path)?)?;
+    let config = stored_config(&tensors, &stated, path)?;
     parameters(&tensors, &config, path)?;
     let metadata = [
         ("float", metadata.float),
@@ -76,6 +123,7 @@ pub(crate) fn describe(path: &Path) -> Result<Description> {
     ];
     Ok(Description {
         config,
+        about: stated.about,
         metadata: metadata.map(|(key, text)| (key, text.into_owned())),
     })
 }
@@ -186,8 +234,8 @@ fn parameters(tensors: &Tensors<'_>, config: &ModelConfig, path: &Path) -> Resul
         .collect())
 }
 
-/// The configuration of a record: sizes from the shapes of its tensors, the rest as `known`.
-fn stored_config(tensors: &Tensors<'_>, known: &ModelConfig, path: &Path) -> Result<ModelConfig> {
+/// The sizes of a record's model, from the shapes of its tensors.
+fn stored_sizes(tensors: &Tensors<'_>, path: &Path) -> Result<Sizes> {
     let shape = |name: &str, rule: &str| {
         let found = tensors.iter().find(|(found, _)| *found == name);
         let shape = found.map(|(_, tensor)| tensor.shape.as_slice());
@@ -202,44 +250,25 @@ fn stored_config(tensors: &Tensors<'_>, known: &ModelConfig, path: &Path) -> Res
     let Some([_, channels, _, _]) = conv1 else {
         return Err(no_channels);
     };
-    let config = ModelConfig {
+    Ok(Sizes {
         num_classes: *num_classes,
         hidden_size: *hidden_size,
-        dropout: known.dropout,
-        image: ImageShape {
-            channels: *channels,
-            ..known.image
-        },
-    };
-    config.validate().map_err(|error| about(path, &error))?;
-    Ok(config)
+        channels: *channels,
+    })
 }
 
-/// The model configuration of a `config.json` beside the file, or, for one of a run's checkpoints, of the run; anything else
-/// of that name is left alone.
-pub(crate) fn config_beside(path: &Path) -> Option<ModelConfig> {
-    let folder = path.parent()?;
-    let folder = match folder.parent() {
-        Some(checkpoints)
-            if checkpoints
-                .file_name()
-                .is_some_and(|name| name == "checkpoint") =>
-        {
-            checkpoints.parent()?
-        }
-        _ => folder,
-    };
-    let bytes = file::read_at_most(&folder.join("config.json"), MAX_CONFIG_BYTES).ok()?;
-    let value: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
-    let model = value.get("model").unwrap_or(&value);
-    ModelConfig::from_value(model, "").ok()
+/// The configuration of a record: sizes from the shapes of its tensors, the rest as it is stated.
+fn stored_config(tensors: &Tensors<'_>, stated: &Stated, path: &Path) -> Result<ModelConfig> {
+    let config = stated.config_of(stored_sizes(tensors, path)?);
+    config.validate().map_err(|error| about(path, &error))?;
+    Ok(config)
 }
 
 #[cfg(test)]
 #[cfg(feature = "cpu")]
 mod tests {
     use super::*;
-    use crate::config::{Precision, Recorder};
+    use crate::config::{ImageShape, Precision, Recorder};
     use crate::record::encode::{encode, encode_scheduler};
     use burn::backend::Flex;
     use burn::backend::flex::FlexDevice;

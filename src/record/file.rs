@@ -14,16 +14,17 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// A name beside `path` that no other write uses, nor one of an earlier process with the same number.
 pub fn temporary_beside(path: &Path) -> PathBuf {
+    let (start, end) = TEMPORARY;
+    path.with_file_name(format!("{start}{}{end}", unique()))
+}
+
+/// A text that no other call gives, nor one in an earlier process with the same number.
+pub fn unique() -> String {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    let (start, end) = TEMPORARY;
-    path.with_file_name(format!(
-        "{start}{}-{}-{number}{end}",
-        std::process::id(),
-        since.as_nanos()
-    ))
+    format!("{}-{}-{number}", std::process::id(), since.as_nanos())
 }
 
 /// Whether a name is that of an unfinished file or directory.
@@ -78,7 +79,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = fs::remove_file(&temporary);
         return written;
     }
-    sync_directory_of(path)
+    sync_directory_of(path);
+    Ok(())
 }
 
 /// Writes and syncs one file; errors name `path`, which is what the caller asked for.
@@ -89,23 +91,73 @@ pub fn write_synced(temporary: &Path, bytes: &[u8], path: &Path) -> Result<()> {
             .create_new(true)
             .open(temporary)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        match file.sync_all() {
+            Err(error) if !is_unsupported(&error) => Err(error),
+            _ => Ok(()),
+        }
     };
     attempt().map_err(Error::io("could not write", path))
 }
 
-/// Makes a rename in the directory around `path` durable.
-pub fn sync_directory_of(path: &Path) -> Result<()> {
+/// Makes a rename in the directory around `path` durable, where the file system can.
+///
+/// A directory that can't be synced, for whatever reason, is no failure: the file is whole and in its place already, and an
+/// error would claim that the one before it is still there.
+pub fn sync_directory_of(path: &Path) {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    let _ = sync_directory(parent);
+}
+
+/// Syncs a directory.
+pub fn sync_directory(path: &Path) -> std::io::Result<()> {
     if cfg!(unix) {
-        File::open(parent)
-            .and_then(|directory| directory.sync_all())
-            .map_err(Error::io("could not sync", parent))?;
+        File::open(path)?.sync_all()
+    } else {
+        Ok(())
     }
-    Ok(())
+}
+
+/// Whether an error says that the file system has no such operation, as network and shared file systems lack syncing and
+/// locks.
+pub fn is_unsupported(error: &std::io::Error) -> bool {
+    #[cfg(unix)]
+    let known = error.raw_os_error().is_some_and(|number| {
+        number == libc::EINVAL
+            || number == libc::ENOSYS
+            || number == libc::ENOTSUP
+            || number == libc::EOPNOTSUPP
+            || number == libc::ENOLCK
+    });
+    #[cfg(not(unix))]
+    let known = false;
+    known || error.kind() == ErrorKind::Unsupported
+}
+
+/// Renames `from` to `to`. Where both are directories, what is in the one moves into the other, by name, and replaces files
+/// there; what somebody else has moved meanwhile is passed over.
+pub fn move_over(from: &Path, to: &Path) -> Result<()> {
+    let is_directory = |path: &Path| {
+        path.symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_dir())
+    };
+    if is_directory(from) && is_directory(to) {
+        for entry in list(from)? {
+            move_over(&entry, &to.join(name(&entry)))?;
+        }
+        return gone(fs::remove_dir(from)).map_err(Error::io("could not remove", from));
+    }
+    gone(fs::rename(from, to)).map_err(Error::io("could not move a file to", to))
+}
+
+/// The same result, but that what is not there any more is no error.
+pub fn gone(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// The entries of a directory, by name.

@@ -5,8 +5,10 @@
 //! types of our own: a file is read up to a limit and parsed, then names, shapes and sizes are checked, and only then
 //! tensors are made.
 
+mod about;
 #[cfg(feature = "cpu")]
 mod again;
+mod beside;
 mod content;
 mod decode;
 mod encode;
@@ -16,15 +18,17 @@ mod item;
 mod number;
 mod optimizer;
 
+pub use about::{About, Loaded};
+pub(crate) use about::{Sizes, Stated};
 #[cfg(feature = "cpu")]
 #[doc(hidden)]
 pub use again::{optimizer_again, schedule_again};
-pub use decode::load;
-pub(crate) use decode::{
-    Description, config_beside, decode_model, decode_scheduler, describe, load_with_config,
-};
+pub(crate) use beside::{run_metadata, stated_beside, write};
+pub(crate) use decode::{Description, decode_model, decode_scheduler, describe, load_as};
+pub use decode::{from_bytes, load};
 pub(crate) use encode::{encode, encode_scheduler};
 pub(crate) use number::Number;
+pub use optimizer::StepperState;
 pub(crate) use optimizer::{decode_optimizer, encode_optimizer};
 
 use crate::config::{Precision, Recorder};
@@ -33,7 +37,7 @@ use crate::error::{Error, Result};
 use crate::model::{Classifier, Model};
 use std::path::{Path, PathBuf};
 
-/// Saves a model; the answer is the path with the format's extension.
+/// Saves a model, and what is known of it in a companion of the file; the answer is the path with the format's extension.
 ///
 /// The file appears whole or not at all, and an older one of that name survives any failure.
 pub fn save(
@@ -41,6 +45,7 @@ pub fn save(
     path: &Path,
     recorder: Recorder,
     precision: Option<Precision>,
+    about: &About,
 ) -> Result<PathBuf> {
     let path = recorder.complete_path(path)?;
     if path.exists() && !path.is_file() {
@@ -49,8 +54,16 @@ pub fn save(
             path.display()
         )));
     }
+    if file::name(&path).ends_with(beside::COMPANION_ENDING) {
+        return Err(Error::Record(format!(
+            "a record must not end in {}, which is the name of what is written beside one, got {:?}",
+            beside::COMPANION_ENDING,
+            file::name(&path)
+        )));
+    }
     let precision = precision.unwrap_or(recorder.precision());
-    file::write(&path, &to_bytes(model, recorder, precision)?)?;
+    let bytes = to_bytes(model, recorder, precision)?;
+    write(&path, &bytes, &model.config(), about)?;
     Ok(path)
 }
 

@@ -2,6 +2,7 @@ use mnistburn::config::ModelConfig;
 use mnistburn::device::Device;
 use mnistburn::interchange::{Format, Input, describe, export, load, to_bytes};
 use mnistburn::model::{Classifier, init};
+use mnistburn::record::About;
 
 fn model() -> Box<dyn Classifier> {
     let config = ModelConfig {
@@ -20,10 +21,10 @@ fn what_is_exported_loads_with_every_bit() {
     for name in ["model.safetensors", "model.npz"] {
         let path = directory.path().join(name);
         assert_eq!(
-            export(model.as_ref(), &path, None, Input::Raw).unwrap(),
+            export(model.as_ref(), &path, None, Input::Raw, &About::default()).unwrap(),
             path
         );
-        let read = load(&path, Device::Cpu).unwrap();
+        let read = load(&path, Device::Cpu).unwrap().classifier;
         assert_eq!(read.config(), model.config());
         assert_eq!(read.parameters().unwrap(), model.parameters().unwrap());
     }
@@ -33,10 +34,10 @@ fn what_is_exported_loads_with_every_bit() {
 fn equal_models_give_equal_bytes_that_say_what_they_hold() {
     let directory = tempfile::tempdir().unwrap();
     for format in Format::EXPORTED {
-        let bytes = to_bytes(model().as_ref(), format, Input::Raw).unwrap();
+        let bytes = to_bytes(model().as_ref(), format, Input::Raw, &About::default()).unwrap();
         assert_eq!(
             bytes,
-            to_bytes(model().as_ref(), format, Input::Raw).unwrap()
+            to_bytes(model().as_ref(), format, Input::Raw, &About::default()).unwrap()
         );
         let path = directory
             .path()

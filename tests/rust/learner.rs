@@ -6,7 +6,9 @@ use mnistburn::config::{
 use mnistburn::data::Dataset;
 use mnistburn::device::Device;
 use mnistburn::error::{Error, Result};
-use mnistburn::learner::{Data, Event, History, Observer, TrainOptions, Trained, load_run, train};
+use mnistburn::learner::{
+    Data, Ended, Event, History, Observer, TrainOptions, Trained, WhichModel, load_run, train,
+};
 use mnistburn::model::Parameter;
 use std::fs;
 use std::path::Path;
@@ -169,13 +171,13 @@ fn a_run_stopped_anywhere_and_resumed_equals_one_never_stopped() {
         let path = directory.path().join("stopped");
         let (options, _) = stopping_at(count, false);
         let stopped = train(&path, Some(&config()), &[Device::Cpu], &data(), options).unwrap();
-        stopped_runs += usize::from(stopped.interrupted);
+        stopped_runs += usize::from(stopped.ended != Ended::Completed);
         let options = TrainOptions {
             resume: true,
             ..TrainOptions::default()
         };
         let resumed = train(&path, None, &[Device::Cpu], &data(), options).unwrap();
-        assert!(!resumed.interrupted);
+        assert_eq!(resumed.ended, Ended::Completed);
         assert_eq!(result(resumed), expected, "stopped at event {count}");
         for name in ["model.mpk", "optim.mpk", "scheduler.mpk"] {
             assert_eq!(
@@ -205,7 +207,7 @@ fn a_run_stopped_again_and_again_equals_one_never_stopped() {
         train(&path, Some(&config()), &[Device::Cpu], &data(), options).unwrap()
     };
     let mut parts = 1;
-    while trained.interrupted {
+    while trained.ended != Ended::Completed {
         // Log, Start, EpochStart, and then two steps; a validation of two steps starts over if it is stopped.
         let (options, _) = stopping_at(5, true);
         trained = train(&path, None, &[Device::Cpu], &data(), options).unwrap();
@@ -265,7 +267,10 @@ fn more_epochs_go_on_where_the_run_ended() {
     // A complete run has nothing left to do, and gives its model and history again.
     let again = train(&path, None, &[Device::Cpu], &data(), options()).unwrap();
     assert_eq!(result(again), expected);
-    let loaded = load_run(&path, Device::Cpu).unwrap().0;
+    let loaded = load_run(&path, Device::Cpu, WhichModel::Last)
+        .unwrap()
+        .0
+        .classifier;
     assert_eq!(loaded.parameters().unwrap(), expected.0);
 }
 
@@ -341,11 +346,8 @@ fn every_format_of_checkpoint_resumes() {
         let expected = result(run(&directory.path().join("whole"), &config));
         let path = directory.path().join("stopped");
         let (options, _) = stopping_at(8, false);
-        assert!(
-            train(&path, Some(&config), &[Device::Cpu], &data(), options)
-                .unwrap()
-                .interrupted
-        );
+        let stopped = train(&path, Some(&config), &[Device::Cpu], &data(), options).unwrap();
+        assert_eq!(stopped.ended, Ended::Stopped);
         let options = TrainOptions {
             resume: true,
             ..TrainOptions::default()
@@ -433,13 +435,20 @@ fn a_model_loaded_from_a_run_is_that_of_its_history() {
     let trained = run(directory.path(), &config());
     let newest = directory.path().join("checkpoint/epoch-0002");
     let bits = |model: &dyn mnistburn::model::Classifier| model.parameters().unwrap();
-    let loaded = || load_run(directory.path(), Device::Cpu).unwrap().0;
+    let loaded = || {
+        load_run(directory.path(), Device::Cpu, WhichModel::Last)
+            .unwrap()
+            .0
+            .classifier
+    };
     assert_eq!(bits(loaded().as_ref()), bits(trained.model.as_ref()));
 
     // Not the model of the epoch before: the one that was written at the end, in half precision.
     fs::remove_dir_all(&newest).unwrap();
-    let at_the_end =
-        mnistburn::record::load(&directory.path().join("model.mpk"), Device::Cpu).unwrap();
+    let path = directory.path().join("model.mpk");
+    let at_the_end = mnistburn::record::load(&path, Device::Cpu)
+        .unwrap()
+        .classifier;
     assert_eq!(bits(loaded().as_ref()), bits(at_the_end.as_ref()));
 }
 
@@ -484,7 +493,7 @@ fn a_run_that_fell_back_keeps_what_it_saves() {
     }
     let (options, _) = stopping_at(6, true);
     let stopped = train(directory.path(), None, &[Device::Cpu], &data(), options).unwrap();
-    assert!(stopped.interrupted);
+    assert_eq!(stopped.ended, Ended::Stopped);
     let (options, seen) = stopping_at(usize::MAX, true);
     let resumed = train(directory.path(), None, &[Device::Cpu], &data(), options).unwrap();
     assert_eq!(result(resumed), expected);
@@ -545,7 +554,7 @@ fn several_devices_stop_and_resume() {
     let path = directory.path().join("stopped");
     let (options, _) = stopping_at(5, false);
     let stopped = train(&path, Some(&config()), &devices, &data(), options).unwrap();
-    assert!(stopped.interrupted);
+    assert_eq!(stopped.ended, Ended::Stopped);
     let options = TrainOptions {
         resume: true,
         ..TrainOptions::default()

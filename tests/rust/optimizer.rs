@@ -12,7 +12,7 @@ use mnistburn::config::{
     Settings, SgdConfig, TrainingConfig,
 };
 use mnistburn::device::Device;
-use mnistburn::learner::{TrainOptions, train};
+use mnistburn::learner::{Ended, TrainOptions, train};
 use std::fs;
 
 /// Every kind, with and without the parts of its state that are optional.
@@ -202,7 +202,7 @@ fn a_run_stopped_anywhere_and_resumed_equals_one_never_stopped() {
             let path = directory.path().join("stopped");
             let (options, _) = stopping_at(count, false);
             let stopped = train(&path, Some(&config), &[Device::Cpu], &data(), options).unwrap();
-            assert!(stopped.interrupted);
+            assert_eq!(stopped.ended, Ended::Stopped);
             let options = TrainOptions {
                 resume: true,
                 ..TrainOptions::default()
@@ -266,7 +266,7 @@ fn a_resumed_run_keeps_its_optimizer() {
     let refusal = |first: OptimizerConfig, second: OptimizerConfig| {
         run(directory.path(), &with(first));
         let error = refused(directory.path(), Some(&with(second)), &data());
-        let rule = "a resumed run may change only num_epochs, num_workers, threads, recorder";
+        let rule = "a resumed run may change only num_epochs, num_workers, threads, recorder, checkpoint_every";
         assert!(
             error.contains(rule) && error.contains("leave config out"),
             "{error}"

@@ -11,7 +11,7 @@ use mnistburn::config::{ImageShape, ModelConfig, Precision, Recorder};
 use mnistburn::data::{IMAGE_SIZE, normalise};
 use mnistburn::device::Device;
 use mnistburn::model::{Classifier, Pixels, init};
-use mnistburn::record::{load, save, to_bytes};
+use mnistburn::record::{About, load, save, to_bytes};
 use serde::Deserialize;
 use std::fs;
 
@@ -78,7 +78,9 @@ fn files_of_burn_programs_load_and_give_their_logits() {
     ];
     for version in ["burn-0.16", "burn-0.21"] {
         for (name, logits_of_file) in files {
-            let model = load(&fixture(version).join(name), Device::Cpu).unwrap();
+            let model = load(&fixture(version).join(name), Device::Cpu)
+                .unwrap()
+                .classifier;
             assert_eq!(model.config().hidden_size, 32);
             assert_near(&logits(model.as_ref(), &pixels), logits_of_file, 1e-5);
         }
@@ -125,6 +127,7 @@ where
         &directory.path().join("model"),
         recorder,
         Some(precision),
+        &About::default(),
     )
     .unwrap();
     assert_eq!(
@@ -140,7 +143,7 @@ where
     let found = logits_of_burn(&theirs.load_record(record), &pixels);
     assert_near(&found, &logits(model.as_ref(), &pixels), tolerance);
 
-    let again = load(&path, Device::Cpu).unwrap();
+    let again = load(&path, Device::Cpu).unwrap().classifier;
     assert_near(&logits(again.as_ref(), &pixels), &found, 1e-6);
 }
 
@@ -159,7 +162,7 @@ where
     let path = directory
         .path()
         .join(format!("model.{}", recorder.extension()));
-    let model = load(&path, Device::Cpu).unwrap();
+    let model = load(&path, Device::Cpu).unwrap().classifier;
     assert_eq!(model.config().hidden_size, 12);
     assert_near(&logits(model.as_ref(), &pixels), &expected, tolerance);
 }
@@ -251,9 +254,10 @@ fn full_and_double_precision_keep_every_bit() {
                 &directory.path().join("m"),
                 recorder,
                 Some(precision),
+                &About::default(),
             )
             .unwrap();
-            let loaded = load(&path, Device::Cpu).unwrap();
+            let loaded = load(&path, Device::Cpu).unwrap().classifier;
             assert_eq!(
                 loaded.parameters().unwrap(),
                 model.parameters().unwrap(),
@@ -269,13 +273,20 @@ fn the_dropout_rate_comes_from_a_configuration_beside_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("compact.mpk");
     fs::copy(fixture("burn-0.21/compact.mpk"), &path).unwrap();
-    assert!((load(&path, Device::Cpu).unwrap().config().dropout - 0.5).abs() < 1e-12);
+    let dropout = || {
+        load(&path, Device::Cpu)
+            .unwrap()
+            .classifier
+            .config()
+            .dropout
+    };
+    assert!((dropout() - 0.5).abs() < 1e-12);
     fs::write(
         directory.path().join("config.json"),
-        r#"{"model": {"dropout": 0.2}}"#,
+        r#"{"model": {"num_classes": 10, "hidden_size": 32, "dropout": 0.2}}"#,
     )
     .unwrap();
-    assert!((load(&path, Device::Cpu).unwrap().config().dropout - 0.2).abs() < 1e-12);
+    assert!((dropout() - 0.2).abs() < 1e-12);
 }
 
 /// No fault in a file may panic: each is an error that names the file.
@@ -306,7 +317,7 @@ fn damaged_files_are_refused() {
         bytes[position] ^= 0x55;
         fs::write(&path, &bytes).unwrap();
         if let Ok(model) = load(&path, Device::Cpu) {
-            assert_eq!(model.config().hidden_size, 32);
+            assert_eq!(model.classifier.config().hidden_size, 32);
         }
     }
 }

@@ -7,12 +7,13 @@ import click
 
 import mnistburn
 from mnistburn.cli.data import data
-from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
+from mnistburn.cli.machine import bench, devices
+from mnistburn.cli.options import INTERRUPTED
 from mnistburn.cli.predict import predict
 from mnistburn.cli.show import show
-from mnistburn.cli.options import INTERRUPTED
+from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
 from mnistburn.errors import MnistburnError
 
@@ -25,9 +26,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             click.echo("error: interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+            ctx.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
         except (MnistburnError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
@@ -37,7 +38,10 @@ class _Commands(click.Group):
 
 def _text(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
-        return f"{error.strerror}: {error.filename}"
+        name = click.format_filename(error.filename)
+        # What the core tried stands before the system's words; Python's own errors come of opening.
+        tried, _, reason = error.strerror.rpartition(": ")
+        return f"{tried or 'could not open'} {name}: {reason}"
     return str(error)
 
 

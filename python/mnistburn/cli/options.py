@@ -6,8 +6,6 @@ from typing import Any, Final
 
 import click
 
-import mnistburn
-
 __all__ = [
     "INTERRUPTED",
     "PATH",

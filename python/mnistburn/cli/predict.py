@@ -15,7 +15,7 @@ import click
 import numpy
 from numpy.typing import NDArray
 
-from mnistburn import _native, likeness
+from mnistburn import _native
 from mnistburn.cli.options import (
     data_option,
     device_option,

@@ -63,9 +63,7 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
             f"on, of {data.image_shape}"
         )
     if run.class_names is not None:
-        names = ", ".join(run.class_names[:_MOST_NAMES])
-        more = ", ..." if len(run.class_names) > _MOST_NAMES else ""
-        click.echo(f"classes       {len(run.class_names)}: {printable(names + more)}")
+        click.echo(f"classes       {_listed(run.class_names)}")
     model = dataclasses.asdict(run.config.model)  # type: ignore[arg-type]
     click.echo("model         " + ", ".join(f"{name} {value}" for name, value in model.items()))
     click.echo(f"optimizer     {run.config.optimizer}")
@@ -76,6 +74,11 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
         rows.append((str(values[0]), *(f"{value:.4f}" for value in values[1:])))
     if len(rows) > 1:
         print_table(rows)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = ", ..." if len(names) > _MOST_NAMES else ""
+    return f"{len(names)}: {printable(', '.join(names[:_MOST_NAMES]) + more)}"
 
 
 def _show_file(file: Path, *, as_json: bool) -> None:
@@ -89,8 +92,10 @@ def _show_file(file: Path, *, as_json: bool) -> None:
     if found.config is not None:
         values = dataclasses.asdict(found.config).items()
         click.echo("config        " + ", ".join(f"{name} {value}" for name, value in values))
+    if found.class_names is not None:
+        click.echo(f"classes       {_listed(found.class_names)}")
     for key, text in found.metadata.items():
-        if key not in {"config", "format"}:
+        if key not in {"config", "format", "mnistburn"}:
             click.echo(f"{printable(key):<14}{printable(text)}")
     for item in found.tensors:
         click.echo(f"  {printable(item.name):<16}{item.number:<6}{list(item.shape)}")

@@ -8,6 +8,7 @@ import click
 
 import mnistburn
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option
+from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import PictureOptions, load_pair
 from mnistburn.preprocessing import Fit, Preprocessing
@@ -73,7 +74,19 @@ __all__ = ["train"]
     show_default=True,
     help="What happens to pictures of other proportions than the images.",
 )
+@click.option(
+    "--checkpoint-every",
+    type=float,
+    metavar="SECONDS",
+    help="Seconds between two checkpoints within an epoch.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
+@click.option(
+    "--overwrite/--no-overwrite",
+    default=True,
+    show_default=True,
+    help="Whether a new run may take the place of one in ARTIFACT_DIR.",
+)
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.pass_context
 def train(
@@ -87,6 +100,7 @@ def train(
     validation: float | None,
     fit: Fit,
     resume: bool,
+    overwrite: bool,
     no_progress: bool,
     **values: float | str | None,
 ) -> None:
@@ -110,9 +124,16 @@ def train(
         if config.model is None:
             model = _changed_model(fitting_model(images.train), given)
             config = dataclasses.replace(config, model=model)
-    run = mnistburn.train(
-        artifact_dir, config, devices, data=images, resume=resume, progress=not no_progress
-    )
+    with termination_as_interrupt() as termination:
+        run = mnistburn.train(
+            artifact_dir,
+            config,
+            devices,
+            data=images,
+            resume=resume,
+            overwrite=overwrite,
+            progress=not no_progress,
+        )
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if run.history.num_epochs else []
     if accuracies:
@@ -141,7 +162,7 @@ def train(
             click.echo(f"  {click.format_filename(path)}")
     if run.interrupted:
         click.echo("stopped before its end; --resume goes on", err=True)
-        ctx.exit(INTERRUPTED)
+        ctx.exit(TERMINATED if termination.came else INTERRUPTED)
 
 
 def _picture_options(

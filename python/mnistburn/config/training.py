@@ -76,6 +76,9 @@ class TrainingConfig(File):
         augmentation: How the training images are changed at random, or None to leave them as they
             are. One whose strengths are all 0 becomes None.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
+        checkpoint_every: The seconds between two checkpoints within an epoch, or None to save one
+            at the end of each epoch alone. Where saving takes long, they are further apart: at
+            least twenty times what the last one took. The result does not depend on it.
 
     Example:
         >>> import mnistburn
@@ -100,6 +103,7 @@ class TrainingConfig(File):
     lr_scheduler: LearningRateSchedule | None = None
     augmentation: AugmentationConfig | None = None
     recorder: str = "default"
+    checkpoint_every: float | None = 60.0
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -126,6 +130,7 @@ class TrainingConfig(File):
             "seed",
             "learning_rate",
             "recorder",
+            "checkpoint_every",
         )
         self._keep(checked, plain)
 

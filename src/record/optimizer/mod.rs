@@ -1,8 +1,11 @@
 //! The state of an optimizer.
 
+mod stepper;
 #[cfg(test)]
 #[cfg(feature = "cpu")]
 mod tests;
+
+pub use stepper::StepperState;
 
 use crate::config::{
     AdamConfig, AdamWConfig, ModelConfig, OptimizerConfig, Precision, Recorder, SgdConfig,

@@ -1,0 +1,97 @@
+//! Which tensors of a file are the parameters: other programs put their names behind a prefix, and other things beside them.
+
+use super::source::{fault, quoted};
+use super::state::Entry;
+use crate::error::{Error, Result};
+use crate::model::PARAMETER_NAMES;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Keys of a checkpoint's dictionary below which its model is, and nothing of the model is elsewhere.
+const MODEL_KEYS: [&str; 2] = ["state_dict.", "model_state_dict."];
+/// What a checkpoint holds beside a model, by how its keys begin.
+const OTHER_KEYS: [&str; 7] = [
+    "optim",
+    "scheduler",
+    "lr_scheduler",
+    "scaler",
+    "rng",
+    "torch_rng",
+    "cuda_rng",
+];
+
+/// Where each parameter is. All are there, once, behind the same prefix (`module.`, `state_dict.model.` or another that ends in a
+/// dot); beside them is nothing that could be of the model.
+pub(super) fn positions(entries: &[Entry], path: &Path) -> Result<Vec<usize>> {
+    let names = PARAMETER_NAMES.join(", ");
+    let wrong = |what: &str| fault(path, &format!("the parameters must be {names}; {what}"));
+    let prefixes = prefixes(entries);
+    let prefix = match prefixes[..] {
+        [] => "",
+        [prefix] => prefix,
+        [first, second, ..] => return Err(ambiguous(path, first, second)),
+    };
+    if let Some(entry) = entries.iter().find(|entry| is_strange(&entry.name, prefix)) {
+        return Err(wrong(&format!("found {}", quoted(&entry.name))));
+    }
+    PARAMETER_NAMES
+        .into_iter()
+        .map(|name| {
+            let mut found = entries
+                .iter()
+                .enumerate()
+                .filter(|(_, entry)| entry.name.strip_prefix(prefix) == Some(name));
+            match (found.next(), found.next()) {
+                (Some((index, _)), None) => Ok(index),
+                (None, _) => Err(wrong(&format!("{name} is missing"))),
+                _ => Err(wrong(&format!("{name} is there twice"))),
+            }
+        })
+        .collect()
+}
+
+/// The prefixes behind which all parameters are.
+fn prefixes(entries: &[Entry]) -> Vec<&str> {
+    let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let whole = |prefix: &&str| {
+        PARAMETER_NAMES
+            .iter()
+            .all(|name| names.contains(format!("{prefix}{name}").as_str()))
+    };
+    names
+        .iter()
+        .filter_map(|name| name.strip_suffix(PARAMETER_NAMES[0]))
+        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+        .filter(whole)
+        .collect()
+}
+
+/// Whether a tensor may be a part of a model that is not ours.
+fn is_strange(name: &str, prefix: &str) -> bool {
+    if let Some(rest) = name.strip_prefix(prefix)
+        && PARAMETER_NAMES.contains(&rest)
+    {
+        return false;
+    }
+    let key = MODEL_KEYS.into_iter().find(|key| prefix.starts_with(key));
+    match key {
+        Some(key) => name.starts_with(key),
+        None => prefix.is_empty() || !OTHER_KEYS.iter().any(|key| name.starts_with(key)),
+    }
+}
+
+fn ambiguous(path: &Path, first: &str, second: &str) -> Error {
+    let shown = |prefix: &str| match prefix {
+        "" => "no prefix".to_owned(),
+        prefix => quoted(prefix),
+    };
+    fault(
+        path,
+        &format!(
+            "the parameters of one model must be in it, found two: behind {} and behind {}; write the one that is meant to a file \
+             of its own",
+            shown(first),
+            shown(second)
+        ),
+    )
+}
