@@ -56,7 +56,7 @@ def with_blank(images: Images) -> Images:
             lambda images: 255 - images,
             "mean of 255 of 255.* one of 0: a light ground.*255 - images",
         ),
-        (lambda images: images // 255, "largest pixel of the 50 images is 1, .* to 0 to 1 instead"),
+        (lambda images: images // 128, "largest pixel of the 50 images is 1, .* to 0 to 1 instead"),
         (lambda images: images // 16, "largest pixel of the 50 images is 15"),
         (lambda images: (images / 255 * 16).astype(numpy.uint8), "0 to 16 instead"),
         (lambda images: images // 2, "largest pixel of the 50 images is 127"),

@@ -1,6 +1,5 @@
 """Whether images look like those that a model was trained with."""
 
-import dataclasses
 import json
 import logging
 from collections.abc import Mapping
@@ -46,10 +45,8 @@ def warn_of_unlike(
     """
     if statistics is None or len(images) == 0:
         return []
-    if dataclasses.is_dataclass(statistics) and not isinstance(statistics, type):
-        fields: Any = dataclasses.asdict(statistics)
-    elif isinstance(statistics, Mapping):
-        fields = dict(statistics)
+    if isinstance(statistics, Mapping):
+        fields = {name: statistics[name] for name in _FIELDS}
     else:
         fields = {name: getattr(statistics, name) for name in _FIELDS}
     step = -(-len(images) // _LOOKED_AT)

@@ -14,7 +14,7 @@ const SMALL_SHARE: f32 = 0.6;
 /// Grey values that ink differs from its ground at least.
 const LEAST_CONTRAST: f32 = 12.0;
 /// The side of a drawing before its strokes are made thicker or thinner.
-const MORPH_SIDE: usize = 160;
+const MORPH_SIDE: usize = 96;
 /// Widths of strokes as shares of the longer side that are left as they are: of MNIST's, one in a hundred is narrower, and one in
 /// a hundred wider.
 const STROKES: (f32, f32) = (0.073, 0.22);

@@ -366,8 +366,8 @@ def _emnist(
         advice=(f"from the official archive (562 MB), its folder gzip: {EMNIST_ARCHIVE}",),
         transposed=True,
         first_label=first_label,
-        # EMNIST's characters are blurred, fill 24 x 24 pixels and are centred by their bounding box:
-        # not as MNIST was made.
+        # Not as MNIST was made: EMNIST's are blurred, fill 24 x 24 pixels, and are centred by their
+        # bounding box.
         prepare=None,
     )
 
