@@ -137,3 +137,22 @@ def test_broken_arguments_are_errors(images: NDArray[numpy.uint8]) -> None:
         _native.unlike("{}", images[:1], SHAPE, False)
     with pytest.raises(DataError, match="multiple of that many bytes, got 784"):
         _native.unlike(json.dumps(dict.fromkeys(FIELDS, 0)), images[:1], (28, 27, 1), False)
+
+
+def test_a_run_keeps_what_its_training_images_looked_like(
+    tmp_path: Path, images: NDArray[numpy.uint8]
+) -> None:
+    train, valid = (mnistburn.Dataset(some, [0] * 40) for some in (images[:40], images[40:80]))
+    config = mnistburn.TrainingConfig(model=mnistburn.ModelConfig(hidden_size=4), num_epochs=1)
+    run = mnistburn.train(tmp_path / "run", config, "cpu", data=(train, valid), progress=False)
+    described = train.describe()
+    expected = {name: getattr(described, name) for name in FIELDS}
+    more = mnistburn.TrainingConfig(model=config.model, num_epochs=2)
+    again = mnistburn.train(
+        tmp_path / "run", more, "cpu", data=(train, valid), resume=True, progress=False
+    )
+    loaded = mnistburn.load_run(tmp_path / "run")
+    for model in (run.model, again.model, loaded.model):
+        assert model.statistics is not None
+        assert {name: getattr(model.statistics, name) for name in FIELDS} == expected
+        assert len(warn_of_unlike(model.statistics, 255 - images[:5], SHAPE)) == 1
