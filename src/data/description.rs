@@ -319,6 +319,7 @@ fn plural<'a>(count: usize, one: &'a str, more: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ImageShape;
 
     const SHAPE: ImageShape = ImageShape {
         height: 3,

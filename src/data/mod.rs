@@ -15,6 +15,7 @@ pub mod mnist;
 mod picture;
 mod plane;
 mod statistics;
+mod strokes;
 mod survey;
 
 pub use crate::kernels::{

@@ -186,8 +186,8 @@ mod tests {
             assert!((found.border_mean - mean).abs() < 1e-9, "{shape}");
             let spread = (variance / border.len() as f64).sqrt();
             assert!((found.border_std - spread).abs() < 1e-6, "{shape}");
-            let share = clear as f64 / pixels.len() as f64;
-            assert!((found.foreground - share).abs() < 1e-12, "{shape}");
+            let expected = clear as f64 / pixels.len() as f64;
+            assert!((found.foreground - expected).abs() < 1e-12, "{shape}");
             assert_eq!(blank, 0);
         }
         assert_eq!(statistics_of(&[7; 18], ImageShape::from((3, 3, 1))).1, 2);
