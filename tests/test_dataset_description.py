@@ -36,6 +36,9 @@ def test_the_counts_are_those_of_numpy() -> None:
     assert found.pixel_mean == pytest.approx(data.images.mean())
     assert found.pixel_std == pytest.approx(data.images.std())
     assert found.border_mean == pytest.approx(data.images[:, border].mean())
+    assert found.border_std == pytest.approx(data.images[:, border].std())
+    ground = data.images[:, border].mean(1)[:, None, None]
+    assert found.foreground == pytest.approx((numpy.abs(data.images - ground) > 64).mean())
     # The numbers that MNIST is normalised with.
     assert found.pixel_mean / 255 == pytest.approx(0.1307, abs=5e-5)
     assert found.pixel_std / 255 == pytest.approx(0.3081, abs=5e-5)
@@ -93,6 +96,39 @@ def test_each_oddity_has_its_words(
     assert re.search(text, warning), warning
 
 
+def test_one_is_told_in_the_singular() -> None:
+    images = noise(20)
+    images[9] = images[4]
+    images[3] = 7
+    data = Dataset(images, [0] * 9 + [1] * 11, ["cat", "dog", "emu"])
+    leaked = Dataset(images[:1], [0], ["cat", "dog", "emu"])
+    warnings = [*data.describe().warnings, *leaked.describe(data).warnings]
+    assert [" ".join(warning.split()[:8]) for warning in warnings] == [
+        "1 of the 20 images equals an earlier",
+        "1 of the 20 images equals one of",
+        "1 of the 20 images has a single",
+        "1 of the 3 classes has none of",
+        "1 of the 1 images is also in",
+        "2 of the 3 classes have none of",
+    ]
+    assert warnings[3].endswith(": emu")
+    assert warnings[5].endswith(": dog, emu")
+
+
+def test_a_class_with_twenty_times_the_images_of_another_is_told() -> None:
+    names = ["three", "eight", "nine"]
+    data = Dataset(noise(150), [0] * 100 + [1] * 5 + [2] * 45, names)
+    (warning,) = data.describe().warnings
+    assert warning.startswith("class three has 100 of the images and class eight only 5: ")
+    # What the warning proposes.
+    assert "keep fewer of three with Dataset.subset" in warning
+    fewer = numpy.concatenate(
+        [numpy.flatnonzero(data.targets == 0)[:50], numpy.flatnonzero(data.targets != 0)]
+    )
+    assert data.subset(fewer).describe().warnings == ()
+    assert Dataset(noise(104), [0] * 99 + [1] * 5).describe().warnings == ()
+
+
 def test_colours_on_white_are_not_inverted() -> None:
     images = numpy.full((20, 28, 28, 3), 250, dtype=numpy.uint8)
     images[:, 10:18, 10:18] = numpy.random.default_rng(2).integers(0, 256, (20, 8, 8, 3))
@@ -107,7 +143,7 @@ def test_a_run_says_once_what_is_odd(tmp_path: Path, caplog: pytest.LogCaptureFi
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
     assert "15 of the 20 validation images are also in the other set" in messages[0]
-    assert "1 of the 10 classes have none of the validation images: 9" in messages[1]
+    assert "1 of the 10 classes has none of the validation images: 9" in messages[1]
     assert messages[0] in (tmp_path / "run" / "train.log").read_text()
     caplog.clear()
     more = TrainingConfig(model=CONFIG.model, num_epochs=2)
@@ -127,7 +163,7 @@ def test_the_text_has_the_names_and_the_histogram() -> None:
     assert text[3] == "  giraffe         0"
     assert text[4] == "  emu             2 ####################"
     assert text[5] == "  gnu             0"
-    assert text[6].startswith("warning   2 of the 4 classes have none of the images: 1, 3")
+    assert text[6].startswith("warning   2 of the 4 classes have none of the images: giraffe, gnu")
 
 
 def test_the_command_describes() -> None:

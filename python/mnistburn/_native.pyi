@@ -41,6 +41,7 @@ __all__ = [
     "settle_run",
     "split_indices",
     "train",
+    "unlike",
 ]
 
 VERSION: Final[str]
@@ -780,4 +781,26 @@ def train(
 
     Returns:
         The model after the last step.
+    """
+
+def unlike(
+    statistics: str,
+    images: Buffer,
+    shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
+    pictures: bool,
+) -> list[tuple[str, str]]:
+    """
+    How images are unlike those that a model was trained with.
+
+    Args:
+        statistics: What the training images looked like, JSON.
+        images: n images of the shape, uint8, C-contiguous.
+        shape: Height, width and channels.
+        pictures: Whether the images were read from pictures, else they are arrays; decides the way out that is named.
+
+    Returns:
+        For each difference its kind ("inverted", "scale", "blank" or "border") and the words.
+
+    Raises:
+        DataError: The statistics are broken, or there are not as many bytes as whole images have.
     """

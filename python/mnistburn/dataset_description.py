@@ -44,6 +44,9 @@ class DatasetDescription:
         pixel_mean: Their mean.
         pixel_std: Their standard deviation.
         border_mean: The mean of the outermost pixels.
+        border_std: Their standard deviation.
+        foreground: The mean share of an image's values that differ from the mean of its outermost
+            pixels by more than 64.
         constant: Images of a single value.
         duplicates: Images that an earlier one equals.
         conflicts: Those of them whose class is another.
@@ -61,6 +64,8 @@ class DatasetDescription:
     pixel_mean: float
     pixel_std: float
     border_mean: float
+    border_std: float
+    foreground: float
     constant: Finding
     duplicates: Finding
     conflicts: Finding
@@ -91,6 +96,8 @@ class DatasetDescription:
             pixel_mean=found["pixel_mean"],
             pixel_std=found["pixel_std"],
             border_mean=found["border_mean"],
+            border_std=found["border_std"],
+            foreground=found["foreground"],
             constant=finding("constant"),
             duplicates=finding("duplicates"),
             conflicts=finding("conflicts"),

@@ -1,7 +1,8 @@
 //! What a data set holds, and what is odd about it.
 
 use super::Dataset;
-use crate::config::ImageShape;
+use super::statistics::{Look, Sums};
+use crate::config::ImageStatistics;
 use crate::error::Error;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -14,6 +15,8 @@ const NAMED: usize = 10;
 const LIGHT_GROUND: f64 = 192.0;
 /// A largest pixel up to which values look scaled to another range than 0 to 255.
 const SMALL_SCALE: u8 = 127;
+/// How many times as many images a class has as another where that is told.
+const IMBALANCE: usize = 20;
 
 /// What a data set holds, counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +37,13 @@ pub struct Description {
     pub pixel_std: f64,
     /// Mean of the outermost pixels of the images.
     pub border_mean: f64,
+    /// Their standard deviation.
+    pub border_std: f64,
+    /// Mean share of an image's values that differ clearly from its border.
+    pub foreground: f64,
+    /// The names of the classes, where they have some.
+    #[serde(skip)]
+    pub class_names: Option<Vec<String>>,
     /// Images of a single value, and the position of the first.
     pub constant: Finding<1>,
     /// Images that an earlier one equals; the positions are those of the first one found and its equal.
@@ -81,50 +91,26 @@ impl<const N: usize> Serialize for Finding<N> {
 /// Hashes of images with their positions, sorted; equal images are neighbours.
 pub struct Hashes(Vec<(u64, usize)>);
 
-/// One look at the pixels of an image.
-struct Look {
-    hash: u64,
-    min: u8,
-    max: u8,
-    sum: u64,
-    squares: u64,
-    border: u64,
-}
-
-impl Look {
-    fn at(image: &[u8], shape: ImageShape) -> Self {
-        let mut hasher = std::hash::DefaultHasher::new();
-        image.hash(&mut hasher);
-        let wide = |pixel: &u8| u64::from(*pixel);
-        let row = shape.width * shape.channels;
-        let sides = |row: &[u8]| {
-            let (left, right) = (&row[..shape.channels], &row[row.len() - shape.channels..]);
-            left.iter().chain(right).map(wide).sum::<u64>()
-        };
-        let ends = image[..row].iter().chain(&image[image.len() - row..]);
-        let inner = image.chunks_exact(row).skip(1).take(shape.height - 2);
-        let (mut min, mut max, mut sum, mut squares) = (u8::MAX, u8::MIN, 0, 0);
-        // In short integers, so that many are added at once; a part is short enough for their sums.
-        for part in image.chunks(1 << 15) {
-            min = part.iter().fold(min, |min, pixel| min.min(*pixel));
-            max = part.iter().fold(max, |max, pixel| max.max(*pixel));
-            let narrow = |pixel: &u8| u32::from(*pixel);
-            sum += u64::from(part.iter().map(narrow).sum::<u32>());
-            let square = |pixel: &u8| narrow(pixel) * narrow(pixel);
-            squares += u64::from(part.iter().map(square).sum::<u32>());
-        }
-        Self {
-            hash: hasher.finish(),
-            min,
-            max,
-            sum,
-            squares,
-            border: ends.map(wide).sum::<u64>() + inner.map(sides).sum::<u64>(),
-        }
-    }
+fn hash_of(image: &[u8]) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    image.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Description {
+    /// What the images look like, without the counts.
+    pub fn statistics(&self) -> ImageStatistics {
+        ImageStatistics {
+            pixel_min: self.pixel_min,
+            pixel_max: self.pixel_max,
+            pixel_mean: self.pixel_mean,
+            pixel_std: self.pixel_std,
+            border_mean: self.border_mean,
+            border_std: self.border_std,
+            foreground: self.foreground,
+        }
+    }
+
     /// Looks at every image; there are `num_classes` classes. The answer's leaks are counted by
     /// [`find_leaks`](Self::find_leaks). [`Error::Interrupted`] soon after `stop` is set.
     pub fn of(
@@ -145,48 +131,56 @@ impl Description {
             images: dataset.len(),
             shape: [shape.height, shape.width, shape.channels],
             class_counts,
-            pixel_min: u8::MAX,
+            pixel_min: 0,
             pixel_max: 0,
             pixel_mean: 0.0,
             pixel_std: 0.0,
             border_mean: 0.0,
+            border_std: 0.0,
+            foreground: 0.0,
+            class_names: dataset.class_names().map(<[String]>::to_vec),
             constant: Finding::new(),
             duplicates: Finding::new(),
             conflicts: Finding::new(),
             leaks: Finding::new(),
         };
         let mut hashes = Vec::with_capacity(dataset.len());
-        let (mut sum, mut squares, mut border) = (0_u64, 0_u64, 0_u64);
+        let mut sums = Sums::new(shape);
         for part in dataset.parts() {
             if stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
             let pixels = dataset.read(part)?;
             let images = pixels.par_chunks_exact(shape.len());
-            let looks: Vec<Look> = images.map(|image| Look::at(image, shape)).collect();
-            for look in looks {
+            let look = |image: &[u8]| (hash_of(image), Look::at(image, shape));
+            let looks: Vec<(u64, Look)> = images.map(look).collect();
+            for (hash, look) in looks {
                 if look.min == look.max {
                     found.constant.add([hashes.len()]);
                 }
-                found.pixel_min = found.pixel_min.min(look.min);
-                found.pixel_max = found.pixel_max.max(look.max);
-                sum += look.sum;
-                squares += look.squares;
-                border += look.border;
-                hashes.push((look.hash, hashes.len()));
+                sums.add(&look);
+                hashes.push((hash, hashes.len()));
             }
         }
-        if dataset.is_empty() {
-            found.pixel_min = 0;
-        } else {
-            let values = (dataset.len() * shape.len()) as f64;
-            found.pixel_mean = sum as f64 / values;
-            let variance = squares as f64 / values - found.pixel_mean * found.pixel_mean;
-            found.pixel_std = variance.max(0.0).sqrt();
-            let inner = shape.height.saturating_sub(2) * shape.width.saturating_sub(2);
-            let outermost = (shape.height * shape.width - inner) * shape.channels;
-            found.border_mean = border as f64 / (dataset.len() * outermost) as f64;
-        }
+        let ImageStatistics {
+            pixel_min,
+            pixel_max,
+            pixel_mean,
+            pixel_std,
+            border_mean,
+            border_std,
+            foreground,
+        } = sums.statistics();
+        found = Self {
+            pixel_min,
+            pixel_max,
+            pixel_mean,
+            pixel_std,
+            border_mean,
+            border_std,
+            foreground,
+            ..found
+        };
         hashes.par_sort_unstable();
         for equal in hashes.chunk_by(|one, other| one.0 == other.0) {
             let (_, original) = equal[0];
@@ -229,27 +223,31 @@ impl Description {
         }
         if let Some([here, there]) = self.leaks.first {
             warnings.push(format!(
-                "{} of the {images} {name} are also in the other set (first: {here}, there {there}), so what is measured on \
+                "{} of the {images} {name} {} also in the other set (first: {here}, there {there}), so what is measured on \
                  them is too good",
-                self.leaks.count
+                self.leaks.count,
+                plural(self.leaks.count, "is", "are"),
             ));
         }
         if let Some([one, other]) = self.duplicates.first {
             warnings.push(format!(
-                "{} of the {images} {name} equal an earlier one (first: {other} equals {one})",
-                self.duplicates.count
+                "{} of the {images} {name} {} an earlier one (first: {other} equals {one})",
+                self.duplicates.count,
+                plural(self.duplicates.count, "equals", "equal"),
             ));
         }
         if let Some([one, other]) = self.conflicts.first {
             warnings.push(format!(
-                "{} {name} equal one of another class (first: {other} equals {one})",
-                self.conflicts.count
+                "{} of the {images} {name} {} one of another class (first: {other} equals {one})",
+                self.conflicts.count,
+                plural(self.conflicts.count, "equals", "equal"),
             ));
         }
         if let Some([first]) = self.constant.first {
             warnings.push(format!(
-                "{} of the {images} {name} have a single value in all pixels (first: {first})",
-                self.constant.count
+                "{} of the {images} {name} {} a single value in all pixels (first: {first})",
+                self.constant.count,
+                plural(self.constant.count, "has", "have"),
             ));
         }
         if *pixel_max <= SMALL_SCALE && pixel_min < pixel_max {
@@ -264,29 +262,64 @@ impl Description {
                  MNIST and what is trained on it have light ones on a dark ground; invert them with 255 - images"
             ));
         }
-        let empty: Vec<String> = self
-            .class_counts
-            .iter()
-            .enumerate()
-            .filter(|(_, count)| **count == 0)
-            .map(|(class, _)| class.to_string())
-            .collect();
-        if !empty.is_empty() {
-            let named = empty[..empty.len().min(NAMED)].join(", ");
-            let more = if empty.len() > NAMED { ", ..." } else { "" };
-            warnings.push(format!(
-                "{} of the {} classes have none of the {name}: {named}{more}",
-                empty.len(),
-                self.class_counts.len()
-            ));
-        }
+        warnings.extend(self.missing_classes(name));
+        warnings.extend(self.imbalance(name));
         warnings
     }
+
+    /// A class as warnings call it.
+    fn class(&self, class: usize) -> String {
+        let name = self.class_names.as_ref().and_then(|names| names.get(class));
+        name.cloned().unwrap_or_else(|| class.to_string())
+    }
+
+    fn missing_classes(&self, name: &str) -> Option<String> {
+        let counts = self.class_counts.iter().enumerate();
+        let empty: Vec<usize> = counts
+            .filter(|(_, count)| **count == 0)
+            .map(|(class, _)| class)
+            .collect();
+        if empty.is_empty() {
+            return None;
+        }
+        let named = empty.iter().take(NAMED).map(|class| self.class(*class));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = if empty.len() > NAMED { ", ..." } else { "" };
+        Some(format!(
+            "{} of the {} classes {} none of the {name}: {named}{more}",
+            empty.len(),
+            self.class_counts.len(),
+            plural(empty.len(), "has", "have"),
+        ))
+    }
+
+    fn imbalance(&self, name: &str) -> Option<String> {
+        let counts = || {
+            let counts = self.class_counts.iter().copied().enumerate();
+            counts.filter(|(_, count)| *count > 0)
+        };
+        // The first of several, as whoever reads a table from the top would say.
+        let (rare, least) = counts().min_by_key(|(class, count)| (*count, *class))?;
+        let (common, most) = counts().max_by_key(|(class, count)| (*count, usize::MAX - class))?;
+        (most >= IMBALANCE * least).then(|| {
+            let (rare, common) = (self.class(rare), self.class(common));
+            format!(
+                "class {common} has {most} of the {name} and class {rare} only {least}: a model can reach a high accuracy without \
+                 ever predicting {rare}; collect more images of {rare}, or keep fewer of {common} with Dataset.subset"
+            )
+        })
+    }
+}
+
+/// Which of two words agrees with a number.
+fn plural<'a>(count: usize, one: &'a str, more: &'a str) -> &'a str {
+    if count == 1 { one } else { more }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ImageShape;
 
     const SHAPE: ImageShape = ImageShape {
         height: 3,
@@ -354,16 +387,16 @@ mod tests {
         );
         told(
             &found,
-            "1 training images equal one of another class (first: 3 equals 0)",
+            "1 of the 4 training images equals one of another class (first: 3 equals 0)",
         );
         let (found, _) = described(&[200, 0, 5], 0, &[0, 0, 0]);
         told(
             &found,
-            "1 of the 3 training images have a single value in all pixels (first: 1)",
+            "1 of the 3 training images has a single value in all pixels (first: 1)",
         );
         told(
             &found,
-            "1 of the 2 classes have none of the training images: 1",
+            "1 of the 2 classes has none of the training images: 1",
         );
         told(
             &described(&[1, 0], 0, &[0, 1]).0,

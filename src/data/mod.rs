@@ -9,10 +9,13 @@ mod folder;
 mod idx;
 mod image_file;
 mod images;
+mod likeness;
 mod loader;
 pub mod mnist;
 mod picture;
 mod plane;
+mod statistics;
+mod strokes;
 mod survey;
 
 pub use crate::kernels::{
@@ -28,5 +31,7 @@ pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};
 pub use image_file::ImageFile;
 pub(crate) use images::targets_tensor;
+pub use likeness::{Origin, Unlike, unlike};
 pub use loader::{DataLoader, Order, batch_order};
 pub use picture::{Layout, Picture};
+pub use statistics::statistics_of;

@@ -7,7 +7,7 @@ use super::run_data::RunData;
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, Ended, HISTORY_FILE, History, MODEL_FILE};
-use crate::config::{Precision, Settings, TrainingConfig, shown};
+use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConfig, shown};
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
@@ -242,6 +242,8 @@ struct Prepared {
     directory: ArtifactDirectory,
     checkpoint: Option<Checkpoint>,
     fingerprints: [String; 2],
+    /// What the training images look like.
+    statistics: Option<ImageStatistics>,
     observer: Box<dyn Observer>,
 }
 
@@ -281,19 +283,20 @@ impl Train<'_> {
             let mut observer: Box<dyn Observer> =
                 Box::new(LogFile::append_to(directory.place(), observer)?);
             warn_of_file_system(&directory, observer.as_mut());
-            warn_of_data(self.data, config.model.num_classes, observer.as_mut())?;
+            let statistics = warn_of_data(self.data, config.model.num_classes, observer.as_mut())?;
             if let Some(names) = self.data.train.class_names() {
                 let names = format!("{:#}\n", serde_json::json!(names));
                 directory.write(CLASS_NAMES_FILE, names.as_bytes())?;
             }
             let source = std::mem::take(&mut self.options.data_source);
-            let run_data = RunData::of(self.data, source, &fingerprints, None);
+            let run_data = RunData::of(self.data, source, &fingerprints, Some(statistics));
             directory.write(DATA_FILE, run_data.to_json()?.as_bytes())?;
             return Ok(Prepared {
                 config,
                 directory,
                 checkpoint: None,
                 fingerprints,
+                statistics: Some(statistics),
                 observer,
             });
         };
@@ -331,11 +334,14 @@ impl Train<'_> {
             level: Level::Info,
             message,
         });
+        // As found at the run's start; it goes on without them where data.json is gone or damaged.
+        let known = record::run_metadata(self.artifact_dir, config.model.num_classes).ok();
         Ok(Prepared {
             config,
             directory,
             checkpoint,
             fingerprints,
+            statistics: known.and_then(|known| known.statistics),
             observer,
         })
     }
@@ -356,6 +362,7 @@ fn start<B: Backend>(
         directory,
         checkpoint,
         fingerprints,
+        statistics,
         mut observer,
     } = prepared;
     if config.recorder.precision() == Precision::Half {
@@ -409,7 +416,10 @@ fn start<B: Backend>(
         // The order of the validation changes nothing but the rounding of its mean.
         valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
         about: About {
-            metadata: data.train.metadata(config.model.num_classes),
+            metadata: Metadata {
+                statistics,
+                ..data.train.metadata(config.model.num_classes)
+            },
             ..About::default()
         },
         config,
@@ -480,8 +490,12 @@ fn warn_of_file_system(directory: &ArtifactDirectory, observer: &mut dyn Observe
     }
 }
 
-/// Tells what is odd about the data, once for a run.
-fn warn_of_data(data: &Data, num_classes: usize, observer: &mut dyn Observer) -> Result<()> {
+/// Tells what is odd about the data, once for a run; returns what the training images look like.
+fn warn_of_data(
+    data: &Data,
+    num_classes: usize,
+    observer: &mut dyn Observer,
+) -> Result<ImageStatistics> {
     let (train, train_hashes) = Description::of(&data.train, num_classes, &false.into())?;
     let (mut valid, valid_hashes) = Description::of(&data.valid, num_classes, &false.into())?;
     valid.find_leaks(&valid_hashes, &train_hashes);
@@ -495,7 +509,7 @@ fn warn_of_data(data: &Data, num_classes: usize, observer: &mut dyn Observer) ->
             message,
         });
     }
-    Ok(())
+    Ok(train.statistics())
 }
 
 fn check_same_data(state: &State, fingerprints: &[String; 2]) -> Result<()> {

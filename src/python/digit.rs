@@ -19,13 +19,12 @@ use pyo3::types::PyByteArray;
 /// Raises:
 ///     DataError: There are not as many pixels as the size says.
 #[pyfunction]
-#[expect(clippy::type_complexity, reason = "a tuple for Python to unpack")]
-pub fn prepare_digit<'py>(
-    py: Python<'py>,
+pub fn prepare_digit(
+    py: Python<'_>,
     grey: PyBuffer<u8>,
     size: (usize, usize),
     shape: (usize, usize, usize),
-) -> PyResult<(Bound<'py, PyByteArray>, (bool, bool, bool))> {
+) -> PyResult<(Bound<'_, PyByteArray>, (bool, bool, bool))> {
     let grey = grey.to_vec(py)?;
     let (height, width) = size;
     let prepared = detached(py, || {

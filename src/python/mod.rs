@@ -5,6 +5,7 @@ mod dataset;
 mod digit;
 mod error;
 mod functions;
+mod likeness;
 mod model;
 mod panics;
 mod pictures;
@@ -25,6 +26,8 @@ mod _native {
         complete_config, cuda_driver, cuda_toolkit, describe, devices, load_run, read_idx,
         resolve_device, settle_run, split_indices,
     };
+    #[pymodule_export]
+    use super::likeness::unlike;
     #[pymodule_export]
     use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};
     #[pymodule_export]

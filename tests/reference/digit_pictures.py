@@ -5,6 +5,7 @@ Run as a script, it prints how many of each kind a model reads right, prepared a
     python tests/reference/digit_pictures.py MODEL [FONT ...]
 """
 
+import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ def drawn(
     width: float,
     random: numpy.random.Generator,
     size: tuple[int, int] | None = None,
+    *,
     at: Point = (0.5, 0.5),
 ) -> NDArray[numpy.float64]:
     """Draw a digit by hand.
@@ -91,13 +93,12 @@ def drawn(
     wave = random.normal(0, 0.012, (4,))
     for stroke in STROKES[digit]:
         points = []
-        for x, y in stroke:
-            x, y = x - 0.5 + wave[0] * numpy.sin(7 * y), y - 0.5 + wave[1] * numpy.sin(6 * x)
-            x = narrow * x - slant * y
+        for right, down in stroke:
+            y = down - 0.5 + wave[1] * numpy.sin(6 * right)
+            x = narrow * (right - 0.5 + wave[0] * numpy.sin(7 * down)) - slant * y
             x, y = x - turn * y, y + turn * x
-            points.append(
-                ((at[0] * columns + x * height) * over, (at[1] * rows + y * height) * over)
-            )
+            across, along = at[0] * columns + x * height, at[1] * rows + y * height
+            points.append((across * over, along * over))
         draw.line(points, fill=255, width=max(1, round(pen)), joint="curve")
         for x, y in (points[0], points[-1]):
             half = pen / 2
@@ -148,11 +149,11 @@ def photographed(
     height, width = ink.shape
     rows, columns = numpy.mgrid[:height, :width] / max(height, width)
     angle = random.uniform(0, 2 * numpy.pi)
-    paper = random.uniform(165, 215)
+    ground = random.uniform(165, 215)
     light = 1 + 0.3 * (numpy.cos(angle) * (columns - 0.5) + numpy.sin(angle) * (rows - 0.5))
     along = numpy.cos(angle + 1) * (columns - 0.5) + numpy.sin(angle + 1) * (rows - 0.5)
     light *= 1 - shadow / (1 + numpy.exp(-(along - random.uniform(-0.2, 0.2)) * 25))
-    return as_bytes((paper * (1 - ink) + black * ink) * light + random.normal(0, noise, ink.shape))
+    return as_bytes((ground * (1 - ink) + black * ink) * light + random.normal(0, noise, ink.shape))
 
 
 def framed(grey: Grey, share: float, inset: float) -> Grey:
@@ -173,11 +174,19 @@ def framed(grey: Grey, share: float, inset: float) -> Grey:
 
 def as_jpeg(grey: Grey, quality: int) -> Grey:
     """Return what JPEG makes of a picture."""
-    import io
-
     file = io.BytesIO()
     Image.fromarray(grey).save(file, "JPEG", quality=quality)
     return numpy.asarray(Image.open(file).convert("L"))
+
+
+def paper(ink: NDArray[numpy.float64]) -> Grey:
+    """Return black ink on white paper."""
+    return as_bytes(255 - 255 * ink)
+
+
+def board(ink: NDArray[numpy.float64]) -> Grey:
+    """Return white ink on a black board."""
+    return as_bytes(255 * ink)
 
 
 def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterator[DigitPicture]:
@@ -197,8 +206,6 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
             yield DigitPicture(
                 f"printed: {name}", digit, as_bytes(255 - 255 * printed(digit, font, 120))
             )
-    paper: Callable[[NDArray[numpy.float64]], Grey] = lambda ink: as_bytes(255 - 255 * ink)
-    board: Callable[[NDArray[numpy.float64]], Grey] = lambda ink: as_bytes(255 * ink)
     kinds: dict[str, Callable[[int], Grey]] = {
         "drawn with a pen of 2 %": lambda digit: paper(drawn(digit, 400, 0.02, random)),
         "drawn with a pen of 5 %": lambda digit: paper(drawn(digit, 200, 0.05, random)),
@@ -218,14 +225,14 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
                 0.09,
                 random,
                 (300, 300),
-                (random.uniform(0.2, 0.8), random.uniform(0.2, 0.8)),
+                at=(random.uniform(0.2, 0.8), random.uniform(0.2, 0.8)),
             )
         ),
         "in a corner of 1500 x 2000": lambda digit: paper(
-            drawn(digit, 90, 0.09, random, (1500, 2000), (0.06, 0.94))
+            drawn(digit, 90, 0.09, random, (1500, 2000), at=(0.06, 0.94))
         ),
         "wide, 100 x 400": lambda digit: paper(
-            drawn(digit, 70, 0.1, random, (100, 400), (0.3, 0.5))
+            drawn(digit, 70, 0.1, random, (100, 400), at=(0.3, 0.5))
         ),
         "cropped tightly": lambda digit: paper(cropped(drawn(digit, 100, 0.1, random))),
         "cropped tightly, white on black": lambda digit: board(
@@ -245,7 +252,10 @@ def pictures(fonts: tuple[Path | None, ...] = (None,), seed: int = 7) -> Iterato
             drawn(digit, 250, 0.04, random), random, noise=6, black=120
         ),
         "photo of 3000 x 2250, thin pen": lambda digit: photographed(
-            drawn(digit, 900, 0.02, random, (3000, 2250), (0.4, 0.6)), random, noise=8, shadow=0.3
+            drawn(digit, 900, 0.02, random, (3000, 2250), at=(0.4, 0.6)),
+            random,
+            noise=8,
+            shadow=0.3,
         ),
         "photo of a blackboard": lambda digit: (
             255 - photographed(drawn(digit, 250, 0.06, random), random, noise=8)
@@ -274,13 +284,12 @@ def cropped(ink: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
 
 def specks(size: tuple[int, int], random: numpy.random.Generator) -> Grey:
     """Return white paper with dark specks."""
-    paper = numpy.full(size, 255, dtype=numpy.uint8)
+    empty = numpy.full(size, 255, dtype=numpy.uint8)
     for _ in range(30):
-        y, x = random.integers(0, size[0] - 3), random.integers(0, size[1] - 3)
-        paper[y : y + random.integers(1, 4), x : x + random.integers(1, 4)] = random.integers(
-            0, 120
-        )
-    return paper
+        top, left = random.integers(0, size[0] - 3), random.integers(0, size[1] - 3)
+        height, width = random.integers(1, 4, 2)
+        empty[top : top + height, left : left + width] = random.integers(0, 120)
+    return empty
 
 
 def prepared(grey: Grey) -> Grey:
@@ -306,10 +315,10 @@ def main() -> None:
     for picture in pictures((None, *fonts)):
         read = model.predict(numpy.stack([prepared(picture.grey), stretched(picture.grey)]))
         found.setdefault(picture.kind, []).append([int(digit) == picture.digit for digit in read])
-    for kind, rows in found.items():
-        print(f"{kind:<40}", *numpy.sum(rows, 0), "of", len(rows))
-    rows = [row for rows in found.values() for row in rows]
-    print(f"{'all':<40}", *numpy.sum(rows, 0), "of", len(rows))
+    everything = [row for rows in found.values() for row in rows]
+    for kind, rows in [*found.items(), ("all", everything)]:
+        right, plain = numpy.sum(rows, 0)
+        sys.stdout.write(f"{kind:<40} {right:>4} {plain:>4} of {len(rows)}\n")
 
 
 if __name__ == "__main__":

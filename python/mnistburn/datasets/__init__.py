@@ -25,6 +25,7 @@ from mnistburn.datasets import idx, store
 from mnistburn.datasets.registry import DATASETS, KnownDataset, KnownFile, KnownSplit
 from mnistburn.datasets.store import FileState
 from mnistburn.errors import DataError
+from mnistburn.preprocessing import Preprocessing
 
 __all__ = [
     "FileState",
@@ -179,6 +180,9 @@ def load(
     images = idx.images(images_path, pixels, entry, part.count)
     targets = idx.classes(labels_path, labels, entry, part.count)
     dataset = Dataset(images, targets, entry.class_names)
+    dataset = Dataset._of(  # noqa: SLF001  of this package
+        dataset.images, dataset.targets, entry.class_names, Preprocessing(prepare=entry.prepare)
+    )
     return dataset if share is None else dataset.split(share, seed)
 
 

@@ -6,6 +6,8 @@ A further set of the MNIST family is one more entry of `DATASETS`.
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from mnistburn.preprocessing import Prepare
+
 __all__ = ["DATASETS", "EMNIST_ARCHIVE", "KnownDataset", "KnownFile", "KnownSplit", "SplitName"]
 
 SplitName = Literal["train", "test"]
@@ -79,6 +81,7 @@ class KnownDataset:
         first_label: What the files call the first class.
         label_columns: The number of values for each image in the file of the labels, of which the
             first is the class; 0 for plain bytes, else the values are 32-bit integers.
+        prepare: How pictures are prepared so that they look as its images do, if that is known.
     """
 
     name: str
@@ -96,6 +99,7 @@ class KnownDataset:
     transposed: bool = False
     first_label: int = 0
     label_columns: int = 0
+    prepare: Prepare | None = None
 
     def split(self, name: SplitName) -> KnownSplit:
         """Return one of the two parts."""
@@ -166,6 +170,7 @@ _MNIST: Final = KnownDataset(
     homepage="http://yann.lecun.com/exdb/mnist/",
     packaged=True,
     torchvision="MNIST",
+    prepare="digit",
 )
 
 _FASHION_MNIST: Final = KnownDataset(
@@ -318,6 +323,7 @@ _QMNIST: Final = KnownDataset(
     ),
     torchvision="QMNIST",
     label_columns=8,
+    prepare="digit",
 )
 
 EMNIST_ARCHIVE: Final = "https://www.itl.nist.gov/iaui/vip/cs_links/EMNIST/gzip.zip"
@@ -360,6 +366,9 @@ def _emnist(
         advice=(f"from the official archive (562 MB), its folder gzip: {EMNIST_ARCHIVE}",),
         transposed=True,
         first_label=first_label,
+        # Not as MNIST was made: EMNIST's are blurred, fill 24 x 24 pixels, and are centred by their
+        # bounding box.
+        prepare=None,
     )
 
 
