@@ -62,9 +62,7 @@ def test_a_directory_that_cannot_be_synced_is_worked_with_and_told_once(
     assert (tmp_path / "run.mpk").is_file()
 
 
-@pytest.mark.parametrize(
-    "number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL]
-)
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
 def test_a_file_system_without_locks_is_worked_with_and_told_once(
     library: str, tmp_path: Path, number: int
 ) -> None:

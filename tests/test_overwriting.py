@@ -1,4 +1,4 @@
-"""A new run in the directory of an older one: killed, failed or interrupted, one of the two is there."""
+"""A new run in the directory of an older one: whatever happens, one of the two is there."""
 
 import dataclasses
 import random
@@ -168,7 +168,7 @@ def test_a_kill_at_any_moment_leaves_the_older_run_or_a_new_one_to_resume(
     ) as process:
         assert process.stdout is not None
         assert any(text == line + "\n" for text in process.stdout)
-        # Up to some thousand turns later: validation, checkpoint and switch take a few milliseconds.
+        # Some turns later: validation, checkpoint and switch take a few milliseconds.
         for _ in range(choice.randrange(200_000)):
             pass
         process.send_signal(signal.SIGKILL)

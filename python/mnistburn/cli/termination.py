@@ -13,7 +13,7 @@ TERMINATED: Final = 143
 """The exit status of a command that SIGTERM ended, as shells have it."""
 
 
-class Terminated(KeyboardInterrupt):  # noqa: N818  as KeyboardInterrupt, it is no error
+class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
@@ -43,5 +43,10 @@ def termination_as_interrupt() -> Iterator[Termination]:
     before = signal.signal(signal.SIGTERM, termination.take)
     try:
         yield termination
+    except KeyboardInterrupt:
+        # A training that has nothing to keep raises one of its own.
+        if termination.came:
+            raise Terminated from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
