@@ -357,7 +357,7 @@ def test_a_resumed_run_goes_on_with_the_same_images(
 
     whole = training(tmp_path / "whole", small_data)
     stopped = training(tmp_path / "run", small_data, callbacks=[Stops()])
-    assert stopped.interrupted
+    assert stopped.ended == "stopped"
     resumed = training(tmp_path / "run", small_data, resume=True)
     assert resumed.history.train_steps["loss"] == whole.history.train_steps["loss"]
     for name, values in resumed.model.state_dict().items():

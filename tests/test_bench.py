@@ -264,7 +264,11 @@ def test_the_command_measures_mnistburn_and_the_stock_path(tmp_path: Path) -> No
         (("--images=10001",), 1, "--images must be at most 10000"),
         (("--rounds=0",), 2, "--rounds"),
         (("--section=loading",), 2, "--section"),
-        (("--json=no/such/folder",), 1, "error: No such file or directory: no/such/folder"),
+        (
+            ("--json=no/such/folder",),
+            1,
+            "error: could not open no/such/folder: No such file or directory",
+        ),
     ],
 )
 def test_a_bad_option_is_one_line(arguments: tuple[str, ...], status: int, part: str) -> None:

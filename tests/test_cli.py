@@ -189,7 +189,7 @@ def test_version_is_that_of_the_package() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "part"),
     [
-        (("evaluate", "no.mpk"), 1, "error: No such file or directory: no.mpk"),
+        (("evaluate", "no.mpk"), 1, "error: could not read no.mpk: No such file or directory"),
         (("train", "a", "--device=gpu"), 1, "error: "),
         (("train", "a", "--num-epochs=0"), 1, "--num-epochs must"),
         (("train", "a", "--config=no.json"), 1, "no.json"),

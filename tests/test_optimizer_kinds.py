@@ -202,7 +202,7 @@ def test_a_resumed_run_has_the_bits_of_one_never_stopped(
     whole = train(artifact_dir / "whole", config, small_data)
     path = artifact_dir / "stopped"
     stopped = train(path, config, small_data, callbacks=[StopAfter(steps)])
-    assert stopped.interrupted
+    assert stopped.ended == "stopped"
     resumed = train(path, None, small_data, resume=True)
     assert resumed.config == config
     for key, values in whole.model.state_dict().items():

@@ -208,14 +208,14 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
 ) -> None:
     stop = StopAt(epoch, step)
     stopped = run(artifact_dir, finished.config, small_data, callbacks=[stop])
-    assert stopped.interrupted
+    assert stopped.ended == "stopped"
     assert len(stopped.history.train_steps["step"]) == (epoch - 1) * 4 + step
-    assert mnistburn.load_run(artifact_dir).interrupted
+    assert mnistburn.load_run(artifact_dir).ended == "stopped"
     loaded = mnistburn.load_run(artifact_dir).model.state_dict()
     for name, values in stopped.model.state_dict().items():
         assert (loaded[name] == values).all(), name
     resumed = run(artifact_dir, None, small_data, resume=True)
-    assert not resumed.interrupted
+    assert resumed.ended == "completed"
     assert_same_bits(resumed, finished)
     assert_same_bits(mnistburn.load_run(artifact_dir), finished)
 
@@ -229,7 +229,7 @@ def test_a_run_stopped_at_every_step_ends_the_same(
 
     result = run(artifact_dir, finished.config, small_data, callbacks=[StopAlways()])
     resumes = 0
-    while result.interrupted:
+    while result.ended == "stopped":
         resumes += 1
         assert resumes < 12
         result = run(artifact_dir, None, small_data, resume=True, callbacks=[StopAlways()])
@@ -298,7 +298,7 @@ def test_callbacks_hear_everything_in_order(
     assert [event.valid_loss for event in heard if isinstance(event, EpochEnd)] == (
         result.history["valid_loss"]
     )
-    assert heard[-1] == TrainEnd(interrupted=False)
+    assert heard[-1] == TrainEnd(ended="completed", interrupted=False)
 
 
 def test_a_callback_stops_after_an_epoch(
@@ -309,7 +309,7 @@ def test_a_callback_stops_after_an_epoch(
             return event.epoch == 1
 
     result = run(artifact_dir, small_config, small_data, callbacks=[StopAfterFirst()])
-    assert result.interrupted
+    assert (result.ended, result.interrupted) == ("stopped", False)
     assert result.history["epoch"] == [1]
     assert len(result.history.train_steps["step"]) == 4
 
@@ -324,7 +324,7 @@ def test_an_exception_of_a_callback_is_raised_and_the_work_kept(
 
     with pytest.raises(LookupError, match="of the callback"):
         run(artifact_dir, finished.config, small_data, callbacks=[Fails()])
-    assert mnistburn.load_run(artifact_dir).interrupted
+    assert mnistburn.load_run(artifact_dir).ended == "stopped"
     assert_same_bits(run(artifact_dir, None, small_data, resume=True), finished)
 
 
@@ -544,7 +544,7 @@ def test_a_run_resumes_from_checkpoints_of_every_recorder(
 ) -> None:
     config = dataclasses.replace(finished.config, recorder=recorder)
     stopped = run(artifact_dir, config, small_data, callbacks=[StopAt(1, 2)])
-    assert stopped.interrupted
+    assert stopped.ended == "stopped"
     extensions = {path.name.partition(".")[2] for path in artifact_dir.glob("checkpoint/*/optim.*")}
     own = {"compact": "mpk", "default": "mpk"}
     assert extensions == {own.get(recorder, recorder.removeprefix("named-").replace("-", "."))}

@@ -210,7 +210,7 @@ def test_a_run_stops_after_the_step_that_a_callback_says_and_goes_on(
 ) -> None:
     stop = StopAt(3)
     stopped = train(tmp_path / "run", wgpu, data, callbacks=[stop])
-    assert stopped.interrupted
+    assert stopped.ended == "stopped"
     assert stop.seen == len(stopped.history.train_steps["step"]) == 3
     resumed = train(tmp_path / "run", wgpu, data, resume=True)
     assert_same_course(resumed, on_cpu)

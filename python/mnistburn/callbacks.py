@@ -9,8 +9,8 @@ The calls come in this order, all on the thread that called `train`::
     on_train_end(TrainEnd)
 
 A true return value of `on_step_end` or `on_epoch_end` stops the training: its work is kept,
-``ended`` is ``"stopped"``, and ``train(..., resume=True)`` goes on. An exception stops it too, and is raised by
-`train`; the work is kept as well.
+``ended`` is ``"stopped"``, and ``train(..., resume=True)`` goes on. An exception stops it too, and
+is raised by `train`; the work is kept as well.
 
 Example:
     >>> import mnistburn

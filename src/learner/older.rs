@@ -52,7 +52,7 @@ fn check_checkpoints(root: &Path, directory: &Path) -> Result<()> {
             let is_file = entry
                 .symlink_metadata()
                 .is_ok_and(|metadata| metadata.is_file());
-            if !is_dropped(&name) && !(ours && is_file) {
+            if !(is_dropped(&name) || ours && is_file) {
                 return Err(stranger(root, &entry));
             }
         }

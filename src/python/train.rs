@@ -69,6 +69,7 @@ impl Observer for EventSender {
 #[pyfunction]
 #[expect(
     clippy::too_many_arguments,
+    clippy::fn_params_excessive_bools,
     reason = "the Python layer passes its keywords on"
 )]
 pub fn train(
@@ -106,13 +107,13 @@ pub fn train(
     let seed = config.seed;
     let given = (config_given || !resume).then_some(&config);
     let interrupter = Interrupter::new();
-    let interrupted = Arc::new(AtomicBool::new(false));
+    let signalled = Arc::new(AtomicBool::new(false));
     let (sender, messages) = channel();
     let options = TrainOptions {
         resume,
         overwrite,
         interrupter: interrupter.clone(),
-        interrupted: Arc::clone(&interrupted),
+        interrupted: Arc::clone(&signalled),
         observer: Box::new(EventSender {
             messages: sender,
             synchronous,
@@ -125,7 +126,7 @@ pub fn train(
     let mut audience = Audience {
         observer,
         interrupter,
-        interrupted,
+        signalled,
         signals: 0,
         error: None,
     };
@@ -151,7 +152,8 @@ pub fn train(
 struct Audience<'py> {
     observer: Option<Bound<'py, PyAny>>,
     interrupter: Interrupter,
-    interrupted: Arc<AtomicBool>,
+    /// Whether a signal is what stopped the run.
+    signalled: Arc<AtomicBool>,
     signals: usize,
     /// What is raised when the run is over.
     error: Option<PyErr>,
@@ -195,7 +197,7 @@ impl Audience<'_> {
         let is_signal = error.is_instance_of::<PyKeyboardInterrupt>(py);
         // A run that a callback has stopped already is not interrupted.
         if is_signal && !self.interrupter.should_stop() {
-            self.interrupted.store(true, Ordering::Relaxed);
+            self.signalled.store(true, Ordering::Relaxed);
         }
         self.interrupter.stop(None);
         if is_signal {

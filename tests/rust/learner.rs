@@ -168,7 +168,7 @@ fn a_run_stopped_anywhere_and_resumed_equals_one_never_stopped() {
     let events = seen.lock().unwrap().len();
     let mut stopped_runs = 0;
     for count in 1..=events {
-        let path = directory.path().join("stopped");
+        let path = directory.path().join(format!("stopped {count}"));
         let (options, _) = stopping_at(count, false);
         let stopped = train(&path, Some(&config()), &[Device::Cpu], &data(), options).unwrap();
         stopped_runs += usize::from(stopped.ended != Ended::Completed);

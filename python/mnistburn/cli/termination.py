@@ -43,5 +43,10 @@ def termination_as_interrupt() -> Iterator[Termination]:
     before = signal.signal(signal.SIGTERM, termination.take)
     try:
         yield termination
+    except KeyboardInterrupt:
+        # A training that has nothing to keep raises one of its own.
+        if termination.came:
+            raise Terminated from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)

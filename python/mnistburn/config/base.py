@@ -14,6 +14,7 @@ import numpy
 from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.errors import ConfigError
+from mnistburn.system_errors import sync, trying
 
 __all__ = ["File", "Part", "check_type", "json_fields", "json_value"]
 
@@ -134,7 +135,8 @@ class File(Part):
         """
         target = as_path(path, "path", ConfigError)
         if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+            reason = f"could not write: {os.strerror(errno.EISDIR)}"
+            raise IsADirectoryError(errno.EISDIR, reason, str(target))
         if target.exists() and not target.is_file():
             # The file would take its place.
             message = f"{target} is not a regular file; save to another path"
@@ -142,14 +144,13 @@ class File(Part):
         temporary = target.with_name(f".mnistburn-{os.getpid()}-{threading.get_ident()}.tmp")
         text = self.to_json() + "\n"
         try:
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except OSError as error:
             # The caller knows the target, not the temporary file.
-            raise type(error)(error.errno, error.strerror, str(target)) from None
+            with trying("could not write", target):
+                with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+                    file.flush()
+                    sync(file.fileno())
+                temporary.replace(target)
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -172,7 +173,7 @@ class File(Part):
         if source.exists() and not source.is_file() and not source.is_dir():
             message = f"{source} is not a regular file"
             raise ConfigError(message)
-        with source.open("rb") as file:
+        with trying("could not read", source), source.open("rb") as file:
             content = file.read(_LARGEST_FILE + 1)
         if len(content) > _LARGEST_FILE:
             message = f"{source} is larger than {_LARGEST_FILE} bytes: this is no configuration"

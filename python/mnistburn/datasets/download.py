@@ -27,6 +27,7 @@ from requests.adapters import HTTPAdapter
 
 from mnistburn.datasets.registry import KnownFile
 from mnistburn.progress import CountProgress
+from mnistburn.system_errors import UNSUPPORTED, sync, trying
 
 if sys.platform == "win32":
     import msvcrt
@@ -132,8 +133,9 @@ def fetch(
         NoMirrorError: No mirror gave it.
         OSError: The folder or a file in it cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.parent / ".lock"):
+    with trying("could not create the folder", target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with trying("could not write", target), _locked(target.parent / ".lock"):
         if target.is_file() and _sha256(target) == file.sha256:
             return None
         part = target.with_name(target.name + ".part")
@@ -176,8 +178,15 @@ def _lock(file: IO[bytes]) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        except OSError:  # a file system without locks: two at once may spoil each other's part
-            return True
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
+            # Two at once may spoil each other's part, which its hash then shows.
+            logging.getLogger("mnistburn").warning(
+                "the file system of %s has no locks (%s): let one process fetch at a time",
+                Path(file.name).parent,
+                error.strerror,
+            )
     return True
 
 
@@ -236,7 +245,7 @@ class _Part:
             self.restart()
             message = f"the content is another: its SHA-256 is {found}"
             raise _WrongHashError(message)
-        os.fsync(self._out.fileno())
+        sync(self._out.fileno())
 
     def _show(self) -> None:
         if self._progress is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from mnistburn.datasets.registry import KnownDataset, KnownFile
 from mnistburn.errors import DataError
 from mnistburn.progress import start_count
+from mnistburn.system_errors import trying
 
 if TYPE_CHECKING:
     from mnistburn.datasets.download import Answer
@@ -202,7 +203,7 @@ def _candidates(entry: KnownDataset, file: KnownFile, root: Path | None) -> Iter
 def _content(path: Path, file: KnownFile) -> bytes:
     """Read a file once, check its hash, and return what it holds, decompressed."""
     limit = max(file.size, file.content_size) + _SLACK
-    with path.open("rb") as opened:
+    with trying("could not read", path), path.open("rb") as opened:
         raw = opened.read(limit + 1)
     if len(raw) > limit:
         message = f"is too large: more than {limit} bytes"
@@ -274,8 +275,9 @@ def _fetch(
         message = _message(entry, missing, wrong, None, answers=error.answers)
         raise DataError(message) from error
     except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        reason = (error.strerror or str(error)).rpartition(": ")[2]
         message = (
-            f"{path.parent} cannot be written: {error.strerror}; set {DATA_DIR_VARIABLE} "
+            f"{path.parent} cannot be written: {reason}; set {DATA_DIR_VARIABLE} "
             "to a directory of your own, or pass root= where the files are"
         )
         raise DataError(message) from error
