@@ -74,7 +74,7 @@ def test_train_prints_the_summary_the_accuracies_and_the_paths(artifact_dir: Pat
     )
     assert run.summary().strip() in done.stdout
     assert str(artifact_dir / "model.mpk") in done.stdout
-    assert done.stderr == ""
+    assert done.stderr.startswith("classes: 0, 1, 2")
 
 
 @pytest.mark.usefixtures("small_mnist")
@@ -142,26 +142,27 @@ def test_train_sets_validation_images_aside(artifact_dir: Path) -> None:
 def test_evaluate_prints_what_the_model_measures(
     model_file: Path, small_data: tuple[Dataset, Dataset]
 ) -> None:
-    done = command("evaluate", model_file, "--json", "--device=cpu")
+    done = command("evaluate", model_file, "--data=mnist", "--json", "--device=cpu")
     assert done.exit_code == 0, done.output
     expected = Model.load(model_file).evaluate(small_data[1])
     assert json.loads(done.stdout) == {
+        "data": "mnist, test",
         "images": 64,
         "loss": expected.loss,
         "accuracy": expected.accuracy,
     }
-    done = command("evaluate", model_file, "--split=train", "--batch-size=100", "--device=cpu")
+    done = command("evaluate", model_file, "--data=mnist", "--split=train", "--batch-size=100")
     assert "on 256 images" in done.stdout
-    done = command("evaluate", model_file, "--batch-size=0", "--device=cpu")
+    done = command("evaluate", model_file, "--data=mnist", "--batch-size=0")
     assert done.exit_code == 1
-    assert "batch_size" in done.stderr
+    assert "--batch-size must" in done.stderr
 
 
 @pytest.mark.usefixtures("small_mnist")
 def test_predict_tells_label_and_probability(model_file: Path, tmp_path: Path) -> None:
     images = mnistburn.datasets.load("mnist", "test").images[:3]
     probabilities = Model.load(model_file).predict_proba(images)
-    done = command("predict", model_file, "--index=2", "--index=0", "--json", "--device=cpu")
+    done = command("predict", model_file, "--data=mnist", "--index=2", "--index=0", "--json")
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
     assert [row["index"] for row in rows] == [2, 0]
@@ -202,7 +203,7 @@ def test_version_is_that_of_the_package() -> None:
         (("predict", "no.mpk"), 2, "--index"),
         (("predict", "no.mpk", "a.npy", "--index=1"), 2, "--index"),
         (("evaluate",), 2, "PATH"),
-        (("evaluate", ".", "--split=valid"), 2, "--split"),
+        (("evaluate", ".", "--split=half"), 2, "--split"),
         (("evaluate", "."), 1, "config.json"),
         (("nothing",), 2, "nothing"),
     ],
@@ -256,11 +257,20 @@ def test_a_file_without_images_is_named(model_file: Path, tmp_path: Path) -> Non
 
 def test_the_module_is_the_command(model_file: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mnistburn", "predict", model_file, "--index=0", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "mnistburn",
+            "predict",
+            model_file,
+            "--data=mnist",
+            "--index=0",
+            "--json",
+        ],
         capture_output=True,
         text=True,
         timeout=100,
         check=True,
     )
     assert json.loads(done.stdout)[0]["target"] == 7
-    assert done.stderr == ""
+    assert done.stderr == "images of mnist, test\n"

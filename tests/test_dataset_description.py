@@ -169,7 +169,8 @@ def test_the_text_has_the_names_and_the_histogram() -> None:
 def test_the_command_describes() -> None:
     done = CliRunner().invoke(main, ["data", "describe", "mnist", "--split", "test"])
     assert done.exit_code == 0
-    assert done.output.startswith("images    10,000 of 28 x 28 x 1\n")
+    assert done.output.startswith("classes: 0, 1, 2")
+    assert "\nimages    10,000 of 28 x 28 x 1\n" in done.output
     done = CliRunner().invoke(main, ["data", "describe", "mnist", "--split", "test", "--json"])
     found = json.loads(done.output)
     assert found["class_counts"][0] == 980

@@ -57,7 +57,7 @@ def test_a_directory_that_cannot_be_synced_is_worked_with_and_told_once(
         assert status == 0, errors
         assert errors.count("can't sync a directory") == 1
         assert str(tmp_path / "run") in errors
-    assert len(mnistburn.load_run(tmp_path / "run").history) == 2
+    assert mnistburn.load_run(tmp_path / "run").history.num_epochs == 2
     assert (tmp_path / "run.onnx").is_file()
     assert (tmp_path / "run.mpk").is_file()
 
@@ -71,7 +71,7 @@ def test_a_file_system_without_locks_is_worked_with_and_told_once(
         assert status == 0, errors
         assert errors.count("has no locks") == 1
         assert str(tmp_path / "run") in errors
-    assert len(mnistburn.load_run(tmp_path / "run").history) == 2
+    assert mnistburn.load_run(tmp_path / "run").history.num_epochs == 2
 
 
 def test_another_error_of_a_lock_names_the_file_and_what_was_tried(

@@ -67,7 +67,7 @@ def test_one_command_trains_and_one_evaluates(mnist_folder: Path, tmp_path: Path
     train = ["train", artifacts, "--data", str(mnist_folder), "--num-epochs", "1"]
     done = runner.invoke(main, [*train, "--hidden-size", "16", "--device", "cpu", "--no-progress"])
     assert done.exit_code == 0, done.output
-    assert "trained with 600 images, validated on 300" in done.output
+    assert "validated on 300" in done.output
     done = runner.invoke(main, ["evaluate", artifacts, "--data", str(mnist_folder)])
     assert done.exit_code == 0, done.output
     assert "on 300 images" in done.output
@@ -239,7 +239,7 @@ def test_a_run_keeps_the_names_of_its_classes(tmp_path: Path) -> None:
         Dataset.from_folder(less, class_names=run.class_names, progress=False)
     )
     assert f"loss {expected.loss:.4f}" in done.output
-    assert "is not divided" in done.output
+    assert str(less) in done.output
     picture = folder / "cat" / "x.png"
     done = CliRunner().invoke(main, ["predict", str(tmp_path / "run"), str(picture)])
     assert done.output.split(": ")[1].split(",")[0] in run.class_names

@@ -1,5 +1,6 @@
 """What a model's file knows of its model: sizes of images, names of classes, preprocessing."""
 
+import dataclasses
 import json
 import shutil
 import zipfile
@@ -60,7 +61,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def assert_knows(model: Model, run: TrainingResult) -> None:
     """Check that a model knows what the run's knows."""
     assert model.config == run.config.model
-    assert model.image_size == run.config.model.image_shape[:2]
+    assert model.image_size == run.model.config.image_shape[:2]
     assert model.class_names == NAMES
     assert model.preprocessing == PADDED
 
@@ -75,7 +76,7 @@ def test_a_record_that_was_moved_gives_the_numbers_of_its_run(
         shutil.move(file, tmp_path / "moved" / file.name)
     loaded = Model.load(tmp_path / "moved" / path.name)
     assert_knows(loaded, run)
-    data = dataset(run.config.model.image_shape)
+    data = dataset(run.model.config.image_shape)
     found = loaded.evaluate(data)
     assert found == run.model.evaluate(data)
     assert found.loss == pytest.approx(run.history["valid_loss"][-1], rel=1e-5)
@@ -88,7 +89,7 @@ def test_an_exported_file_gives_the_numbers_of_its_run(
 ) -> None:
     loaded = Model.load(run.model.export(tmp_path / f"stripes.{extension}"))
     assert_knows(loaded, run)
-    data = dataset(run.config.model.image_shape)
+    data = dataset(run.model.config.image_shape)
     assert loaded.evaluate(data) == run.model.evaluate(data)
     again = Model.load(loaded.save(tmp_path / "again", "default"))
     assert_knows(again, run)
@@ -112,7 +113,8 @@ def test_the_files_of_a_run_know_their_model(run: TrainingResult, tmp_path: Path
 def test_a_checkpoint_knows_what_its_run_does(run: TrainingResult, tmp_path: Path) -> None:
     copied = tmp_path / "run"
     shutil.copytree(run.artifact_dir, copied)
-    data = {"class_names": NAMES, "preprocessing": PADDED._asdict(), "part": 3, "statistics": None}
+    data = json.loads((copied / "data.json").read_text())
+    data |= {"class_names": NAMES, "preprocessing": PADDED._asdict(), "statistics": None}
     (copied / "data.json").write_text(json.dumps(data))
     (copied / "class_names.json").unlink()
     assert_knows(Model.load(copied / "checkpoint" / "epoch-0003" / "model.mpk"), run)
@@ -151,6 +153,8 @@ def test_other_programs_find_the_names_of_the_classes(
             with zipfile.ZipFile(path) as archive:
                 properties = json.loads(archive.comment)
     stated = json.loads(properties["mnistburn"])
+    statistics = run.model.statistics
+    assert statistics is not None
     assert stated == {
         "mnistburn": mnistburn.__version__,
         "config": json.loads(run.model.config.to_json())
@@ -162,7 +166,7 @@ def test_other_programs_find_the_names_of_the_classes(
         },
         "class_names": list(NAMES),
         "preprocessing": {"fit": "pad", "prepare": "digit"},
-        "statistics": None,
+        "statistics": dataclasses.asdict(statistics),
     }
     found = mnistburn.describe(path)
     assert (found.class_names, found.preprocessing) == (NAMES, PADDED)
@@ -233,7 +237,7 @@ def test_what_is_not_known_stays_so_until_it_is_given(tmp_path: Path) -> None:
 
 def test_a_size_against_that_of_the_file_is_refused(run: TrainingResult, tmp_path: Path) -> None:
     path = run.model.save(tmp_path / "model")
-    height, width = run.config.model.image_shape[:2]
+    height, width = run.model.config.image_shape[:2]
     with pytest.raises(RecordError, match=rf"images of {height} x {width}, got 28 x 28"):
         Model.load(path, image_size=(28, 28))
     assert Model.load(path, image_size=(height, width)).image_size == (height, width)

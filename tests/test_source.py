@@ -13,7 +13,7 @@ import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig
 from mnistburn.arrays import ImageShape
 from mnistburn.cli import main
-from mnistburn.datasets.source import load_pair, load_part
+from mnistburn.datasets.source import PictureOptions, load_pair, load_part
 from mnistburn.errors import DataError
 
 RANDOM = numpy.random.default_rng(11)
@@ -90,7 +90,7 @@ def test_a_share_of_a_known_set_follows_from_the_seed() -> None:
 
 
 def test_pictures_are_made_to_the_shape(undivided: Path) -> None:
-    part = load_part(undivided, "train", shape=ImageShape(10, 7, 3), progress=False)
+    part = load_part(undivided, "train", options=PictureOptions((10, 7), 3), progress=False)
     assert part.image_shape == (10, 7, 3)
 
 

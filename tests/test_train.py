@@ -526,8 +526,8 @@ def test_equal_runs_leave_equal_files(
 def test_the_book_s_way_validates_on_the_test_images() -> None:
     from mnistburn.training import _data_pair
 
-    train, valid = _data_pair(None, None, progress=False)
-    assert (len(train), len(valid)) == (60_000, 10_000)
+    pair = _data_pair(None, TrainingConfig(), None, progress=False)
+    assert (len(pair.train), len(pair.valid)) == (60_000, 10_000)
 
 
 def test_history_file_is_json_of_the_contract(finished: TrainingResult) -> None:

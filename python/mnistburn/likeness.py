@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mnistburn import _native
 
-__all__ = ["warn_of_unlike"]
+__all__ = ["LOOKED_AT", "warn_of_unlike"]
 
 _LOGGER: Final = logging.getLogger("mnistburn")
 
 # So many, evenly spaced, tell what all look like; looking at more would take memory and time.
-_LOOKED_AT: Final = 10_000
+LOOKED_AT: Final = 10_000
 
 
 def warn_of_unlike(
@@ -49,7 +49,7 @@ def warn_of_unlike(
         fields = {name: statistics[name] for name in _FIELDS}
     else:
         fields = {name: getattr(statistics, name) for name in _FIELDS}
-    step = -(-len(images) // _LOOKED_AT)
+    step = -(-len(images) // LOOKED_AT)
     some = images[::step]
     if some.dtype != numpy.uint8:
         some = numpy.rint(numpy.clip(some, 0, 1) * 255).astype(numpy.uint8)

@@ -23,7 +23,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from mnistburn import _native
 from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
-from mnistburn.arrays import ImageShape, as_array, as_image_size, as_images, as_targets
+from mnistburn.arrays import (
+    Images,
+    ImageShape,
+    as_array,
+    as_image_size,
+    as_images,
+    as_targets,
+)
 from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig
 from mnistburn.dataset import Dataset
@@ -31,6 +38,7 @@ from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.gradients import Loss
 from mnistburn.image_statistics import ImageStatistics
+from mnistburn.likeness import LOOKED_AT, warn_of_unlike
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
 
@@ -144,6 +152,8 @@ class Model:
         self._class_names = None if names is None else tuple(names)
         self._preprocessing = Preprocessing(**about["preprocessing"])
         self._statistics = None if statistics is None else ImageStatistics(**statistics)
+        # What was told of images unlike those of the training, which is told once.
+        self._told: set[str] = set()
 
     @classmethod
     def load(
@@ -332,6 +342,9 @@ class Model:
                 not known.
         """
         pixels, count = as_images(images, self._image_shape())
+        return self._logits(pixels, count)
+
+    def _logits(self, pixels: Images, count: int) -> NDArray[numpy.float32]:
         shape = (count, self._config.num_classes)
         if count == 0:
             return numpy.zeros(shape, dtype=numpy.float32)
@@ -363,7 +376,7 @@ class Model:
             DataError: The images have another shape, type or values, or a picture is none.
             OSError: A file cannot be read.
         """
-        logits = self.forward(self._images(images))
+        logits = self._logits(*self._images(images))
         labels: NDArray[numpy.int64] = logits.argmax(axis=1).astype(numpy.int64)
         return labels
 
@@ -403,7 +416,7 @@ class Model:
             DataError: The images have another shape, type or values, or a picture is none.
             OSError: A file cannot be read.
         """
-        logits = self.forward(self._images(images))
+        logits = self._logits(*self._images(images))
         # Without the largest subtracted, exp overflows at logits above 88.
         exponentials = numpy.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: NDArray[numpy.float32] = exponentials / exponentials.sum(
@@ -411,10 +424,13 @@ class Model:
         )
         return probabilities
 
-    def _images(self, images: Pictures) -> ArrayLike:
-        """Return pictures as images of the model's shape, and arrays as they are."""
-        read = read_pictures(images, self._config.image_shape, self.preprocessing)
-        return images if read is None else read
+    def _images(self, images: Pictures) -> tuple[Images, int]:
+        """Return arrays or pictures as images of the model's shape; warn of unlike ones once."""
+        shape = self._image_shape()
+        read = read_pictures(images, shape, self.preprocessing)
+        pixels, count = as_images(images if read is None else read, shape)
+        warn_of_unlike(self._statistics, pixels, shape, pictures=read is not None, told=self._told)
+        return pixels, count
 
     def forward_classification(self, images: ArrayLike, targets: ArrayLike) -> ClassificationOutput:
         """Compute logits and loss as a training step does: with dropout, and a tape for gradients.
@@ -448,7 +464,8 @@ class Model:
     ) -> Evaluation:
         """Measure the model on a data set, without dropout.
 
-        Classes are found by their names where model and data set have such, in whatever order.
+        The logger ``mnistburn`` warns once of images that are unlike those of the training. Classes
+        are found by their names where model and data set have such, in whatever order.
 
         Args:
             dataset: The images and their classes.
@@ -480,6 +497,9 @@ class Model:
         num_classes = self._config.num_classes
         dataset = match_classes(dataset, self._class_names, num_classes, by_number=by_number)
         as_targets(dataset.targets, len(dataset), num_classes)
+        step = -(-len(dataset) // LOOKED_AT)
+        some = dataset._pixels(slice(None, None, step))  # noqa: SLF001  few of those on disk
+        warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
         return Evaluation(*self._native.evaluate(dataset._native(), size))  # noqa: SLF001

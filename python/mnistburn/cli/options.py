@@ -75,7 +75,8 @@ class _ImageSize(click.ParamType):  # type: ignore[type-arg]  # generic in click
                 return side, side
             case [height, width]:
                 return height, width
-        self.fail(f"{value!r} must be height and width in pixels, as in 32x48", param, ctx)
+        message = f"{value!r} must be height and width in pixels, as in 32x48"
+        raise click.BadParameter(message, ctx, param)
 
 
 no_prepare_option = click.option(

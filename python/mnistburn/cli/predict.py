@@ -95,13 +95,16 @@ def predict(
         raise click.UsageError(message)
     trained = Trained.load(path, device, epoch=epoch, image_size=image_size)
     model = trained.model
+    if invert and model.preprocessing.prepare is not None and not no_prepare:
+        message = "pictures of digits are inverted where needed; --invert needs --no-prepare"
+        raise click.UsageError(message)
     printer = _Printer(as_json=as_json, as_csv=as_csv)
     failed = False
     if indices:
         dataset, told = trained.dataset(data, split, prepare=not no_prepare)
         click.echo(f"images of {printable(told)}", err=True)
         part = dataset.subset(indices)
-        rows = [
+        rows: list[Row] = [
             {"index": index, "target": int(target)}
             for index, target in zip(indices, part.targets, strict=True)
         ]

@@ -11,6 +11,7 @@ from mnistburn.cli.options import INTERRUPTED, PATH, data_option
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import PictureOptions, load_pair
+from mnistburn.device import resolve_devices
 from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.results import (
     CHECKPOINTS,
@@ -111,6 +112,8 @@ def train(
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
     config = _changed(base or mnistburn.TrainingConfig(), given)
     images: Any = data
+    # Before data are read, which may take long.
+    places = resolve_devices(devices)
     if not resume or validation is not None:
         images = load_pair(
             data or DEFAULT_DATA,
@@ -120,7 +123,7 @@ def train(
             progress=not no_progress,
         )
         for line in images.told:
-            click.echo(line)
+            click.echo(line, err=True)
         if config.model is None:
             model = _changed_model(fitting_model(images.train), given)
             config = dataclasses.replace(config, model=model)
@@ -128,7 +131,7 @@ def train(
         run = mnistburn.train(
             artifact_dir,
             config,
-            devices,
+            places,
             data=images,
             resume=resume,
             overwrite=overwrite,

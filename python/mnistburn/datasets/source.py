@@ -415,7 +415,8 @@ def _read(
         known: Literal["train", "test"] = "train" if part == "train" else "test"
         return datasets.load(source.location, known, progress=progress), None
     path = Path(source.location)
-    base = path if path.is_dir() else path.parent
+    # A folder that is gone must not become the one around it.
+    base = path if source.kind == "folder" or path.is_dir() else path.parent
     place = path if source.kind in ("npz", "csv") else base / part
     if not place.exists():
         message = f"the data were {source}, and {place} no longer exists; pass data= or give --data"
