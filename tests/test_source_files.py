@@ -319,4 +319,4 @@ def test_the_commands_take_files_and_say_what_they_took(tmp_path: Path) -> None:
     options = ["--num-epochs=1", "--hidden-size=4", "--device=cpu", "--no-progress"]
     done = CliRunner().invoke(main, ["train", run, f"--data={file}", *options])
     assert done.exit_code == 0, done.output
-    assert "classes: 10, without names; parts: x_train, x_test (x_test validates)" in done.stdout
+    assert "classes: 10, without names; parts: x_train, x_test (x_test validates)" in done.stderr

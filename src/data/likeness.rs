@@ -94,7 +94,7 @@ pub fn unlike(
             ("dark", "light")
         };
         let way = match origin {
-            Origin::Arrays => "invert them with 255 - images".into(),
+            Origin::Arrays => "invert them with 255 - images, or predict with --invert".into(),
             Origin::Pictures(shape) => format!(
                 "invert them; in Python, give Model.predict 255 - images, where images = {}",
                 reading(shape)

@@ -104,8 +104,8 @@ impl ArtifactDirectory {
         }
         if !overwrite && older::holds_run(path) {
             return Err(Error::Artifact(format!(
-                "without overwrite a new run needs a directory without a run, and {} holds one; choose another directory, go on \
-                 with that run (resume=True, --resume), or let the new run take its place (overwrite=True, no --no-overwrite)",
+                "without overwrite a new run needs a directory without a run, and {} holds one; choose another directory, continue \
+                 that run with resume, or replace it with overwrite",
                 path.display()
             )));
         }

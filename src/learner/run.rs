@@ -304,7 +304,7 @@ impl Train<'_> {
         if let Some(Checkpoint { state, .. }) = &checkpoint {
             // Not what config.json says: that may have been edited since.
             check_same_run(&state.config, &config)?;
-            check_same_data(state, &fingerprints)?;
+            check_same_data(state, &fingerprints, self.artifact_dir)?;
             check_reached(state, &config, self.data)?;
         } else if let Some(stored) = &stored_config {
             check_same_run(&stored.write(true), &config)?;
@@ -512,15 +512,20 @@ fn warn_of_data(
     Ok(train.statistics())
 }
 
-fn check_same_data(state: &State, fingerprints: &[String; 2]) -> Result<()> {
+fn check_same_data(state: &State, fingerprints: &[String; 2], artifact_dir: &Path) -> Result<()> {
     for (name, (stored, given)) in ["training", "validation"]
         .iter()
         .zip(state.data.iter().zip(fingerprints))
     {
         if stored != given {
+            let source = RunData::read(artifact_dir)
+                .and_then(|data| Some(data.source.get("described")?.as_str()?.to_owned()))
+                .map_or_else(String::new, |source| {
+                    format!("; the run began with {source}")
+                });
             return Err(Error::Artifact(format!(
-                "a resumed run must have the data of its start, and the {name} set is another (SHA-256 {stored}, got {given}); \
-                 give the same data or start a new run"
+                "a resumed run must have the data of its start, and the {name} set is another (SHA-256 {stored}, got {given})\
+                 {source}; leave data out or give the same data, or start a new run"
             )));
         }
     }

@@ -1,11 +1,13 @@
 //! What a run was trained and validated on.
 
-use super::Data;
+use super::{DATA_FILE, Data};
 use crate::config::{ImageShape, ImageStatistics, Preprocessing};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::record::file;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::path::Path;
 
 /// What a run was trained and validated on, as `data.json` keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -63,6 +65,11 @@ impl RunData {
             preprocessing: data.train.preprocessing(),
             statistics,
         }
+    }
+
+    /// What `data.json` says; nothing where it is gone or damaged.
+    pub(super) fn read(artifact_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&file::read(&artifact_dir.join(DATA_FILE)).ok()?).ok()
     }
 
     /// The text of `data.json`.

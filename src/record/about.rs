@@ -35,7 +35,7 @@ impl About {
         }
         Err(Error::Data(
             "the image_size of this model is not known: its file holds no more than the weights, and no file beside it says the \
-             height and width of its images; give them with Model.load(path, image_size=(height, width))"
+             height and width of its images; give them with Model.load(path, image_size=(height, width)), or --image-size on the command line"
                 .into(),
         ))
     }

@@ -114,6 +114,7 @@ def train(
     images: Any = data
     # Before data are read, which may take long.
     places = resolve_devices(devices)
+    _changed_model(config.model or mnistburn.ModelConfig(), given)
     if not resume or validation is not None:
         images = load_pair(
             data or DEFAULT_DATA,

@@ -511,13 +511,15 @@ def classes_line(train: Dataset, source: DataSource) -> str:
     else:
         line = f"classes: {_listed(train.class_names)}"
     taken = {split: part for split, part in source.parts.items() if part is not None}
-    if source.validation is not None:
+    if list(taken.values()) == [_WHOLE] and source.validation is None:
+        line += "; not divided"
+    elif source.validation is not None:
         held = f"{source.validation:g} of the training images validate (seed {source.seed})"
         others = [str(part) for part in taken.values()]
         line += f"; {'not divided' if len(others) == 1 else 'parts: ' + ', '.join(others)}; {held}"
     else:
         line += f"; parts: {', '.join(dict.fromkeys(taken.values()))}"
-        if taken.get("valid") == taken.get("test"):
+        if taken.get("valid") is not None and taken.get("valid") == taken.get("test"):
             line += f" ({taken['valid']} validates)"
     if source.left_out:
         line += f"; left out: {', '.join(source.left_out)}"
