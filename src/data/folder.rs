@@ -180,7 +180,7 @@ impl Folder {
 
     /// Reads the pictures on all threads, each made to one shape as [`Picture::image`] does it.
     ///
-    /// The shape follows the whole pictures where `wanted` leaves it open, see [`Survey::shape`]. `done` counts the pictures
+    /// The shape follows the whole pictures where `wanted` leaves it open, see `Survey::shape`. `done` counts the pictures
     /// read so far; [`Error::Interrupted`] soon after `stop` is set.
     pub fn read(&self, wanted: Wanted, done: &AtomicUsize, stop: &AtomicBool) -> Result<Pictures> {
         if let (Some((height, width)), Some(channels)) = (wanted.size, wanted.channels) {
