@@ -434,7 +434,7 @@ mod tests {
             .err()
             .unwrap()
             .to_string();
-        assert!(error.contains("resume=True") && error.contains("overwrite=True"));
+        assert!(error.contains("with resume") && error.contains("with overwrite"));
         assert_eq!(run_files(directory.path()), before);
     }
 
