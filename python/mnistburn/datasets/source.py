@@ -15,7 +15,7 @@ from mnistburn import _native, datasets
 from mnistburn.arguments import as_path, as_share, shown
 from mnistburn.arrays import ImageShape
 from mnistburn.dataset import Dataset
-from mnistburn.datasets import archive, idx_files, tables
+from mnistburn.datasets import idx_files
 from mnistburn.datasets.parts import SPLITS, Split, find_parts, holds_pictures
 from mnistburn.errors import DataError
 from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing
@@ -209,6 +209,8 @@ def source_of(data: object) -> DataSource:
 
 
 def _path_source(data: object) -> DataSource:
+    from mnistburn.datasets import archive  # noqa: PLC0415  zip files cost import time
+
     if not isinstance(data, str | bytes | os.PathLike):
         message = f"data must be {_TAKEN}, got {shown(data)}"
         raise DataError(message)
@@ -408,6 +410,8 @@ def _read(
     progress: bool,
 ) -> tuple[Dataset, str | None]:
     """Read a part that is there; with the rule by which it was read, where there is a choice."""
+    from mnistburn.datasets import archive, tables  # noqa: PLC0415  they cost import time
+
     part = source.parts[split]
     if source.location is None or part is None:
         raise DataError(_ARRAYS)
