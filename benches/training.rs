@@ -19,11 +19,12 @@ use burn::data::dataloader::DataLoader as _;
 use burn::train::TrainStep;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use mnistburn::config::{ModelConfig, TrainingConfig};
+use mnistburn::config::{NetworkConfig, TrainingConfig};
 use mnistburn::data::{DataLoader, Dataset, ImageShape, MnistBatch, Order, mnist};
 use mnistburn::device::Device;
 use mnistburn::learner::{Data, TrainOptions, train};
-use mnistburn::model::{Model, Pixels, init};
+use mnistburn::model::{Pixels, init};
+use mnistburn::network::AnyNetwork;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -53,8 +54,8 @@ fn step(bencher: Bencher, batch_size: usize) {
     );
     let batch: MnistBatch<Training> = loader.iter().next().unwrap();
     let mut optimizer = config.optimizer.init();
-    let mut model: Option<Model<Training>> =
-        Some(config.model.init_seeded(config.seed, &FlexDevice).unwrap());
+    let model = AnyNetwork::<Training>::init_seeded(&config.model, config.seed, &FlexDevice);
+    let mut model = Some(model.unwrap());
     bencher
         .counter(ItemsCount::new(batch_size))
         .bench_local(|| {
@@ -110,7 +111,7 @@ fn loader(bencher: Bencher, num_workers: usize) {
 /// Logits of raw pixels, by number of images.
 #[divan::bench(args = [1, 64, 10_000], sample_count = 20)]
 fn inference(bencher: Bencher, images: usize) {
-    let model = init(&ModelConfig::default(), 1, Device::Cpu).unwrap();
+    let model = init(&NetworkConfig::default(), 1, Device::Cpu).unwrap();
     let pixels = &TEST.pixels().unwrap()[..images * 784];
     bencher.counter(ItemsCount::new(images)).bench_local(|| {
         model

@@ -4,7 +4,8 @@
 //! - [`device`]: devices by name
 //! - [`data`]: images and targets, and the loader that orders and batches them
 //! - [`kernels`]: the operations computed here instead of by Burn
-//! - [`model`]: the guide network of the Burn book
+//! - [`network`]: the networks, as Burn modules
+//! - [`model`]: a network on a device that is chosen at run time, its training steps and its optimizers
 //! - [`record`]: models as files
 //! - [`interchange`]: models as files of other programs: ONNX, safetensors, NumPy, PyTorch
 //! - [`learner`]: training with checkpoints, history and resume
@@ -25,6 +26,7 @@ pub mod interchange;
 pub mod kernels;
 pub mod learner;
 pub mod model;
+pub mod network;
 #[cfg(feature = "python")]
 #[allow(
     clippy::doc_markdown,

@@ -162,7 +162,7 @@ def test_a_stated_configuration_has_the_channels_of_the_weights(tmp_path: Path) 
         metadata = file.metadata() | {"config": config((9, 31, 1)).to_json()}
     save_file(load_file(path), path, metadata)
     with pytest.raises(
-        RecordError, match=r"image_channels 1, found num_classes 3, .*image_channels 3"
+        RecordError, match=r"image_channels 1, found another with num_classes 3, .*image_channels 3"
     ):
         Model.load(path)
 

@@ -129,6 +129,23 @@ def test_an_optimizer_keeps_to_models_of_one_size(test_data: Dataset) -> None:
         optimizer.step(1e-3, model, out.loss.backward())
 
     step(8)
-    with pytest.raises(TrainingError, match="hidden_size 8 and num_classes 10, got one of 9"):
+    with pytest.raises(
+        TrainingError, match="hidden_size 8 and .*, got one with .* hidden_size 9 and"
+    ):
         step(9)
     step(8)
+
+
+def test_an_optimizer_keeps_to_models_of_one_number_of_channels() -> None:
+    optimizer = SgdConfig(momentum=MomentumConfig()).init()
+
+    def step(channels: int) -> None:
+        model = Model(ModelConfig(hidden_size=8, image_channels=channels), seed=1)
+        shape = (4, 28, 28, channels) if channels > 1 else (4, 28, 28)
+        out = model.forward_classification(numpy.zeros(shape, numpy.uint8), numpy.arange(4))
+        optimizer.step(1e-3, model, out.loss.backward())
+
+    step(1)
+    with pytest.raises(TrainingError, match=r"image_channels 1, got one with .* image_channels 3"):
+        step(3)
+    step(1)

@@ -157,7 +157,7 @@ TABLE: list[Row] = [
         "step: two sizes",
         steps_of_two_sizes,
         TrainingError,
-        ("hidden_size 8", "got one of 9", "make another optimizer"),
+        ("hidden_size 8", "got one with num_classes 10, hidden_size 9", "make another optimizer"),
     ),
 ]
 

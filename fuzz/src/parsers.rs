@@ -3,8 +3,8 @@
 //! Nothing on the way catches a panic. What is refused is an error; what is read must hold what it claims.
 
 use mnistburn::config::{
-    AdamConfig, AdamWConfig, ModelConfig, MomentumConfig, OptimizerConfig, Precision, Recorder,
-    Settings, SgdConfig, TrainingConfig,
+    AdamConfig, AdamWConfig, ModelConfig, MomentumConfig, NetworkConfig, OptimizerConfig,
+    Precision, Recorder, Settings, SgdConfig, TrainingConfig,
 };
 use mnistburn::data::read_idx;
 use mnistburn::device::Device;
@@ -84,8 +84,8 @@ fn idx(bytes: &[u8]) -> Result<()> {
 /// The JSON of a run, or of a model alone.
 fn config(bytes: &[u8]) -> Result<()> {
     let text = String::from_utf8_lossy(bytes);
-    if let Ok(model) = ModelConfig::from_json(&text) {
-        assert_eq!(ModelConfig::from_json(&model.to_json())?, model);
+    if let Ok(model) = NetworkConfig::from_json(&text) {
+        assert_eq!(NetworkConfig::from_json(&model.to_json())?, model);
         model.validate()?;
     }
     let training = TrainingConfig::from_json(&text)?;
@@ -99,11 +99,11 @@ fn config(bytes: &[u8]) -> Result<()> {
 
 /// The state of an optimizer of any kind, which bincode does not say.
 fn optimizer(bytes: &[u8]) -> Result<()> {
-    let model = ModelConfig {
+    let model = NetworkConfig::from(ModelConfig {
         num_classes: 2,
         hidden_size: 1,
         ..ModelConfig::default()
-    };
+    });
     let amsgrad = AdamWConfig {
         amsgrad: true,
         ..AdamWConfig::default()

@@ -10,7 +10,7 @@ mod fields;
 mod image;
 mod lr_scheduler;
 mod metadata;
-mod model;
+mod network;
 mod optimizer;
 mod recorder;
 mod training;
@@ -19,7 +19,8 @@ pub use augmentation::AugmentationConfig;
 pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use metadata::{Fit, ImageStatistics, Metadata, Prepare, Preprocessing};
-pub use model::ModelConfig;
+pub(crate) use network::for_each_network;
+pub use network::{ModelConfig, NetworkConfig, NetworkSettings};
 pub use optimizer::{
     AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig, OptimizerConfig, SgdConfig,
 };

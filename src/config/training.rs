@@ -1,5 +1,5 @@
 use super::{
-    AugmentationConfig, Fields, LrSchedule, LrSchedulerConfig, ModelConfig, OptimizerConfig,
+    AugmentationConfig, Fields, LrSchedule, LrSchedulerConfig, NetworkConfig, OptimizerConfig,
     Recorder, Settings, impl_config,
 };
 use crate::error::Result;
@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingConfig {
     /// The network.
-    pub model: ModelConfig,
+    pub model: NetworkConfig,
     /// The optimizer.
     pub optimizer: OptimizerConfig,
     /// Passes over the training set.
@@ -40,7 +40,7 @@ pub struct TrainingConfig {
 impl Default for TrainingConfig {
     fn default() -> Self {
         Self {
-            model: ModelConfig::default(),
+            model: NetworkConfig::default(),
             optimizer: OptimizerConfig::default(),
             num_epochs: 10,
             batch_size: 64,
@@ -79,7 +79,7 @@ impl Settings for TrainingConfig {
         let config = Self {
             model: match fields.get("model") {
                 None => default.model,
-                Some(value) => ModelConfig::from_value(value, &fields.name("model"))?,
+                Some(value) => NetworkConfig::from_value(value, &fields.name("model"))?,
             },
             optimizer: match fields.get("optimizer") {
                 None => default.optimizer,

@@ -1,6 +1,6 @@
 use super::idx::images_of;
 use super::{IdxArray, ImageFile};
-use crate::config::{ImageShape, Metadata, ModelConfig, Preprocessing};
+use crate::config::{ImageShape, Metadata, Preprocessing};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use sha2::{Digest, Sha256};
@@ -245,16 +245,16 @@ impl Dataset {
         }
     }
 
-    /// Checks that a model takes these images.
-    pub fn check_model(&self, model: &ModelConfig) -> Result<()> {
-        if self.shape != model.image {
+    /// Checks that a model for images of that shape and that many classes takes these images.
+    pub fn check_model(&self, image: ImageShape, num_classes: usize) -> Result<()> {
+        if self.shape != image {
             return Err(Error::Data(format!(
                 "images must be of the model's {} (height x width x channels), got {}; make a ModelConfig with image_height {}, \
                  image_width {} and image_channels {}, or resize the images",
-                model.image, self.shape, self.shape.height, self.shape.width, self.shape.channels
+                image, self.shape, self.shape.height, self.shape.width, self.shape.channels
             )));
         }
-        self.check_classes(model.num_classes)
+        self.check_classes(num_classes)
     }
 
     /// Checks that every target is a class of a model with `num_classes` classes.

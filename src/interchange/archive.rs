@@ -8,10 +8,10 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::rc::Rc;
 use zip::ZipArchive;
 
-/// What may be read to find the names: each of eight takes 60 bytes, and a comment at most 64 KiB.
+/// What may be read to find the names: each takes some 60 bytes, and a comment at most 64 KiB.
 const MAX_DIRECTORY_BYTES: u64 = 1 << 20;
-/// The network has 8 arrays, and a PyTorch file some 7 entries beside them.
-const MAX_ENTRIES: usize = 64;
+/// More arrays than any network of ours has.
+const MAX_ENTRIES: usize = 4096;
 
 pub(super) type Archive = ZipArchive<Limited>;
 

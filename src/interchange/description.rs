@@ -4,9 +4,8 @@ use super::format::Format;
 use super::source::Source;
 use super::state::ALL;
 use super::{open, weights};
-use crate::config::ModelConfig;
+use crate::config::NetworkConfig;
 use crate::error::Result;
-use crate::model::{PARAMETER_NAMES, parameter_shapes};
 use crate::record::{self, About};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,7 +20,7 @@ pub struct Description {
     /// Name, shape as the file has it, and number of each tensor.
     pub tensors: Vec<(String, Vec<usize>, String)>,
     /// The configuration of the network, if the tensors are those of one.
-    pub config: Option<ModelConfig>,
+    pub config: Option<NetworkConfig>,
     /// What is known of the model beside its parameters.
     pub about: Option<About>,
     /// Keys and texts: who wrote it, with which versions.
@@ -90,10 +89,10 @@ fn describe_record(path: &Path) -> Result<Description> {
         .into_iter()
         .find(|(word, _)| float.contains(word))
         .map_or("", |(_, number)| number);
-    let tensors = PARAMETER_NAMES
+    let tensors = config
+        .parameters()
         .into_iter()
-        .zip(parameter_shapes(&config))
-        .map(|(name, shape)| (name.to_owned(), shape, precision.to_owned()))
+        .map(|parameter| (parameter.name, parameter.shape, precision.to_owned()))
         .collect();
     let metadata = metadata
         .iter()

@@ -3,7 +3,7 @@
 use super::source::{fault, quoted};
 use super::state::Entry;
 use crate::error::{Error, Result};
-use crate::model::PARAMETER_NAMES;
+use crate::network::ParameterSpec;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -20,22 +20,33 @@ const OTHER_KEYS: [&str; 7] = [
     "cuda_rng",
 ];
 
-/// Where each parameter is. All are there, once, behind the same prefix (`module.`, `state_dict.model.` or another that ends in a
-/// dot); beside them is nothing that could be of the model.
-pub(super) fn positions(entries: &[Entry], path: &Path) -> Result<Vec<usize>> {
-    let names = PARAMETER_NAMES.join(", ");
-    let wrong = |what: &str| fault(path, &format!("the parameters must be {names}; {what}"));
-    let prefixes = prefixes(entries);
+/// Where each of the parameters is. All are there, once, behind the same prefix (`module.`, `state_dict.model.` or another that
+/// ends in a dot); beside them is nothing that could be of the model.
+pub(super) fn positions(
+    entries: &[Entry],
+    parameters: &[ParameterSpec],
+    path: &Path,
+) -> Result<Vec<usize>> {
+    let names: Vec<&str> = parameters
+        .iter()
+        .map(|parameter| parameter.name.as_str())
+        .collect();
+    let wrong = |what: &str| {
+        let names = names.join(", ");
+        fault(path, &format!("the parameters must be {names}; {what}"))
+    };
+    let prefixes = prefixes(entries, &names);
     let prefix = match prefixes[..] {
         [] => "",
         [prefix] => prefix,
         [first, second, ..] => return Err(ambiguous(path, first, second)),
     };
-    if let Some(entry) = entries.iter().find(|entry| is_strange(&entry.name, prefix)) {
+    let strange = |entry: &&Entry| is_strange(&entry.name, prefix, &names);
+    if let Some(entry) = entries.iter().find(strange) {
         return Err(wrong(&format!("found {}", quoted(&entry.name))));
     }
-    PARAMETER_NAMES
-        .into_iter()
+    names
+        .iter()
         .map(|name| {
             let mut found = entries
                 .iter()
@@ -51,25 +62,26 @@ pub(super) fn positions(entries: &[Entry], path: &Path) -> Result<Vec<usize>> {
 }
 
 /// The prefixes behind which all parameters are.
-fn prefixes(entries: &[Entry]) -> Vec<&str> {
+fn prefixes<'a>(entries: &'a [Entry], parameters: &[&str]) -> Vec<&'a str> {
     let names: BTreeSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
     let whole = |prefix: &&str| {
-        PARAMETER_NAMES
+        parameters
             .iter()
             .all(|name| names.contains(format!("{prefix}{name}").as_str()))
     };
+    let first = parameters.first().copied().unwrap_or_default();
     names
         .iter()
-        .filter_map(|name| name.strip_suffix(PARAMETER_NAMES[0]))
+        .filter_map(|name| name.strip_suffix(first))
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
         .filter(whole)
         .collect()
 }
 
 /// Whether a tensor may be a part of a model that is not ours.
-fn is_strange(name: &str, prefix: &str) -> bool {
+fn is_strange(name: &str, prefix: &str, parameters: &[&str]) -> bool {
     if let Some(rest) = name.strip_prefix(prefix)
-        && PARAMETER_NAMES.contains(&rest)
+        && parameters.contains(&rest)
     {
         return false;
     }

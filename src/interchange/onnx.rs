@@ -5,9 +5,10 @@ use super::protobuf::{Fields, Message, Value};
 use super::source::{Source, quoted};
 use super::state::{Entry, LinearLayout, State, Tensor, transposed};
 use super::weights::{Weights, width};
-use crate::config::ImageShape;
 use crate::data::{PIXEL_MEAN, PIXEL_STD};
 use crate::error::{Error, Result};
+use crate::network::{Graph, IMAGES, Layer, Node};
+use std::collections::BTreeMap;
 
 /// The version of the operators: nothing here needs a newer one, and old runtimes refuse those.
 const OPSET: i64 = 17;
@@ -42,9 +43,8 @@ pub(super) fn encode(state: &State<'_>, input: Input) -> Result<Vec<u8>> {
         .sum();
     if bytes > MAX_BYTES {
         return Err(Error::Record(format!(
-            "the weights of an ONNX file must take less than 2 GiB, got {bytes} bytes (num_classes {}, hidden_size {}); \
-             export to .safetensors",
-            state.config.num_classes, state.config.hidden_size
+            "the weights of an ONNX file must take less than 2 GiB, got {bytes} bytes in a network with {}; export to .safetensors",
+            state.config.sizes()
         )));
     }
     let names = state.about.metadata.class_names.as_ref();
@@ -52,13 +52,14 @@ pub(super) fn encode(state: &State<'_>, input: Input) -> Result<Vec<u8>> {
     let names = names.map(|names| (CLASS_NAMES, serde_json::json!(names).to_string()));
     let metadata = state.metadata().into_iter().chain(names);
     let version = env!("CARGO_PKG_VERSION");
+    let network = state.config.graph();
     let model = Message::default()
         .integer(1, FORMAT_VERSION)
         .text(2, "mnistburn")
         .text(3, version)
         .integer(5, 1)
-        .text(6, "The guide network of the Burn book: a digit classifier.")
-        .message(7, &graph(state, input))
+        .text(6, network.description)
+        .message(7, &graph(state, &network, input))
         .message(8, &Message::default().text(1, "").integer(2, OPSET))
         .each(metadata, |model, (key, value)| {
             model.message(14, &Message::default().text(1, key).text(2, &value))
@@ -66,19 +67,19 @@ pub(super) fn encode(state: &State<'_>, input: Input) -> Result<Vec<u8>> {
     Ok(model.into_bytes())
 }
 
-fn graph(state: &State<'_>, input: Input) -> Message {
-    let shape = state.config.image;
+fn graph(state: &State<'_>, network: &Graph, input: Input) -> Message {
+    let shape = network.image;
     let [height, width, channels] =
         [shape.height, shape.width, shape.channels].map(|size| size as i64);
     let (first, value, mut constants) = match input {
         Input::Raw => {
             let (to_planes, sizes): (Message, &[i64]) = if channels == 1 {
                 let inputs = ["normalised", "pixels.channel"];
-                (node("Unsqueeze", &inputs, "images", &[]), &[height, width])
+                (node("Unsqueeze", &inputs, IMAGES, &[]), &[height, width])
             } else {
                 let order: (&str, &[i64]) = ("perm", &[0, 3, 1, 2]);
                 (
-                    node("Transpose", &["normalised"], "images", &[order]),
+                    node("Transpose", &["normalised"], IMAGES, &[order]),
                     &[height, width, channels],
                 )
             };
@@ -105,84 +106,107 @@ fn graph(state: &State<'_>, input: Input) -> Message {
         }
         Input::Normalised => (
             Vec::new(),
-            value_info("images", FLOAT, &[channels, height, width]),
+            value_info(IMAGES, FLOAT, &[channels, height, width]),
             Vec::new(),
         ),
     };
-    let pool = pool(shape, &mut constants);
-    let outputs_first: [(&str, &[i64]); 1] = [("transB", &[1])];
-    let network = [
-        node(
-            "Conv",
-            &["images", "conv1.weight", "conv1.bias"],
-            "conv1",
-            &[],
-        ),
-        node(
-            "Conv",
-            &["conv1", "conv2.weight", "conv2.bias"],
-            "conv2",
-            &[],
-        ),
-        node("Relu", &["conv2"], "activation1", &[]),
-    ];
-    // Dropout is for training alone.
-    let head = [
-        node("Flatten", &["pool"], "features", &[]),
-        node(
-            "Gemm",
-            &["features", "linear1.weight", "linear1.bias"],
-            "linear1",
-            &outputs_first,
-        ),
-        node("Relu", &["linear1"], "activation2", &[]),
-        node(
-            "Gemm",
-            &["activation2", "linear2.weight", "linear2.bias"],
-            "logits",
-            &outputs_first,
-        ),
-    ];
-    let classes = state.config.num_classes as i64;
+    let (nodes, output) = layers(network, &mut constants);
+    let classes = state.config.num_classes() as i64;
     Message::default()
-        .each(
-            first.iter().chain(&network).chain(&pool).chain(&head),
-            |graph, node| graph.message(1, node),
-        )
-        .text(2, "guide")
+        .each(first.iter().chain(&nodes), |graph, node| {
+            graph.message(1, node)
+        })
+        .text(2, network.name)
         .each(&constants, |graph, constant| graph.message(5, constant))
         .each(&state.tensors, |graph, tensor| {
             graph.message(5, &weights(tensor))
         })
         .message(11, &value)
-        .message(12, &value_info("logits", FLOAT, &[classes]))
+        .message(12, &value_info(output, FLOAT, &[classes]))
 }
 
-/// Burn's adaptive pooling to 8 x 8. Windows of one size side by side are ONNX's own pooling; any others are a mean over rows
-/// and one over columns, each a product with a matrix.
-fn pool(shape: ImageShape, constants: &mut Vec<Message>) -> Vec<Message> {
-    // Two convolutions of 3 x 3 take four pixels.
-    let [height, width] = [shape.height - 4, shape.width - 4];
-    if height.is_multiple_of(8) && width.is_multiple_of(8) {
-        let window = [height as i64 / 8, width as i64 / 8];
-        let attributes: [(&str, &[i64]); 2] = [("kernel_shape", &window), ("strides", &window)];
-        return vec![node("AveragePool", &["activation1"], "pool", &attributes)];
+/// The layers as operations, and the name of what leaves the last one.
+fn layers<'a>(network: &'a Graph, constants: &mut Vec<Message>) -> (Vec<Message>, &'a str) {
+    let mut nodes = Vec::new();
+    // Dropout is for training alone: what leaves it is what entered.
+    let mut names: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut last = IMAGES;
+    let mut shapes: BTreeMap<&str, &[usize]> = BTreeMap::new();
+    let image = network.image;
+    let images = [image.channels, image.height, image.width];
+    shapes.insert(IMAGES, &images);
+    for layer in &network.nodes {
+        let given = layer.input.as_str();
+        let input = names.get(given).copied().unwrap_or(given);
+        let output = layer.output.as_str();
+        last = output;
+        let path = layer.path.as_deref().unwrap_or_default();
+        let parameters = || [format!("{path}.weight"), format!("{path}.bias")];
+        match layer.layer {
+            Layer::Dropout { .. } => {
+                names.insert(output, input);
+                last = input;
+            }
+            Layer::Convolution { .. } => {
+                let [weight, bias] = parameters();
+                nodes.push(node("Conv", &[input, &weight, &bias], output, &[]));
+            }
+            Layer::Linear { .. } => {
+                let [weight, bias] = parameters();
+                let outputs_first: (&str, &[i64]) = ("transB", &[1]);
+                nodes.push(node(
+                    "Gemm",
+                    &[input, &weight, &bias],
+                    output,
+                    &[outputs_first],
+                ));
+            }
+            Layer::Relu => nodes.push(node("Relu", &[input], output, &[])),
+            Layer::Flatten => nodes.push(node("Flatten", &[input], output, &[])),
+            Layer::AdaptiveAveragePool { size } => {
+                let entering = shapes.get(given).copied().unwrap_or_default();
+                nodes.extend(adaptive_pool(input, layer, entering, size, constants));
+            }
+        }
+        shapes.insert(output, &layer.shape);
     }
-    let rows = means(height);
-    let columns = transposed(&means(width), 8, width);
-    constants.push(matrix("pool.rows", [8, height], rows));
-    constants.push(matrix("pool.columns", [width, 8], columns));
+    (nodes, last)
+}
+
+/// Burn's adaptive pooling. Windows of one size side by side are ONNX's own pooling; any others are a mean over rows and one over
+/// columns, each a product with a matrix.
+fn adaptive_pool(
+    input: &str,
+    pool: &Node,
+    entering: &[usize],
+    size: usize,
+    constants: &mut Vec<Message>,
+) -> Vec<Message> {
+    let output = pool.output.as_str();
+    let [_, height, width] = *entering else {
+        return Vec::new();
+    };
+    if height.is_multiple_of(size) && width.is_multiple_of(size) {
+        let window = [(height / size) as i64, (width / size) as i64];
+        let attributes: [(&str, &[i64]); 2] = [("kernel_shape", &window), ("strides", &window)];
+        return vec![node("AveragePool", &[input], output, &attributes)];
+    }
+    let [rows, columns, means] =
+        ["rows", "columns", "means"].map(|part| format!("{output}.{part}"));
+    constants.push(matrix(&rows, [size, height], means_of(height, size)));
+    let turned = transposed(&means_of(width, size), size, width);
+    constants.push(matrix(&columns, [width, size], turned));
     vec![
-        node("MatMul", &["pool.rows", "activation1"], "pool.means", &[]),
-        node("MatMul", &["pool.means", "pool.columns"], "pool", &[]),
+        node("MatMul", &[&rows, input], &means, &[]),
+        node("MatMul", &[&means, &columns], output, &[]),
     ]
 }
 
-/// The means over the 8 windows of adaptive pooling, as a matrix of 8 rows of `length`.
-fn means(length: usize) -> Vec<f32> {
-    let mut rows = vec![0.0; 8 * length];
+/// The means over the windows of adaptive pooling, as a matrix of `size` rows of `length`.
+fn means_of(length: usize, size: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; size * length];
     for (window, row) in rows.chunks_exact_mut(length).enumerate() {
-        let range = window * length / 8..((window + 1) * length).div_ceil(8);
+        let range = window * length / size..((window + 1) * length).div_ceil(size);
         let share = 1.0 / range.len() as f32;
         row[range].fill(share);
     }
@@ -237,7 +261,7 @@ fn weights(tensor: &Tensor) -> Message {
             message.integer(1, *size as i64)
         })
         .integer(2, FLOAT)
-        .text(8, tensor.name)
+        .text(8, &tensor.name)
         .bytes(9, &tensor.bytes())
 }
 
@@ -254,8 +278,8 @@ fn value_info(name: &str, number: i64, sizes: &[i64]) -> Message {
     Message::default().text(1, name).message(2, &kind)
 }
 
-/// Tensors and properties beyond this number are no network of ours.
-const MAX_COUNT: usize = 64;
+/// More tensors, properties or dimensions than any network of ours has.
+const MAX_COUNT: usize = 4096;
 
 /// What an ONNX file says of its weights.
 pub(super) struct Onnx {

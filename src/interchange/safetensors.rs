@@ -25,7 +25,7 @@ pub(super) fn encode(state: &State<'_>) -> Result<Vec<u8>> {
         let start = end;
         end += 4 * tensor.values.len();
         let entry = json!({"dtype": "F32", "shape": tensor.shape, "data_offsets": [start, end]});
-        header.insert(tensor.name.into(), entry);
+        header.insert(tensor.name.clone(), entry);
     }
     let mut header = Value::Object(header).to_string().into_bytes();
     // Numbers start at a multiple of eight, as readers that map the file into memory want it.

@@ -1,8 +1,9 @@
 //! The parameters as the formats of other programs have them, which share their names.
 
-use crate::config::{ModelConfig, Settings};
+use crate::config::{NetworkConfig, Settings};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, Parameter, parameter_shapes};
+use crate::model::Classifier;
+use crate::network::{Parameter, ParameterSpec};
 use crate::record::About;
 use serde_json::Value;
 
@@ -29,7 +30,7 @@ impl LinearLayout {
 
 /// A network as the other program sees it.
 pub(super) struct State<'a> {
-    pub config: ModelConfig,
+    pub config: &'a NetworkConfig,
     pub about: &'a About,
     layout: LinearLayout,
     pub tensors: Vec<Tensor>,
@@ -37,19 +38,19 @@ pub(super) struct State<'a> {
 
 /// A parameter of the network.
 pub(super) struct Tensor {
-    pub name: &'static str,
+    pub name: String,
     pub shape: Vec<usize>,
     pub values: Vec<f32>,
 }
 
 impl<'a> State<'a> {
     /// Reads the parameters of a model; refuses numbers that no reader would take.
-    pub fn of(model: &dyn Classifier, layout: LinearLayout, about: &'a About) -> Result<Self> {
+    pub fn of(model: &'a dyn Classifier, layout: LinearLayout, about: &'a About) -> Result<Self> {
         let tensors = model
             .parameters()?
             .into_iter()
             .map(|parameter| {
-                check_finite(parameter.name, &parameter.values).map_err(Error::Record)?;
+                check_finite(&parameter.name, &parameter.values).map_err(Error::Record)?;
                 Ok(Tensor::from_parameter(parameter, layout))
             })
             .collect::<Result<_>>()?;
@@ -64,7 +65,7 @@ impl<'a> State<'a> {
     /// What a file says about itself: keys and texts, in a fixed order so that equal models give equal files.
     pub fn metadata(&self) -> [(&'static str, String); 6] {
         let config = Value::Object(self.config.write(false));
-        let all = Value::Object(self.about.write(&self.config));
+        let all = Value::Object(self.about.write(self.config));
         [
             // What the tools around PyTorch look for in a safetensors file.
             ("format", "pt".into()),
@@ -120,14 +121,13 @@ impl Tensor {
     }
 }
 
-/// The shapes that go with the names of the parameters.
-pub(super) fn shapes(config: &ModelConfig, layout: LinearLayout) -> [Vec<usize>; 8] {
-    parameter_shapes(config).map(|mut shape| {
-        if shape.len() == 2 && layout == LinearLayout::OutputsFirst {
-            shape.reverse();
-        }
-        shape
-    })
+/// The shape of a parameter in that layout.
+pub(super) fn shape(parameter: &ParameterSpec, layout: LinearLayout) -> Vec<usize> {
+    let mut shape = parameter.shape.clone();
+    if shape.len() == 2 && layout == LinearLayout::OutputsFirst {
+        shape.reverse();
+    }
+    shape
 }
 
 /// The transpose of a matrix of that many rows and columns.

@@ -2,11 +2,11 @@
 
 use super::names::positions;
 use super::source::{fault, quoted, reason};
-use super::state::{ALL, Entry, LinearLayout, PRODUCER, check_finite, shapes, transposed};
-use crate::config::{ImageShape, ModelConfig, Settings};
+use super::state::{ALL, Entry, LinearLayout, PRODUCER, check_finite, shape, transposed};
+use crate::config::{NetworkConfig, Settings};
 use crate::error::Result;
-use crate::model::{PARAMETER_NAMES, Parameter};
-use crate::record::{About, Number, Sizes, Stated, stated_beside};
+use crate::network::{Parameter, ParameterSpec, Shapes, shown};
+use crate::record::{About, Found, Number, Stated, stated_beside, unstated};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -33,10 +33,12 @@ pub(super) trait Weights {
 /// What a file holds, and the parameters, in Burn's layout.
 pub(super) fn read(weights: &mut dyn Weights, path: &Path) -> Result<(Checked, Vec<Parameter>)> {
     let checked = check(weights, path)?;
-    let parameters = PARAMETER_NAMES
+    let parameters = checked
+        .config
+        .parameters()
         .into_iter()
         .zip(&checked.order)
-        .map(|(name, &index)| {
+        .map(|(ParameterSpec { name, .. }, &index)| {
             let bytes = weights.read(index)?;
             let entry = &weights.entries()[index];
             let number = Number::of_name(&entry.number);
@@ -51,7 +53,7 @@ pub(super) fn read(weights: &mut dyn Weights, path: &Path) -> Result<(Checked, V
                     ),
                 ));
             }
-            check_finite(name, &values).map_err(|what| fault(path, &what))?;
+            check_finite(&name, &values).map_err(|what| fault(path, &what))?;
             let (shape, values) = match entry.shape[..] {
                 [outputs, inputs] if checked.layout == LinearLayout::OutputsFirst => {
                     (vec![inputs, outputs], transposed(&values, outputs, inputs))
@@ -71,7 +73,7 @@ pub(super) fn read(weights: &mut dyn Weights, path: &Path) -> Result<(Checked, V
 /// What a file holds, as far as its description tells.
 pub(super) struct Checked {
     /// The configuration that the entries fit.
-    pub config: ModelConfig,
+    pub config: NetworkConfig,
     /// What is known of the model beside its parameters.
     pub about: About,
     layout: LinearLayout,
@@ -82,51 +84,57 @@ pub(super) struct Checked {
 /// Checks that the entries are the parameters of a network.
 pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
     let entries = weights.entries();
-    let order = positions(entries, path)?;
-    // The biases tell the sizes in either layout.
-    let length = |place: usize| match entries[order[place]].shape[..] {
-        [length] => Ok(length),
-        _ => Err(fault(
-            path,
-            &format!(
-                "{} must have one dimension, found {}",
-                PARAMETER_NAMES[place],
-                dimensions(&entries[order[place]].shape)
-            ),
-        )),
+    let of_file = stated(weights.metadata(), path)?;
+    // A file that says nothing of its network is taken for the default one; what is beside it may name another.
+    let named = of_file.as_ref().map(|stated| stated.config.clone());
+    let names = named.unwrap_or_default().parameters();
+    let (order, found) = match positions(entries, &names, path) {
+        Ok(order) => {
+            let shapes = shapes(entries, &names, &order);
+            let found = Found::new(shapes).map_err(|reason| fault(path, &reason))?;
+            (Some(order), found)
+        }
+        Err(error) if of_file.is_some() => return Err(error),
+        Err(error) => {
+            let as_they_are = entries
+                .iter()
+                .map(|entry| (entry.name.as_str(), entry.shape.as_slice()));
+            let found = Found::new(Shapes(as_they_are.collect()));
+            (None, found.ok().ok_or(error)?)
+        }
     };
-    let (hidden_size, num_classes) = (length(5)?, length(7)?);
-    let [_, channels, _, _] = entries[order[0]].shape[..] else {
-        return Err(fault(
-            path,
-            &format!(
-                "{} must have the shape [8, channels, 3, 3], found {}",
-                PARAMETER_NAMES[0],
-                dimensions(&entries[order[0]].shape)
-            ),
-        ));
+    let stated = match of_file {
+        Some(stated) if found.fits(&stated.config) => Some(stated),
+        Some(stated) => {
+            return Err(fault(
+                path,
+                &format!(
+                    "the shapes must be those of the stated configuration, with {}, found {found}",
+                    stated.config.sizes()
+                ),
+            ));
+        }
+        None => stated_beside(path, &found)?,
     };
-    let image = ImageShape {
-        channels,
-        ..ImageShape::MNIST
-    };
-    let config = ModelConfig {
-        num_classes,
-        hidden_size,
-        image,
-        ..ModelConfig::default()
+    let Some(Stated { config, about }) = stated.or_else(|| found.config.map(Stated::of_parameters))
+    else {
+        // The names of the default network are what most files should have.
+        positions(entries, &names, path)?;
+        return Err(unstated(path));
     };
     config
         .validate()
         .map_err(|error| fault(path, &error.to_string()))?;
-    let layout = layout(weights, &config, &order);
+    let parameters = config.parameters();
+    let order = match order {
+        Some(order) => order,
+        None => positions(entries, &parameters, path)?,
+    };
+    let layout = layout(weights, &parameters, &order);
     let mut total = 0;
-    for ((name, index), shape) in PARAMETER_NAMES
-        .into_iter()
-        .zip(&order)
-        .zip(shapes(&config, layout))
-    {
-        let entry = &entries[*index];
+    for (parameter, index) in parameters.iter().zip(&order) {
+        let (name, entry) = (&parameter.name, &entries[*index]);
+        let shape = shape(parameter, layout);
         let Some(width) = width(&entry.number) else {
             return Err(fault(
                 path,
@@ -140,14 +148,14 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
             return Err(fault(
                 path,
                 &format!(
-                    "{name} must have the shape {shape:?} of a network with hidden_size {hidden_size} and num_classes \
-                     {num_classes} whose linear weights are {}, found {}",
+                    "{name} must have the shape {shape:?} of a network with {} whose linear weights are {}, found {}",
+                    config.sizes(),
                     layout.name(),
-                    dimensions(&entry.shape)
+                    shown(&entry.shape)
                 ),
             ));
         }
-        total += (width * shape.iter().product::<usize>()) as u64;
+        total += (width * parameter.len()) as u64;
     }
     if total > weights.limit() {
         return Err(fault(
@@ -158,31 +166,30 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
             ),
         ));
     }
-    let sizes = Sizes::of(&config);
-    let stated = stated(weights.metadata(), sizes, path)?;
-    let stated = stated.map_or_else(|| stated_beside(path, sizes), Ok)?;
-    let config = stated.config_of(sizes);
-    config
-        .validate()
-        .map_err(|error| fault(path, &error.to_string()))?;
     Ok(Checked {
         config,
-        about: stated.about,
+        about,
         layout,
         order,
     })
 }
 
+/// The shapes of the parameters, by their own names.
+fn shapes<'a>(entries: &'a [Entry], names: &'a [ParameterSpec], order: &[usize]) -> Shapes<'a> {
+    let shape = |(parameter, index): (&'a ParameterSpec, &usize)| {
+        (parameter.name.as_str(), entries[*index].shape.as_slice())
+    };
+    Shapes(names.iter().zip(order).map(shape).collect())
+}
+
 /// The layout of the linear weights: what the format says, else what their shapes say, else what the file says.
-fn layout(weights: &dyn Weights, config: &ModelConfig, order: &[usize]) -> LinearLayout {
+fn layout(weights: &dyn Weights, parameters: &[ParameterSpec], order: &[usize]) -> LinearLayout {
     let fits = |layout: LinearLayout| {
-        let linear = |name: &str| name.starts_with("linear") && name.ends_with("weight");
-        PARAMETER_NAMES
-            .into_iter()
+        parameters
+            .iter()
             .zip(order)
-            .zip(shapes(config, layout))
-            .filter(|((name, _), _)| linear(name))
-            .all(|((_, index), shape)| weights.entries()[*index].shape == shape)
+            .filter(|(parameter, _)| parameter.shape.len() == 2)
+            .all(|(parameter, index)| weights.entries()[*index].shape == shape(parameter, layout))
     };
     let stated = || {
         let (_, text) = weights
@@ -201,8 +208,8 @@ fn layout(weights: &dyn Weights, config: &ModelConfig, order: &[usize]) -> Linea
     })
 }
 
-/// What a file of this program states, which must be of a model of its shapes.
-fn stated(metadata: &[(String, String)], sizes: Sizes, path: &Path) -> Result<Option<Stated>> {
+/// What a file of this program states of its model.
+fn stated(metadata: &[(String, String)], path: &Path) -> Result<Option<Stated>> {
     let text = |key: &str| {
         let found = metadata.iter().find(|(found, _)| found == key);
         found.map(|(_, text)| text)
@@ -220,7 +227,7 @@ fn stated(metadata: &[(String, String)], sizes: Sizes, path: &Path) -> Result<Op
     let own = text("producer").map(String::as_str) == Some(PRODUCER);
     let config = text("config").filter(|_| own);
     let config = config
-        .map(|text| ModelConfig::from_json(text))
+        .map(|text| NetworkConfig::from_json(text))
         .transpose()
         .map_err(|error| fault(path, &error.to_string()))?;
     let all = text(ALL)
@@ -229,16 +236,17 @@ fn stated(metadata: &[(String, String)], sizes: Sizes, path: &Path) -> Result<Op
             Stated::parse(&value).map_err(|reason| unreadable(ALL, &reason))
         })
         .transpose()?;
-    for stated in config.iter().chain(all.as_ref().map(|all| &all.config)) {
-        let expected = Sizes::of(stated);
-        if expected != sizes {
-            return Err(fault(
-                path,
-                &format!(
-                    "the shapes must be those of the stated configuration, of {expected}, found {sizes}"
-                ),
-            ));
-        }
+    if let (Some(config), Some(all)) = (&config, &all)
+        && !all.config.has_parameters_of(config)
+    {
+        return Err(fault(
+            path,
+            &format!(
+                "its two configurations must be the same, one with {}, found another with {}",
+                config.sizes(),
+                all.config.sizes()
+            ),
+        ));
     }
     let older = config.map(|config| Stated {
         config,
@@ -250,10 +258,4 @@ fn stated(metadata: &[(String, String)], sizes: Sizes, path: &Path) -> Result<Op
 /// Bytes of a number, of those that weights are made of.
 pub(super) fn width(number: &str) -> Option<usize> {
     Number::of_name(number).map(Number::width)
-}
-
-/// A shape as a message shows it: a hostile one may have thousands of dimensions.
-fn dimensions(shape: &[usize]) -> String {
-    let more = if shape.len() > 8 { " and more" } else { "" };
-    format!("{:?}{more}", &shape[..shape.len().min(8)])
 }

@@ -3,12 +3,13 @@
 //! What goes from one device to another goes through the host: then any two devices can work together, without a library
 //! for it (CUDA would need NCCL), and no thread uses a tensor that another one has only asked for.
 
-use crate::config::{LrSchedule, ModelConfig};
+use crate::config::{LrSchedule, NetworkConfig};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::optimizer::Adam;
-use crate::model::{Gradients, Model, Parameter, read_gradients, send_gradients, without_tape};
+use crate::model::{Gradients, read_gradients, send_gradients, without_tape};
+use crate::network::{AnyNetwork, Parameter};
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -38,22 +39,24 @@ pub(super) enum Devices<B: AutodiffBackend> {
     Several {
         workers: MultiDevicesTrainStep<Components<B>>,
         first: B::Device,
+        config: NetworkConfig,
     },
 }
 
 impl<B: AutodiffBackend> Devices<B> {
-    pub fn new(devices: &[B::Device]) -> Self {
+    pub fn new(devices: &[B::Device], config: &NetworkConfig) -> Self {
         match devices {
             [first, _, ..] => Self::Several {
                 workers: MultiDevicesTrainStep::new(devices),
                 first: first.clone(),
+                config: config.clone(),
             },
             _ => Self::One,
         }
     }
 
     /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
-    pub fn step(&self, batches: &mut [Batches<'_, B>], model: &Model<B>) -> Result<Step<B>> {
+    pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
         match self {
             Self::One => Ok(match batches.first_mut().and_then(Iterator::next) {
                 None => Step {
@@ -69,8 +72,12 @@ impl<B: AutodiffBackend> Devices<B> {
                     }
                 }
             }),
-            Self::Several { workers, first } => {
-                let mut work = share(batches, model)?;
+            Self::Several {
+                workers,
+                first,
+                config,
+            } => {
+                let mut work = share(batches, model, config)?;
                 let (outputs, _) = workers.step(&mut work, &Replica::new());
                 let mut parts = outputs
                     .into_iter()
@@ -80,7 +87,7 @@ impl<B: AutodiffBackend> Devices<B> {
                 parts.sort_by_key(|part| part.number);
                 let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
                 Ok(Step {
-                    gradients: send_gradients::<B::InnerBackend>(gradients, first),
+                    gradients: send_gradients::<B::InnerBackend>(gradients, first)?,
                     parts: parts.into_iter().map(|part| part.send(first)).collect(),
                 })
             }
@@ -91,9 +98,10 @@ impl<B: AutodiffBackend> Devices<B> {
 /// The work of each device: the next of its batches, and the parameters of the model.
 fn share<B: AutodiffBackend>(
     batches: &mut [Batches<'_, B>],
-    model: &Model<B>,
+    model: &AnyNetwork<B>,
+    config: &NetworkConfig,
 ) -> Result<Vec<Batch<B>>> {
-    let (config, parameters) = (model.config(), Arc::from(model.parameters()?));
+    let parameters = Arc::from(model.parameters()?);
     let work: Vec<Option<Work<B>>> = batches
         .iter_mut()
         .enumerate()
@@ -101,7 +109,7 @@ fn share<B: AutodiffBackend>(
             Some(Work {
                 number,
                 batch: batches.next()?,
-                config,
+                config: config.clone(),
                 parameters: Arc::clone(&parameters),
             })
         })
@@ -152,14 +160,15 @@ impl<T> DataLoaderIterator<T> for Once<T> {
 pub(super) struct Work<B: BurnBackend> {
     number: usize,
     batch: MnistBatch<B>,
-    config: ModelConfig,
+    config: NetworkConfig,
     parameters: Arc<[Parameter]>,
 }
 
 impl<B: AutodiffBackend> Work<B> {
     fn run(self) -> Result<Part> {
         let device = self.batch.images.device();
-        let model = Model::<B>::from_parameters(&self.config, self.parameters.to_vec(), &device)?;
+        let model =
+            AnyNetwork::<B>::from_parameters(&self.config, self.parameters.to_vec(), &device)?;
         let output = TrainStep::step(&model, self.batch);
         let item = without_tape(output.item);
         Ok(Part {
@@ -167,7 +176,7 @@ impl<B: AutodiffBackend> Work<B> {
             loss: item.loss.into_data(),
             output: item.output.into_data(),
             targets: item.targets.into_data(),
-            gradients: read_gradients::<B::InnerBackend>(&output.grads, &self.config)?,
+            gradients: read_gradients(&output.grads, &model, &self.config.parameters())?,
         })
     }
 }

@@ -11,7 +11,8 @@ use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConf
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
-use crate::model::{Classifier, Model, boxed};
+use crate::model::{Classifier, boxed};
+use crate::network::AnyNetwork;
 use crate::record::{
     self, About, Loaded, Stated, decode_model, decode_optimizer, decode_scheduler, file,
 };
@@ -128,11 +129,11 @@ pub fn load_run(
         WhichModel::Epoch(epoch) => checkpoint::model_of(artifact_dir, epoch)?,
     };
     let about = About {
-        metadata: record::run_metadata(artifact_dir, config.model.num_classes)?,
+        metadata: record::run_metadata(artifact_dir, config.model.num_classes())?,
         ..About::default()
     };
     let stated = Stated {
-        config: config.model,
+        config: config.model.clone(),
         about,
     };
     Ok((record::load_as(&path, stated, device)?, config))
@@ -181,7 +182,7 @@ impl OnBackend for Train<'_> {
         let prepared = self.prepare()?;
         let (model, mut run) = start::<B>(prepared, self.devices, burn_devices, self.data)?;
         run.interrupted = Arc::clone(&self.options.interrupted);
-        let (num_epochs, model_config) = (run.config.num_epochs, run.config.model);
+        let (num_epochs, model_config) = (run.config.num_epochs, run.config.model.clone());
         let about = run.about.clone();
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
         run.directory
@@ -283,7 +284,8 @@ impl Train<'_> {
             let mut observer: Box<dyn Observer> =
                 Box::new(LogFile::append_to(directory.place(), observer)?);
             warn_of_file_system(&directory, observer.as_mut());
-            let statistics = warn_of_data(self.data, config.model.num_classes, observer.as_mut())?;
+            let statistics =
+                warn_of_data(self.data, config.model.num_classes(), observer.as_mut())?;
             if let Some(names) = self.data.train.class_names() {
                 let names = format!("{:#}\n", serde_json::json!(names));
                 directory.write(CLASS_NAMES_FILE, names.as_bytes())?;
@@ -335,7 +337,7 @@ impl Train<'_> {
             message,
         });
         // As found at the run's start; it goes on without them where data.json is gone or damaged.
-        let known = record::run_metadata(self.artifact_dir, config.model.num_classes).ok();
+        let known = record::run_metadata(self.artifact_dir, config.model.num_classes()).ok();
         Ok(Prepared {
             config,
             directory,
@@ -348,7 +350,7 @@ impl Train<'_> {
 }
 
 /// The model at the start of a run or at its checkpoint, and the run around it.
-type Started<B> = (Model<B>, Run<B>);
+type Started<B> = (AnyNetwork<B>, Run<B>);
 
 fn start<B: Backend>(
     prepared: Prepared,
@@ -382,7 +384,7 @@ fn start<B: Backend>(
     };
     let mut history = History::default();
     let model = match checkpoint {
-        None => config.model.init_seeded(config.seed, burn_device)?,
+        None => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
         Some(Checkpoint {
             path,
             state,
@@ -418,7 +420,7 @@ fn start<B: Backend>(
         about: About {
             metadata: Metadata {
                 statistics,
-                ..data.train.metadata(config.model.num_classes)
+                ..data.train.metadata(config.model.num_classes())
             },
             ..About::default()
         },
@@ -474,7 +476,7 @@ fn check_data(data: &Data, config: &TrainingConfig) -> Result<()> {
             )));
         }
         dataset
-            .check_model(&config.model)
+            .check_model(config.model.image(), config.model.num_classes())
             .map_err(|error| Error::Data(format!("in the {name} set, {error}")))?;
     }
     Ok(())

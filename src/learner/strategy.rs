@@ -10,11 +10,12 @@ use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
-use crate::model::{Measured, Metrics, Model, ModelOptimizer};
+use crate::model::{Measured, Metrics, ModelOptimizer};
+use crate::network::{AnyNetwork, Network, WithNetwork};
 use crate::record::{self, About, encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, DisplaySettings};
 use burn::optim::Optimizer;
 use burn::train::{
     ClassificationOutput, InferenceStep, Interrupter, Learner, LearningComponentsMarker,
@@ -40,7 +41,7 @@ const TIMES_LAST_CHECKPOINT: u32 = 20;
 
 /// The types that Burn's learner is made of.
 pub(super) type Components<B> =
-    LearningComponentsMarker<B, LrSchedule, Model<B>, ModelOptimizer<B>>;
+    LearningComponentsMarker<B, LrSchedule, AnyNetwork<B>, ModelOptimizer<B>>;
 
 /// All that a run needs beside its model.
 pub(super) struct Run<B: AutodiffBackend> {
@@ -104,7 +105,10 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for Resumable
         _dataloader_train: TrainLoader<Components<B>>,
         _dataloader_valid: ValidLoader<Components<B>>,
         _starting_epoch: usize,
-    ) -> (Model<B>, SupervisedTrainingEventProcessor<Components<B>>) {
+    ) -> (
+        AnyNetwork<B>,
+        SupervisedTrainingEventProcessor<Components<B>>,
+    ) {
         let model = learner.model();
         // Nobody else may hold the parameters: shared ones are copied at every step.
         drop(learner);
@@ -117,11 +121,11 @@ impl<B: AutodiffBackend> SupervisedLearningStrategy<Components<B>> for Resumable
             // Burn calls this once; the caller finds no second outcome.
             return (model, components.event_processor);
         };
-        let (config, device) = (run.config.model, run.burn_devices[0].clone());
+        let (config, device) = (run.config.model.clone(), run.burn_devices[0].clone());
         let (model, outcome) = run.train(model, &components.interrupter);
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         // Burn's signature wants a model also from a run that failed; nobody sees this one.
-        let model = model.unwrap_or_else(|| config.init(&device));
+        let model = model.unwrap_or_else(|| AnyNetwork::init(&config, &device));
         (model, components.event_processor)
     }
 }
@@ -154,9 +158,9 @@ impl Due {
 impl<B: AutodiffBackend> Run<B> {
     fn train(
         mut self,
-        model: Model<B>,
+        model: AnyNetwork<B>,
         interrupter: &Interrupter,
-    ) -> (Option<Model<B>>, Result<Outcome>) {
+    ) -> (Option<AnyNetwork<B>>, Result<Outcome>) {
         match self
             .epochs(model, interrupter)
             .and_then(|(model, ended)| self.finish(&model, ended).map(|()| (model, ended)))
@@ -189,15 +193,15 @@ impl<B: AutodiffBackend> Run<B> {
 
     fn epochs(
         &mut self,
-        mut model: Model<B>,
+        mut model: AnyNetwork<B>,
         interrupter: &Interrupter,
-    ) -> Result<(Model<B>, Ended)> {
+    ) -> Result<(AnyNetwork<B>, Ended)> {
         let first = if self.progress.ended {
             self.progress.epoch + 1
         } else {
             self.progress.epoch
         };
-        let devices = Devices::new(&self.burn_devices);
+        let devices = Devices::new(&self.burn_devices, &self.config.model);
         self.observer.notify(Event::Start {
             epoch: first,
             num_epochs: self.config.num_epochs,
@@ -267,7 +271,7 @@ impl<B: AutodiffBackend> Run<B> {
     fn warm_up(
         &mut self,
         devices: &Devices<B>,
-        model: &Model<B>,
+        model: &AnyNetwork<B>,
         interrupter: &Interrupter,
     ) -> Result<()> {
         if B::ON_HOST || self.steps() == 0 {
@@ -326,10 +330,10 @@ impl<B: AutodiffBackend> Run<B> {
     fn train_epoch(
         &mut self,
         devices: &Devices<B>,
-        mut model: Model<B>,
+        mut model: AnyNetwork<B>,
         interrupter: &Interrupter,
         due: &mut Due,
-    ) -> Result<(Model<B>, Ended)> {
+    ) -> Result<(AnyNetwork<B>, Ended)> {
         let epoch = self.progress.epoch;
         let steps = self.steps();
         let loaders = self.train_loaders.clone();
@@ -405,7 +409,7 @@ impl<B: AutodiffBackend> Run<B> {
         Ok(())
     }
 
-    fn valid_epoch(&mut self, model: &Model<B>, interrupter: &Interrupter) -> Result<Ended> {
+    fn valid_epoch(&mut self, model: &AnyNetwork<B>, interrupter: &Interrupter) -> Result<Ended> {
         let model = model.valid();
         let epoch = self.progress.epoch;
         let steps = self.valid_loader.num_batches();
@@ -479,7 +483,7 @@ impl<B: AutodiffBackend> Run<B> {
         ))
     }
 
-    fn save_checkpoint(&mut self, model: &Model<B>) -> Result<()> {
+    fn save_checkpoint(&mut self, model: &AnyNetwork<B>) -> Result<()> {
         let recorder = self.config.recorder;
         let precision = recorder.precision();
         let records = Records {
@@ -529,13 +533,13 @@ impl<B: AutodiffBackend> Run<B> {
         self.directory.write(HISTORY_FILE, &text)
     }
 
-    fn finish(&mut self, model: &Model<B>, ended: Ended) -> Result<()> {
+    fn finish(&mut self, model: &AnyNetwork<B>, ended: Ended) -> Result<()> {
         self.history.close(ended);
         self.write_history()?;
         let model = model.valid();
         self.directory.write(
             SUMMARY_FILE,
-            summary_table(&self.history, &model.to_string()).as_bytes(),
+            summary_table(&self.history, &model.clone().with(Displayed)).as_bytes(),
         )?;
         record::write(
             &self.directory.file(MODEL_FILE),
@@ -548,6 +552,17 @@ impl<B: AutodiffBackend> Run<B> {
             interrupted: ended == Ended::Interrupted,
         });
         Ok(())
+    }
+}
+
+/// A network as Burn displays it.
+struct Displayed;
+
+impl<B: Backend> WithNetwork<B> for Displayed {
+    type Output = String;
+
+    fn run<N: Network<B>>(self, network: N) -> String {
+        network.format(DisplaySettings::default())
     }
 }
 

@@ -1,19 +1,18 @@
 //! A trained network on some device, behind one type.
 //!
-//! [`Model`] is generic over the back end, as in the Burn book. Where the device is chosen at run time, as from
+//! [`AnyNetwork`] is generic over the back end, as the model of the Burn book. Where the device is chosen at run time, as from
 //! Python, a [`Classifier`] stands for the model on any of them.
 
-use super::cnn::classification;
+use super::loss::classification;
 use super::metrics::{Measured, Metrics};
-use super::parameters::{host_values, initial};
 use super::stepper::{ModelStepper, Stepper};
 use super::tape::TrainingForward;
-use super::{Model, Parameter};
-use crate::config::{ModelConfig, OptimizerConfig};
+use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::data::{Dataset, DropoutKey, targets_tensor};
 use crate::device::{Backend, Device, OnBackend, check_process, finish, on_backend};
 use crate::error::{Error, Result};
 use crate::kernels::{Pixels, Predict};
+use crate::network::{AnyNetwork, Parameter, host_values, initial};
 use burn::backend::Autodiff;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
@@ -42,7 +41,7 @@ pub struct Evaluation {
 /// A model on the device that was chosen for it.
 pub trait Classifier: Send + Sync {
     /// What the model was made from.
-    fn config(&self) -> ModelConfig;
+    fn config(&self) -> &NetworkConfig;
 
     /// Where it computes.
     fn device(&self) -> Device;
@@ -80,8 +79,8 @@ pub trait Classifier: Send + Sync {
 
 /// A model of one back end, and where it is.
 pub(crate) struct Engine<B: BurnBackend> {
-    pub(super) model: Model<B>,
-    pub(super) config: ModelConfig,
+    pub(super) model: AnyNetwork<B>,
+    pub(super) config: NetworkConfig,
     pub(super) device: Device,
     pub(super) burn_device: B::Device,
     /// Prepared when it is first used.
@@ -91,8 +90,8 @@ pub(crate) struct Engine<B: BurnBackend> {
 impl<B: Backend> Engine<B> {
     /// A model that any thread may use.
     pub(super) fn new(
-        model: Model<B>,
-        config: ModelConfig,
+        model: AnyNetwork<B>,
+        config: NetworkConfig,
         device: Device,
         burn_device: B::Device,
     ) -> Result<Self> {
@@ -108,12 +107,12 @@ impl<B: Backend> Engine<B> {
 
     fn predictor(&self) -> Option<&dyn Predict> {
         self.predictor
-            .get_or_init(|| self.model.predictor(self.config.image))
+            .get_or_init(|| self.model.predictor(self.config.image()))
             .as_deref()
     }
 
     fn check_shape(&self, pixels: Pixels<'_>) -> Result<()> {
-        let (expected, found) = (self.config.image, pixels.shape());
+        let (expected, found) = (self.config.image(), pixels.shape());
         if found == expected {
             return Ok(());
         }
@@ -125,8 +124,8 @@ impl<B: Backend> Engine<B> {
 
 /// A model whose back end is no longer in its type.
 pub(crate) fn boxed<B: Backend>(
-    model: Model<B>,
-    config: ModelConfig,
+    model: AnyNetwork<B>,
+    config: NetworkConfig,
     device: Device,
     burn_device: &B::Device,
 ) -> Result<Box<dyn Classifier>> {
@@ -135,24 +134,24 @@ pub(crate) fn boxed<B: Backend>(
 }
 
 /// A model with random parameters from `seed`.
-pub fn init(config: &ModelConfig, seed: u64, device: Device) -> Result<Box<dyn Classifier>> {
-    from_parameters(config, initial(config, seed), device)
+pub fn init(config: &NetworkConfig, seed: u64, device: Device) -> Result<Box<dyn Classifier>> {
+    from_parameters(config, initial(config.parameters(), seed), device)
 }
 
 /// A model with the given parameters.
 pub fn from_parameters(
-    config: &ModelConfig,
+    config: &NetworkConfig,
     parameters: Vec<Parameter>,
     device: Device,
 ) -> Result<Box<dyn Classifier>> {
-    struct FromParameters<'a>(&'a ModelConfig, Vec<Parameter>);
+    struct FromParameters<'a>(&'a NetworkConfig, Vec<Parameter>);
 
     impl OnBackend for FromParameters<'_> {
         type Output = Box<dyn Classifier>;
 
         fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
-            let model = Model::<B>::from_parameters(self.0, self.1, burn_device)?;
-            boxed(model, *self.0, device, burn_device)
+            let model = AnyNetwork::<B>::from_parameters(self.0, self.1, burn_device)?;
+            boxed(model, self.0.clone(), device, burn_device)
         }
     }
 
@@ -168,8 +167,8 @@ fn check(stop: &AtomicBool) -> Result<()> {
 }
 
 impl<B: Backend> Classifier for Engine<B> {
-    fn config(&self) -> ModelConfig {
-        self.config
+    fn config(&self) -> &NetworkConfig {
+        &self.config
     }
 
     fn device(&self) -> Device {
@@ -184,7 +183,7 @@ impl<B: Backend> Classifier for Engine<B> {
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
         check_process(self.device)?;
         self.check_shape(pixels)?;
-        let num_classes = self.config.num_classes;
+        let num_classes = self.config.num_classes();
         let batch = match self.predictor() {
             Some(_) => PREDICTOR_BATCH,
             None if B::ON_HOST => HOST_BATCH,
@@ -204,7 +203,7 @@ impl<B: Backend> Classifier for Engine<B> {
                 // an image has the same bits in every batch.
                 images = images.repeat_dim(0, 2);
             }
-            let values = host_values(self.model.forward(images).into_data())?;
+            let values = host_values(self.model.logits(images.into(), None).into_data())?;
             logits.extend_from_slice(&values[..pixels.len() * num_classes]);
         }
         Ok(logits)
@@ -217,7 +216,7 @@ impl<B: Backend> Classifier for Engine<B> {
         stop: &AtomicBool,
     ) -> Result<Evaluation> {
         check_process(self.device)?;
-        dataset.check_model(&self.config)?;
+        dataset.check_model(self.config.image(), self.config.num_classes())?;
         if dataset.is_empty() {
             return Err(Error::Data(
                 "a data set to evaluate must have at least one image, got 0".into(),
@@ -234,11 +233,14 @@ impl<B: Backend> Classifier for Engine<B> {
             let images = Pixels::raw(&pixels, dataset.shape())?;
             let logits = match self.predictor() {
                 Some(predictor) => {
-                    let shape = [images.len(), self.config.num_classes];
+                    let shape = [images.len(), self.config.num_classes()];
                     let logits = TensorData::new(predictor.logits(images), shape);
                     Tensor::from_data(logits, &self.burn_device)
                 }
-                None => self.model.forward(images.tensor(&self.burn_device)),
+                None => {
+                    let images = images.tensor(&self.burn_device);
+                    self.model.logits(images.into(), None)
+                }
             };
             let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
             metrics.push(vec![classification(logits, targets)]);
@@ -264,7 +266,7 @@ impl<B: Backend> Classifier for Engine<B> {
     ) -> Result<TrainingForward> {
         check_process(self.device)?;
         self.check_shape(pixels)?;
-        check_targets(targets, pixels.len(), key, self.config.num_classes)?;
+        check_targets(targets, pixels.len(), key, self.config.num_classes())?;
         let images = pixels.tensor(&self.burn_device);
         let targets: Vec<u32> = targets.iter().map(|target| *target as u32).collect();
         let targets = targets_tensor(&targets, &self.burn_device);

@@ -1,51 +1,58 @@
 //! Gradients as numbers: on their way to Python, and between devices.
 
-use super::parameters::{host_values, parameter_id, parameter_shapes};
-use super::{PARAMETER_NAMES, Parameter};
-use crate::config::ModelConfig;
 use crate::error::{Error, Result};
+use crate::network::{AnyNetwork, Parameter, ParameterSpec, host_values, parameter_id};
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 
-/// The gradient of a loss for each parameter, in the order of [`PARAMETER_NAMES`].
+/// The gradient of a loss for each parameter, in the order of the network.
 pub type Gradients = Vec<Parameter>;
 
-/// Gradients of a network of `config`, read from their device.
-pub(crate) fn read_gradients<B: Backend>(
+/// The gradients of a network, whose parameters are `specs`, read from their device.
+pub(crate) fn read_gradients<B: AutodiffBackend>(
     gradients: &GradientsParams,
-    config: &ModelConfig,
+    network: &AnyNetwork<B>,
+    specs: &[ParameterSpec],
 ) -> Result<Gradients> {
-    PARAMETER_NAMES
-        .into_iter()
-        .zip(parameter_shapes(config))
-        .map(|(name, shape)| {
-            let data = match shape.len() {
-                1 => read::<B, 1>(gradients, name),
-                2 => read::<B, 2>(gradients, name),
-                _ => read::<B, 4>(gradients, name),
-            };
+    struct Read<'a> {
+        gradients: &'a GradientsParams,
+        data: Vec<Option<TensorData>>,
+    }
+
+    impl<B: AutodiffBackend> ModuleVisitor<B> for Read<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+            let gradient = self.gradients.get::<B::InnerBackend, D>(param.id);
+            self.data.push(gradient.map(Tensor::into_data));
+        }
+    }
+
+    let mut read = Read {
+        gradients,
+        data: Vec::new(),
+    };
+    network.visit(&mut read);
+    specs
+        .iter()
+        .zip(read.data)
+        .map(|(spec, data)| {
+            let name = spec.name.clone();
             let data = data.ok_or_else(|| Error::Internal(format!("{name} has no gradient")))?;
             Ok(Parameter {
                 name,
-                shape,
+                shape: spec.shape.clone(),
                 values: host_values(data)?,
             })
         })
         .collect()
 }
 
-fn read<B: Backend, const D: usize>(gradients: &GradientsParams, name: &str) -> Option<TensorData> {
-    gradients
-        .get::<B, D>(parameter_id(name))
-        .map(Tensor::into_data)
-}
-
 /// Gradients as an optimizer on `device` takes them.
 pub(crate) fn send_gradients<B: Backend>(
     gradients: Gradients,
     device: &B::Device,
-) -> GradientsParams {
+) -> Result<GradientsParams> {
     let mut tensors = GradientsParams::new();
     for Parameter {
         name,
@@ -53,13 +60,17 @@ pub(crate) fn send_gradients<B: Backend>(
         values,
     } in gradients
     {
-        let (id, dimensions) = (parameter_id(name), shape.len());
+        let (id, dimensions) = (parameter_id(&name), shape.len());
         let data = TensorData::new(values, shape);
         match dimensions {
             1 => tensors.register::<B, 1>(id, Tensor::from_data(data, device)),
             2 => tensors.register::<B, 2>(id, Tensor::from_data(data, device)),
-            _ => tensors.register::<B, 4>(id, Tensor::from_data(data, device)),
+            3 => tensors.register::<B, 3>(id, Tensor::from_data(data, device)),
+            4 => tensors.register::<B, 4>(id, Tensor::from_data(data, device)),
+            rank => {
+                return Err(Error::Internal(format!("{name} has {rank} dimensions")));
+            }
         }
     }
-    tensors
+    Ok(tensors)
 }

@@ -1,5 +1,5 @@
-use super::parameters::host_values;
 use crate::error::{Error, Result};
+use crate::network::host_values;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::ClassificationOutput;

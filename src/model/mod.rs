@@ -1,11 +1,10 @@
-//! The guide network of the Burn book.
+//! A network on a device that is chosen at run time: inference, training steps and optimizers.
 
 mod classifier;
-mod cnn;
 mod gradients;
+mod loss;
 mod metrics;
 mod optimizer;
-mod parameters;
 mod step;
 mod stepper;
 mod summary;
@@ -13,11 +12,8 @@ mod tape;
 
 pub use crate::kernels::Pixels;
 pub use classifier::{Classifier, Evaluation, from_parameters, init};
-pub use cnn::Model;
 pub use gradients::Gradients;
 pub use optimizer::{ModelOptimizer, OptimizerRecord};
-pub(crate) use parameters::parameter_id;
-pub use parameters::{PARAMETER_NAMES, Parameter, parameter_shapes};
 pub use stepper::Stepper;
 pub use summary::summary;
 pub use tape::TrainingForward;

@@ -1,27 +1,27 @@
 //! Burn's optimizers for the network, behind one type, so that what trains it is compiled once.
 
-use super::Model;
 use crate::config::OptimizerConfig;
 use crate::device::AutodiffBackend;
 use crate::error::{Error, Result};
 use crate::kernels::optimizer::{Adam, AdamW};
+use crate::network::AnyNetwork;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::{GradientsParams, MultiGradientsParams, Optimizer, Sgd};
 use burn::record::Record;
 
-type Adaptor<O, B> = OptimizerAdaptor<O, Model<B>, B>;
+type Adaptor<O, B> = OptimizerAdaptor<O, AnyNetwork<B>, B>;
 /// Burn's record of the states of all parameters.
-pub(crate) type States<O, B> = <Adaptor<O, B> as Optimizer<Model<B>, B>>::Record;
+pub(crate) type States<O, B> = <Adaptor<O, B> as Optimizer<AnyNetwork<B>, B>>::Record;
 
 /// An optimizer of the network, with its state.
 #[derive(Clone)]
 pub enum ModelOptimizer<B: AutodiffBackend> {
     /// See [`AdamConfig`](crate::config::AdamConfig).
-    Adam(OptimizerAdaptor<Adam, Model<B>, B>),
+    Adam(OptimizerAdaptor<Adam, AnyNetwork<B>, B>),
     /// See [`AdamWConfig`](crate::config::AdamWConfig).
-    AdamW(OptimizerAdaptor<AdamW, Model<B>, B>),
+    AdamW(OptimizerAdaptor<AdamW, AnyNetwork<B>, B>),
     /// See [`SgdConfig`](crate::config::SgdConfig).
-    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, Model<B>, B>),
+    Sgd(OptimizerAdaptor<Sgd<B::InnerBackend>, AnyNetwork<B>, B>),
 }
 
 /// The state of a [`ModelOptimizer`]. Files hold what is in the variant, as Burn's optimizer of that kind writes it.
@@ -67,10 +67,10 @@ impl<B: AutodiffBackend> ModelOptimizer<B> {
     }
 }
 
-impl<B: AutodiffBackend> Optimizer<Model<B>, B> for ModelOptimizer<B> {
+impl<B: AutodiffBackend> Optimizer<AnyNetwork<B>, B> for ModelOptimizer<B> {
     type Record = OptimizerRecord<B>;
 
-    fn step(&mut self, lr: f64, module: Model<B>, grads: GradientsParams) -> Model<B> {
+    fn step(&mut self, lr: f64, module: AnyNetwork<B>, grads: GradientsParams) -> AnyNetwork<B> {
         match self {
             Self::Adam(optimizer) => optimizer.step(lr, module, grads),
             Self::AdamW(optimizer) => optimizer.step(lr, module, grads),
@@ -78,7 +78,12 @@ impl<B: AutodiffBackend> Optimizer<Model<B>, B> for ModelOptimizer<B> {
         }
     }
 
-    fn step_multi(&mut self, lr: f64, module: Model<B>, grads: MultiGradientsParams) -> Model<B> {
+    fn step_multi(
+        &mut self,
+        lr: f64,
+        module: AnyNetwork<B>,
+        grads: MultiGradientsParams,
+    ) -> AnyNetwork<B> {
         match self {
             Self::Adam(optimizer) => optimizer.step_multi(lr, module, grads),
             Self::AdamW(optimizer) => optimizer.step_multi(lr, module, grads),

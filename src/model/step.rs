@@ -1,17 +1,17 @@
 //! Burn's training and validation steps.
 
-use super::Model;
-use super::cnn::classification;
+use super::loss::classification;
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend};
+use crate::network::AnyNetwork;
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 
-impl<B: AutodiffBackend> TrainStep for Model<B> {
+impl<B: AutodiffBackend> TrainStep for AnyNetwork<B> {
     type Input = MnistBatch<B>;
     type Output = ClassificationOutput<B>;
 
     fn step(&self, batch: MnistBatch<B>) -> TrainOutput<ClassificationOutput<B>> {
-        let logits = self.forward_training(batch.images, &batch.dropout);
+        let logits = self.logits(batch.images, Some(&batch.dropout));
         let item = classification(logits, batch.targets);
         // The gradients of the parts of a step add up to that of the whole.
         let loss = if batch.share < 1.0 {
@@ -23,11 +23,11 @@ impl<B: AutodiffBackend> TrainStep for Model<B> {
     }
 }
 
-impl<B: Backend> InferenceStep for Model<B> {
+impl<B: Backend> InferenceStep for AnyNetwork<B> {
     type Input = MnistBatch<B>;
     type Output = ClassificationOutput<B>;
 
     fn step(&self, batch: MnistBatch<B>) -> ClassificationOutput<B> {
-        classification(self.forward(batch.images), batch.targets)
+        classification(self.logits(batch.images, None), batch.targets)
     }
 }

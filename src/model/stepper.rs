@@ -2,10 +2,9 @@
 
 use super::classifier::Engine;
 use super::gradients::{Gradients, send_gradients};
-use super::parameters::parameter_shapes;
 use super::tape::to_training;
 use super::{Classifier, ModelOptimizer};
-use crate::config::{ModelConfig, OptimizerConfig};
+use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::device::{AutodiffBackend, Backend, Device, check_process};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
@@ -24,7 +23,7 @@ pub trait Stepper: Send {
     ) -> Result<Box<dyn Classifier>>;
 
     /// The configuration and the device of the model of the first step, which the state fits; `None` before it.
-    fn of_model(&self) -> Option<(ModelConfig, Device)>;
+    fn of_model(&self) -> Option<(&NetworkConfig, Device)>;
 
     /// For records, which are of one back end.
     fn as_any(&self) -> &dyn Any;
@@ -34,7 +33,7 @@ pub trait Stepper: Send {
 pub(crate) struct ModelStepper<B: AutodiffBackend> {
     pub optimizer: ModelOptimizer<B>,
     /// What the state fits: the model of the first step.
-    pub first: Option<(ModelConfig, Device)>,
+    pub first: Option<(NetworkConfig, Device)>,
 }
 
 impl<B: AutodiffBackend> ModelStepper<B> {
@@ -45,15 +44,15 @@ impl<B: AutodiffBackend> ModelStepper<B> {
         }
     }
 
-    fn check_sizes(&mut self, config: &ModelConfig, device: Device) -> Result<()> {
-        let (first, _) = self.first.get_or_insert((*config, device));
-        if parameter_shapes(first) == parameter_shapes(config) {
+    fn check_sizes(&mut self, config: &NetworkConfig, device: Device) -> Result<()> {
+        let (first, _) = self.first.get_or_insert_with(|| (config.clone(), device));
+        if first.has_parameters_of(config) {
             return Ok(());
         }
         Err(Error::Training(format!(
-            "an optimizer keeps the state of one model, of hidden_size {} and num_classes {}, got one of {} and {}; \
-             make another optimizer",
-            first.hidden_size, first.num_classes, config.hidden_size, config.num_classes
+            "an optimizer keeps the state of one model, with {}, got one with {}; make another optimizer",
+            first.sizes(),
+            config.sizes()
         )))
     }
 }
@@ -74,20 +73,21 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
         check_process(engine.device)?;
         check_gradients(&engine.config, gradients)?;
         self.check_sizes(&engine.config, engine.device)?;
-        let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device);
+        let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device)?;
         let model = self
             .optimizer
             .step(learning_rate, to_training(&engine.model), tensors);
         Ok(Box::new(Engine::new(
             model.valid(),
-            engine.config,
+            engine.config.clone(),
             engine.device,
             engine.burn_device.clone(),
         )?))
     }
 
-    fn of_model(&self) -> Option<(ModelConfig, Device)> {
-        self.first
+    fn of_model(&self) -> Option<(&NetworkConfig, Device)> {
+        let (config, device) = self.first.as_ref()?;
+        Some((config, *device))
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -95,17 +95,17 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
     }
 }
 
-fn check_gradients(config: &ModelConfig, gradients: &Gradients) -> Result<()> {
-    let shapes = parameter_shapes(config);
+fn check_gradients(config: &NetworkConfig, gradients: &Gradients) -> Result<()> {
+    let specs = config.parameters();
     match gradients
         .iter()
-        .zip(&shapes)
-        .find(|(gradient, shape)| gradient.shape != **shape)
+        .zip(&specs)
+        .find(|(gradient, spec)| gradient.shape != spec.shape)
     {
         None => Ok(()),
-        Some((gradient, shape)) => Err(Error::Training(format!(
-            "gradients must have the shapes of the model's parameters: {} is {shape:?}, got {:?}; take them from a loss of this model",
-            gradient.name, gradient.shape
+        Some((gradient, spec)) => Err(Error::Training(format!(
+            "gradients must have the shapes of the model's parameters: {} is {:?}, got {:?}; take them from a loss of this model",
+            gradient.name, spec.shape, gradient.shape
         ))),
     }
 }

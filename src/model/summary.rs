@@ -1,68 +1,30 @@
 //! The table of layers that `summary()` shows.
 
-use super::parameter_shapes;
-use crate::config::ModelConfig;
+use crate::config::NetworkConfig;
+use crate::network::{Node, ParameterSpec};
 use std::fmt::Write;
 
 /// Layers, the shapes of their outputs and their parameters, as a table.
-pub fn summary(config: &ModelConfig) -> String {
-    let ModelConfig {
-        num_classes,
-        hidden_size,
-        dropout,
-        image,
-    } = *config;
-    let sizes = parameter_shapes(config).map(|shape| shape.iter().product::<usize>());
-    let drop = format!("Dropout (p = {dropout})");
-    let conv1 = format!("Conv2d {} -> 8, 3 x 3", image.channels);
-    // Each convolution takes a pixel from every side.
-    let output = |channels: usize, taken: usize| {
-        let (height, width) = (image.height - taken, image.width - taken);
-        format!("[n, {channels}, {height}, {width}]")
+pub fn summary(config: &NetworkConfig) -> String {
+    let graph = config.graph();
+    let row = |name: &str, layer: &str, output: &str, parameters: usize| {
+        let parameters = grouped(parameters);
+        format!("{name:<12}{layer:<36}{output:<20}{parameters:>12}\n")
     };
-    let layers: [(&str, &str, String, usize); 11] = [
-        ("conv1", &conv1, output(8, 2), sizes[0] + sizes[1]),
-        ("dropout", &drop, output(8, 2), 0),
-        (
-            "conv2",
-            "Conv2d 8 -> 16, 3 x 3",
-            output(16, 4),
-            sizes[2] + sizes[3],
-        ),
-        ("dropout", &drop, output(16, 4), 0),
-        ("activation", "Relu", output(16, 4), 0),
-        ("pool", "AdaptiveAvgPool2d", "[n, 16, 8, 8]".into(), 0),
-        (
-            "linear1",
-            "Linear 1024 -> hidden_size",
-            format!("[n, {hidden_size}]"),
-            sizes[4] + sizes[5],
-        ),
-        ("dropout", &drop, format!("[n, {hidden_size}]"), 0),
-        ("activation", "Relu", format!("[n, {hidden_size}]"), 0),
-        (
-            "linear2",
-            "Linear hidden_size -> num_classes",
-            format!("[n, {num_classes}]"),
-            sizes[6] + sizes[7],
-        ),
-        ("total", "", String::new(), sizes.iter().sum()),
-    ];
     let mut table = format!(
         "{:<12}{:<36}{:<20}{:>12}\n",
         "name", "layer", "output", "parameters"
     );
-    for (name, layer, output, parameters) in layers {
-        if name == "total" {
-            let _ = writeln!(table, "{}", "-".repeat(80));
-        }
-        let _ = writeln!(
-            table,
-            "{name:<12}{layer:<36}{output:<20}{:>12}",
-            grouped(parameters)
-        );
+    // What is no module of the network only orders values anew.
+    let modules = |node: &Node| node.path.clone().map(|path| (path, node.clone()));
+    for (path, node) in graph.nodes.iter().filter_map(modules) {
+        let shape: Vec<String> = node.shape.iter().map(usize::to_string).collect();
+        let output = format!("[n, {}]", shape.join(", "));
+        let parameters = node.parameters().iter().map(ParameterSpec::len).sum();
+        table += &row(&path, &node.layer.to_string(), &output, parameters);
     }
-    table
+    let _ = writeln!(table, "{}", "-".repeat(80));
+    table + &row("total", "", "", graph.num_parameters())
 }
 
 /// A count with commas between thousands.
@@ -84,7 +46,7 @@ mod tests {
 
     #[test]
     fn the_default_model_has_the_books_number_of_parameters() {
-        let table = summary(&ModelConfig::default());
+        let table = summary(&NetworkConfig::default());
         assert!(
             table.lines().last().unwrap().ends_with("531,178"),
             "{table}"

@@ -1,15 +1,14 @@
 //! The way from a loss back to the gradients, for loops of one's own.
 
-use super::Model;
 use super::classifier::Engine;
-use super::cnn::classification;
 use super::gradients::{Gradients, read_gradients};
-use super::parameters::host_values;
+use super::loss::classification;
 use crate::data::DropoutKey;
 use crate::device::{Backend, Device, check_process};
 use crate::error::{Error, Result, contain_panics};
+use crate::network::{AnyNetwork, ParameterSpec, host_values};
 use burn::backend::Autodiff;
-use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
@@ -31,18 +30,24 @@ pub struct TrainingForward {
 /// - images: `[batch_size, channels, height, width]`
 /// - targets: `[batch_size]`
 pub(super) fn forward<B: Backend>(
-    Engine { model, device, .. }: &Engine<B>,
+    Engine {
+        model,
+        config,
+        device,
+        ..
+    }: &Engine<B>,
     images: Tensor<B, 4>,
     targets: Tensor<B, 1, Int>,
     key: &DropoutKey,
 ) -> Result<TrainingForward> {
     let model = to_training(model);
-    let logits = model.forward_training(Tensor::from_inner(images), key);
+    let logits = model.logits(Tensor::from_inner(images).into(), Some(key));
     let item = classification(logits, Tensor::from_inner(targets));
     let loss = host_values(item.loss.clone().into_data())?;
     let mut tape = Tape {
         loss: Some(item.loss),
         model,
+        parameters: config.parameters(),
         device: *device,
     };
     Ok(TrainingForward {
@@ -55,7 +60,8 @@ pub(super) fn forward<B: Backend>(
 /// A loss and the model it came from.
 struct Tape<B: BurnBackend> {
     loss: Option<Tensor<Autodiff<B>, 1>>,
-    model: Model<Autodiff<B>>,
+    model: AnyNetwork<Autodiff<B>>,
+    parameters: Vec<ParameterSpec>,
     device: Device,
 }
 
@@ -66,7 +72,7 @@ impl<B: BurnBackend> Tape<B> {
         };
         check_process(self.device)?;
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        read_gradients::<B>(&gradients, &self.model.config())
+        read_gradients(&gradients, &self.model, &self.parameters)
     }
 }
 
@@ -77,15 +83,32 @@ impl<B: BurnBackend> Drop for Tape<B> {
         if self.loss.take().is_some() && check_process(self.device).is_ok() {
             // A panic in a destructor would end the process.
             let _ = contain_panics(|| {
-                self.model.linear2.weight.val().sum().backward();
+                free(&self.model);
                 Ok(())
             });
         }
     }
 }
 
+/// Runs the backward pass of one parameter alone.
+fn free<B: BurnBackend>(model: &AnyNetwork<Autodiff<B>>) {
+    struct Last<B: BurnBackend>(Option<Tensor<Autodiff<B>, 1>>);
+
+    impl<B: BurnBackend> ModuleVisitor<Autodiff<B>> for Last<B> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<Autodiff<B>, D>>) {
+            self.0 = Some(param.val().sum());
+        }
+    }
+
+    let mut last = Last(None);
+    model.visit(&mut last);
+    if let Some(sum) = last.0 {
+        sum.backward();
+    }
+}
+
 /// The model on the autodiff back end, every parameter tracked.
-pub(super) fn to_training<B: BurnBackend>(model: &Model<B>) -> Model<Autodiff<B>> {
+pub(super) fn to_training<B: BurnBackend>(model: &AnyNetwork<B>) -> AnyNetwork<Autodiff<B>> {
     struct Track;
 
     impl<B: BurnBackend> ModuleMapper<B> for Track {
@@ -95,5 +118,5 @@ pub(super) fn to_training<B: BurnBackend>(model: &Model<B>) -> Model<Autodiff<B>
         }
     }
 
-    Model::<Autodiff<B>>::from_inner(model.clone()).map(&mut Track)
+    AnyNetwork::<Autodiff<B>>::from_inner(model.clone()).map(&mut Track)
 }

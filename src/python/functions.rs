@@ -2,7 +2,7 @@ use super::arguments::index_bytes;
 use super::model::Model;
 use super::run::{detached, interruptible};
 use crate::config::{
-    AdamConfig, AdamWConfig, AugmentationConfig, ModelConfig, Settings, SgdConfig, TrainingConfig,
+    AdamConfig, AdamWConfig, AugmentationConfig, NetworkConfig, Settings, SgdConfig, TrainingConfig,
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
@@ -51,7 +51,7 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
 
     match kind {
         "training" => json::<TrainingConfig>(text, complete),
-        "model" => json::<ModelConfig>(text, complete),
+        "model" => json::<NetworkConfig>(text, complete),
         "adam" => json::<AdamConfig>(text, complete),
         "adamw" => json::<AdamWConfig>(text, complete),
         "sgd" => json::<SgdConfig>(text, complete),

@@ -1,11 +1,12 @@
 use super::arguments::{ImageBuffer, float_bytes};
 use super::dataset::Dataset;
 use super::run::{detached, interruptible};
-use crate::config::{Metadata, ModelConfig, OptimizerConfig, Precision, Recorder, Settings};
+use crate::config::{Metadata, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
-use crate::model::{self, Classifier, PARAMETER_NAMES, Parameter, Stepper};
+use crate::model::{self, Classifier, Stepper};
+use crate::network::Parameter;
 use crate::record::{self, About, Loaded, StepperState};
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::PyKeyError;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// A guide network on a device.
+/// A network on a device.
 #[pyclass(frozen, module = "mnistburn._native")]
 pub struct Model {
     classifier: RwLock<Arc<dyn Classifier>>,
@@ -72,7 +73,7 @@ impl Model {
         class_names: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let classifier = detached(py, || {
-            model::init(&ModelConfig::from_json(config)?, seed, device.parse()?)
+            model::init(&NetworkConfig::from_json(config)?, seed, device.parse()?)
         })?;
         let metadata = Metadata {
             class_names,
@@ -146,13 +147,13 @@ impl Model {
     /// What is known of it beside its parameters, JSON: config, class_names, preprocessing and statistics.
     #[getter]
     fn about(&self) -> String {
-        self.about.to_json(&self.classifier().config())
+        self.about.to_json(self.classifier().config())
     }
 
     /// Height and width of its images; None where they are not known.
     #[getter]
     fn image_size(&self) -> Option<(usize, usize)> {
-        let image = self.classifier().config().image;
+        let image = self.classifier().config().image();
         let known = self.about.image_size_known;
         known.then_some((image.height, image.width))
     }
@@ -186,11 +187,7 @@ impl Model {
     /// Number of parameters.
     #[getter]
     fn num_params(&self) -> usize {
-        let shapes = model::parameter_shapes(&self.classifier().config());
-        shapes
-            .iter()
-            .map(|shape| shape.iter().product::<usize>())
-            .sum()
+        self.classifier().config().graph().num_parameters()
     }
 
     /// What parameters and dropout masks follow from.
@@ -216,7 +213,7 @@ impl Model {
 
         self.about.check_image_size()?;
         let (classifier, images) = (self.classifier(), images.copy(py)?);
-        let pixels = images.pixels(classifier.config().image)?;
+        let pixels = images.pixels(classifier.config().image())?;
         let logits = if pixels.len() <= SHORT {
             detached(py, || classifier.forward(pixels, &false.into()))?
         } else {
@@ -245,7 +242,7 @@ impl Model {
                 epoch: self.forwards.fetch_add(1, Ordering::Relaxed) + 1,
                 indices: (0..targets.len() as u64).collect(),
             };
-            let pixels = images.pixels(classifier.config().image)?;
+            let pixels = images.pixels(classifier.config().image())?;
             classifier.forward_training(pixels, &targets, &key)
         })?;
         let loss = Loss {
@@ -344,7 +341,7 @@ impl Model {
             .into_iter()
             .map(|parameter| {
                 Ok((
-                    parameter.name.to_owned(),
+                    parameter.name,
                     parameter.shape,
                     float_bytes(py, &parameter.values)?,
                 ))
@@ -366,7 +363,7 @@ impl Model {
             .map(|(name, shape, values)| {
                 let values = values.to_vec(py)?;
                 Ok(Parameter {
-                    name: known_name(&name)?,
+                    name,
                     shape,
                     values,
                 })
@@ -374,7 +371,7 @@ impl Model {
             .collect::<PyResult<Vec<Parameter>>>()?;
         let old = self.classifier();
         let new = detached(py, || {
-            model::from_parameters(&old.config(), parameters, old.device())
+            model::from_parameters(old.config(), parameters, old.device())
         })?;
         *self
             .classifier
@@ -388,7 +385,7 @@ impl Model {
         let classifier = self.classifier();
         let moved = detached(py, || {
             model::from_parameters(
-                &classifier.config(),
+                classifier.config(),
                 classifier.parameters()?,
                 device.parse()?,
             )
@@ -398,20 +395,8 @@ impl Model {
 
     /// A table of layers, output shapes and parameters.
     fn summary(&self) -> String {
-        model::summary(&self.classifier().config())
+        model::summary(self.classifier().config())
     }
-}
-
-fn known_name(name: &str) -> Result<&'static str> {
-    PARAMETER_NAMES
-        .into_iter()
-        .find(|known| *known == name)
-        .ok_or_else(|| {
-            Error::Record(format!(
-                "the parameters must be {}, got {name:?}",
-                PARAMETER_NAMES.join(", ")
-            ))
-        })
 }
 
 /// What a training forward gives.
@@ -485,7 +470,7 @@ impl Gradients {
     fn names(&self) -> Vec<String> {
         self.gradients
             .iter()
-            .map(|gradient| gradient.name.to_owned())
+            .map(|gradient| gradient.name.clone())
             .collect()
     }
 
@@ -547,7 +532,7 @@ impl Optimizer {
             let config = OptimizerConfig::from_json(config)?;
             let state = StepperState {
                 bytes,
-                model: ModelConfig::from_json(&model)?,
+                model: NetworkConfig::from_json(&model)?,
                 device: device.parse()?,
             };
             let stepper = state.restore(&config, Path::new("a pickled Optimizer"))?;

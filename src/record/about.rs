@@ -1,8 +1,9 @@
 //! What is known of a model beside its parameters, and the JSON that travels with its file.
 
-use crate::config::{ImageShape, Metadata, ModelConfig, Settings};
+use crate::config::{ImageShape, Metadata, NetworkConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, from_parameters};
+use crate::network::Shapes;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -41,12 +42,12 @@ impl About {
     }
 
     /// The JSON that travels with the file of a model of that configuration.
-    pub fn to_json(&self, config: &ModelConfig) -> String {
+    pub fn to_json(&self, config: &NetworkConfig) -> String {
         Value::Object(self.write(config)).to_string()
     }
 
     /// The same, key by key.
-    pub(crate) fn write(&self, config: &ModelConfig) -> Map<String, Value> {
+    pub(crate) fn write(&self, config: &NetworkConfig) -> Map<String, Value> {
         let mut config = config.write(true);
         if !self.image_size_known {
             for key in IMAGE_SIZE {
@@ -78,8 +79,9 @@ pub struct Loaded {
 impl Loaded {
     /// The same for images of that height and width, where its files don't say others.
     pub fn with_image_size(self, size: (usize, usize), path: &Path) -> Result<Self> {
-        let mut config = self.classifier.config();
-        let ImageShape { height, width, .. } = config.image;
+        let config = self.classifier.config();
+        let image = config.image();
+        let ImageShape { height, width, .. } = image;
         if (height, width) == size {
             let about = About {
                 image_size_known: true,
@@ -96,7 +98,12 @@ impl Loaded {
                 size.1
             )));
         }
-        (config.image.height, config.image.width) = size;
+        let (height, width) = size;
+        let config = config.clone().with_image(ImageShape {
+            height,
+            width,
+            ..image
+        });
         config.validate()?;
         let Self { classifier, about } = self;
         let (parameters, device) = (classifier.parameters()?, classifier.device());
@@ -110,71 +117,74 @@ impl Loaded {
     }
 }
 
-/// The sizes that the shapes of parameters say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sizes {
-    pub num_classes: usize,
-    pub hidden_size: usize,
-    pub channels: usize,
+/// What the names and shapes of a file's tensors say of its model.
+pub(crate) struct Found<'a> {
+    pub shapes: Shapes<'a>,
+    /// The configuration that they say, as far as they do.
+    pub config: Option<NetworkConfig>,
 }
 
-impl Sizes {
-    pub const fn of(config: &ModelConfig) -> Self {
-        Self {
-            num_classes: config.num_classes,
-            hidden_size: config.hidden_size,
-            channels: config.image.channels,
-        }
+impl<'a> Found<'a> {
+    /// What tensors of these names and shapes say; a reason where a shape can't be that of any network.
+    pub fn new(shapes: Shapes<'a>) -> std::result::Result<Self, String> {
+        let config = NetworkConfig::of_shapes(&shapes)?;
+        Ok(Self { shapes, config })
+    }
+
+    /// Whether they are the parameters of a network of `config`, in Burn's layout or in PyTorch's.
+    pub fn fits(&self, config: &NetworkConfig) -> bool {
+        let parameters = config.parameters();
+        parameters.len() == self.shapes.0.len()
+            && parameters.iter().all(|parameter| {
+                let turned = || parameter.shape.iter().rev();
+                self.shapes.get(&parameter.name).is_some_and(|shape| {
+                    parameter.shape == shape || shape.len() == 2 && turned().eq(shape)
+                })
+            })
     }
 }
 
-impl Display for Sizes {
+/// As messages show it: "num_classes 10 and hidden_size 512".
+impl Display for Found<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
-        let Self {
-            num_classes,
-            hidden_size,
-            channels,
-        } = self;
-        write!(
-            formatter,
-            "num_classes {num_classes}, hidden_size {hidden_size} and image_channels {channels}"
-        )
+        match &self.config {
+            Some(config) => formatter.write_str(&config.sizes()),
+            None => write!(formatter, "{} other parameters", self.shapes.0.len()),
+        }
     }
 }
 
 /// What a file says of a model: its configuration, and the rest.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stated {
-    pub config: ModelConfig,
+    pub config: NetworkConfig,
     pub about: About,
 }
 
 impl Stated {
-    /// Of a model of which nothing but its sizes is known.
-    pub fn nothing() -> Self {
-        Self {
-            config: ModelConfig::default(),
-            about: About {
-                image_size_known: false,
-                ..About::default()
-            },
-        }
+    /// Of a model of which nothing is known but what its parameters say.
+    pub fn of_parameters(config: NetworkConfig) -> Self {
+        let about = About {
+            image_size_known: false,
+            ..About::default()
+        };
+        Self { config, about }
     }
 
     /// Reads what [`About::write`] wrote; the reason where it is something else.
     pub fn parse(value: &Value) -> std::result::Result<Self, String> {
         let config = value.get("config").ok_or("the key \"config\" is missing")?;
-        let image_size_known = IMAGE_SIZE.iter().all(|key| config.get(key).is_some());
-        let config = ModelConfig::from_value(config, "").map_err(|error| error.to_string())?;
+        let image_size_known = states_image_size(config);
+        let config = NetworkConfig::from_value(config, "").map_err(|error| error.to_string())?;
         let metadata = read_metadata(value)?;
         if let Some(names) = metadata
             .class_names
             .as_ref()
-            .filter(|names| names.len() > config.num_classes)
+            .filter(|names| names.len() > config.num_classes())
         {
             return Err(format!(
                 "class_names must name the {} classes, and there are {} names",
-                config.num_classes,
+                config.num_classes(),
                 names.len()
             ));
         }
@@ -184,19 +194,16 @@ impl Stated {
         };
         Ok(Self { config, about })
     }
+}
 
-    /// The configuration of a model of those sizes, with what no shape says as it is stated.
-    pub fn config_of(&self, sizes: Sizes) -> ModelConfig {
-        ModelConfig {
-            num_classes: sizes.num_classes,
-            hidden_size: sizes.hidden_size,
-            image: ImageShape {
-                channels: sizes.channels,
-                ..self.config.image
-            },
-            ..self.config
-        }
-    }
+/// Whether the JSON of a configuration says height and width; that of most networks is below the name of its kind.
+fn states_image_size(config: &Value) -> bool {
+    let below = config.as_object().filter(|object| object.len() == 1);
+    let inner = below.and_then(|object| object.values().next());
+    [Some(config), inner]
+        .into_iter()
+        .flatten()
+        .any(|config| IMAGE_SIZE.iter().all(|key| config.get(key).is_some()))
 }
 
 /// The keys of a JSON object that say what a model knows; others are left alone.

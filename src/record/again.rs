@@ -2,7 +2,7 @@
 //! again.
 
 use super::{decode_optimizer, decode_scheduler, encode_optimizer, encode_scheduler};
-use crate::config::{ModelConfig, OptimizerConfig, Precision, Recorder, TrainingConfig};
+use crate::config::{NetworkConfig, OptimizerConfig, Precision, Recorder, TrainingConfig};
 use crate::error::Result;
 use burn::backend::flex::FlexDevice;
 use burn::backend::{Autodiff, Flex};
@@ -14,7 +14,7 @@ use std::path::Path;
 pub fn optimizer_again(
     bytes: &[u8],
     optimizer: &OptimizerConfig,
-    model: &ModelConfig,
+    model: &NetworkConfig,
 ) -> Result<Vec<u8>> {
     let path = Path::new("optim");
     let record = decode_optimizer::<Autodiff<Flex>>(bytes, path, optimizer, model, &FlexDevice)?;

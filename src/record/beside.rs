@@ -3,10 +3,10 @@
 //! Burn's formats have no room for more than parameters. The companion of `digits.mpk` is `digits.mpk.meta.json`; it has the
 //! SHA-256 of the file, so that it never speaks of another one.
 
-use super::about::{About, Sizes, Stated, read_metadata};
+use super::about::{About, Found, Stated, read_metadata};
 use super::content::fault;
 use super::file;
-use crate::config::{Metadata, ModelConfig, Settings};
+use crate::config::{Metadata, NetworkConfig, Settings};
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -23,16 +23,14 @@ const SHA256: &str = "sha256";
 /// Until the file is replaced, the companion speaks of the older one too.
 const REPLACED: &str = "replaced";
 
-/// What is known of the model in a file, which says no more of itself than sizes.
-pub(crate) fn stated_beside(path: &Path, sizes: Sizes) -> Result<Stated> {
-    if let Some(stated) = of_companion(path)? {
-        return if Sizes::of(&stated.config) == sizes {
-            Ok(stated)
-        } else {
-            Err(other_model(path, &stated.config, sizes))
-        };
+/// What is known of the model in a file that says no more of itself than its parameters; `None` where no file beside it says
+/// more.
+pub(crate) fn stated_beside(path: &Path, found: &Found<'_>) -> Result<Option<Stated>> {
+    match of_companion(path)? {
+        Some(stated) if found.fits(&stated.config) => Ok(Some(stated)),
+        Some(stated) => Err(other_model(path, &stated.config, found)),
+        None => of_run(path, found),
     }
-    Ok(of_run(path, sizes)?.unwrap_or_else(Stated::nothing))
 }
 
 /// The name of a file's companion.
@@ -44,7 +42,12 @@ pub(crate) fn companion(path: &Path) -> PathBuf {
 
 /// Writes a model's file and its companion; the file appears whole or not at all, and at no moment is there one whose
 /// companion speaks of another.
-pub(crate) fn write(path: &Path, bytes: &[u8], config: &ModelConfig, about: &About) -> Result<()> {
+pub(crate) fn write(
+    path: &Path,
+    bytes: &[u8],
+    config: &NetworkConfig,
+    about: &About,
+) -> Result<()> {
     let companion = companion(path);
     let mut object = about.write(config);
     object.insert(SHA256.into(), hexadecimal(&Sha256::digest(bytes)).into());
@@ -137,21 +140,21 @@ fn hash(path: &Path) -> Result<String> {
     Ok(hexadecimal(&hasher.finalize()))
 }
 
-fn other_model(path: &Path, stated: &ModelConfig, sizes: Sizes) -> Error {
+fn other_model(path: &Path, stated: &NetworkConfig, found: &Found<'_>) -> Error {
     fault(
         &companion(path),
         &format!(
-            "it must be of the model in {}, of {sizes}, and is of one of {}; delete it, and load the model with \
+            "it must be of the model in {}, with {found}, and is of one with {}; delete it, and load the model with \
              image_size=(height, width)",
             path.display(),
-            Sizes::of(stated)
+            stated.sizes()
         ),
     )
 }
 
 /// What a `config.json` beside the file says, or, for one of a run's checkpoints, that of the run: a model's or a training's.
 /// One of another model, and anything else of that name, is left alone.
-fn of_run(path: &Path, sizes: Sizes) -> Result<Option<Stated>> {
+fn of_run(path: &Path, found: &Found<'_>) -> Result<Option<Stated>> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let Some(folder) = path.parent() else {
         return Ok(None);
@@ -166,14 +169,14 @@ fn of_run(path: &Path, sizes: Sizes) -> Result<Option<Stated>> {
         };
         let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         let training = value.get("model");
-        let Ok(config) = ModelConfig::from_value(training.unwrap_or(&value), "") else {
+        let Ok(config) = NetworkConfig::from_value(training.unwrap_or(&value), "") else {
             continue;
         };
-        if Sizes::of(&config) != sizes {
+        if !found.fits(&config) {
             continue;
         }
         let metadata = match training {
-            Some(_) => run_metadata(folder, config.num_classes)?,
+            Some(_) => run_metadata(folder, config.num_classes())?,
             None => Metadata::default(),
         };
         let about = About {

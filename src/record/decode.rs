@@ -1,19 +1,17 @@
-use super::about::{About, Loaded, Sizes, Stated};
+use super::about::{About, Found, Loaded, Stated};
 use super::beside::stated_beside;
 use super::content::{Content, about, fault};
 use super::format::{self, Format};
-use super::item::{Dtype, Metadata, ModelItem, NoSettings, Nothing, OldDtype, TensorItem};
-use crate::config::{LrScheduleRecord, ModelConfig, Settings};
-use crate::device::{Backend as DeviceBackend, Device, OnBackend, on_backend};
-use crate::error::Result;
-use crate::model::{
-    Classifier, Model, PARAMETER_NAMES, Parameter, boxed, from_parameters, parameter_shapes,
-};
-use burn::tensor::backend::Backend;
-use serde::Deserialize;
+use super::item::{Metadata, TensorItem};
+use super::module_item::{self, Dialect, ModuleItem};
+use crate::config::{LrScheduleRecord, NetworkConfig, Settings};
+use crate::device::{Backend, Device, OnBackend, on_backend};
+use crate::error::{Error, Result};
+use crate::model::{Classifier, boxed, from_parameters};
+use crate::network::{AnyNetwork, Layout, Parameter, Shapes, shown};
 use std::path::Path;
 
-const GUIDE_MODEL: &str = "the guide model";
+const MODEL: &str = "a model of this package";
 /// The last version of Burn in whose bincode a convolution's settings and the types of numbers take other bytes.
 const LAST_OLD_MINOR: u64 = 16;
 
@@ -22,20 +20,20 @@ const LAST_OLD_MINOR: u64 = 16;
 /// What no record holds, the dropout rate, the height and width of images, the names of classes and more, comes from the
 /// file's companion, or else from a `config.json` beside the file: a model's or a training run's.
 pub fn load(path: &Path, device: Device) -> Result<Loaded> {
-    load_stated(path, device, |sizes| stated_beside(path, sizes))
+    load_stated(path, device, |found| stated_beside(path, found))
 }
 
 /// Loads a model of which `stated` says what no record holds.
 pub(crate) fn load_as(path: &Path, stated: Stated, device: Device) -> Result<Loaded> {
-    load_stated(path, device, |sizes| {
-        if Sizes::of(&stated.config) == sizes {
-            return Ok(stated);
+    load_stated(path, device, |found| {
+        if found.fits(&stated.config) {
+            return Ok(Some(stated));
         }
         Err(fault(
             path,
             &format!(
-                "the model must be of its configuration, of {}, found one of {sizes}",
-                Sizes::of(&stated.config)
+                "the model must be of its configuration, with {}, found one with {found}",
+                stated.config.sizes()
             ),
         ))
     })
@@ -44,16 +42,15 @@ pub(crate) fn load_as(path: &Path, stated: Stated, device: Device) -> Result<Loa
 fn load_stated(
     path: &Path,
     device: Device,
-    stated: impl FnOnce(Sizes) -> Result<Stated>,
+    stated: impl FnOnce(&Found<'_>) -> Result<Option<Stated>>,
 ) -> Result<Loaded> {
     let content = Content::of_file(path)?;
     let (_, tensors) = tensors(&content)?;
-    let stated = stated(stored_sizes(&tensors, path)?)?;
-    let config = stored_config(&tensors, &stated, path)?;
-    let parameters = parameters(&tensors, &config, path)?;
+    let stated = checked(&tensors, stated, path)?;
+    let parameters = parameters(&tensors, &stated.config, path)?;
     drop(tensors);
     drop(content);
-    let classifier = from_parameters(&config, parameters, device);
+    let classifier = from_parameters(&stated.config, parameters, device);
     Ok(Loaded {
         classifier: classifier.map_err(|error| about(path, &error))?,
         about: stated.about,
@@ -62,19 +59,15 @@ fn load_stated(
 
 /// The model that [`to_bytes`](super::to_bytes) wrote, with the JSON of [`About::to_json`]; `path` is what messages call it.
 pub fn from_bytes(bytes: &[u8], about: &str, path: &Path, device: Device) -> Result<Loaded> {
-    struct Decode<'a>(&'a [u8], &'a Path, &'a ModelConfig);
+    struct Decode<'a>(&'a [u8], &'a Path, &'a NetworkConfig);
 
     impl OnBackend for Decode<'_> {
         type Output = Box<dyn Classifier>;
 
-        fn run<B: DeviceBackend>(
-            self,
-            device: Device,
-            burn_device: &B::Device,
-        ) -> Result<Self::Output> {
+        fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
             let Self(bytes, path, config) = self;
             let model = decode_model::<B>(bytes, path, config, burn_device)?;
-            boxed(model, *config, device, burn_device)
+            boxed(model, config.clone(), device, burn_device)
         }
     }
 
@@ -90,17 +83,17 @@ pub fn from_bytes(bytes: &[u8], about: &str, path: &Path, device: Device) -> Res
 pub(crate) fn decode_model<B: Backend>(
     bytes: &[u8],
     path: &Path,
-    config: &ModelConfig,
+    config: &NetworkConfig,
     device: &B::Device,
-) -> Result<Model<B>> {
-    let content = Content::of_bytes(bytes, path, num_parameters(config))?;
+) -> Result<AnyNetwork<B>> {
+    let content = Content::of_bytes(bytes, path, config.graph().num_parameters())?;
     let parameters = parameters(&tensors(&content)?.1, config, path)?;
-    Model::from_parameters(config, parameters, device).map_err(|error| about(path, &error))
+    AnyNetwork::from_parameters(config, parameters, device).map_err(|error| about(path, &error))
 }
 
 /// What a model's record says about itself.
 pub(crate) struct Description {
-    pub config: ModelConfig,
+    pub config: NetworkConfig,
     /// What is known of the model beside its parameters.
     pub about: About,
     /// Keys and texts of Burn's metadata.
@@ -111,9 +104,8 @@ pub(crate) struct Description {
 pub(crate) fn describe(path: &Path) -> Result<Description> {
     let content = Content::of_file(path)?;
     let (metadata, tensors) = tensors(&content)?;
-    let stated = stated_beside(path, stored_sizes(&tensors, path)?)?;
-    let config = stored_config(&tensors, &stated, path)?;
-    parameters(&tensors, &config, path)?;
+    let stated = checked(&tensors, |found| stated_beside(path, found), path)?;
+    parameters(&tensors, &stated.config, path)?;
     let metadata = [
         ("float", metadata.float),
         ("int", metadata.int),
@@ -122,7 +114,7 @@ pub(crate) fn describe(path: &Path) -> Result<Description> {
         ("settings", metadata.settings),
     ];
     Ok(Description {
-        config,
+        config: stated.config,
         about: stated.about,
         metadata: metadata.map(|(key, text)| (key, text.into_owned())),
     })
@@ -153,38 +145,29 @@ pub(crate) fn decode_scheduler(
     }
 }
 
-/// The numbers that a record of the model's parameters holds.
-pub(super) fn num_parameters(config: &ModelConfig) -> usize {
-    parameter_shapes(config)
-        .iter()
-        .map(|shape| shape.iter().product::<usize>())
-        .sum()
-}
-
-type Tensors<'a> = Vec<(&'static str, TensorItem<'a>)>;
+type Tensors<'a> = Vec<(String, TensorItem<'a>)>;
 
 /// The metadata and the tensors of a model's record, as many bytes in each as its shape says.
 fn tensors<'a>(content: &'a Content<'_>) -> Result<(Metadata<'a>, Tensors<'a>)> {
     let path = content.path;
-    let (metadata, tensors) = if content.format == Format::Bincode {
-        let (metadata, item) = format::metadata(&content.bytes)
-            .map_err(|reason| content.other(GUIDE_MODEL, &reason))?;
-        let tensors = if is_old(&metadata.version) {
-            positional::<OldDtype, [Nothing; 2]>(item, content)?
-        } else {
-            // The versions in between have one or the other.
-            positional::<Dtype, Nothing>(item, content).or_else(|error| {
-                positional::<Dtype, [Nothing; 2]>(item, content).map_err(|_| error)
-            })?
-        };
-        (metadata, tensors)
-    } else {
-        let (metadata, item): (Metadata<'_>, ModelItem<'_, Dtype, NoSettings>) = content
-            .format
-            .record(&content.bytes)
-            .map_err(|reason| content.other(GUIDE_MODEL, &reason))?;
-        (metadata, item.tensors(PARAMETER_NAMES, path)?)
-    };
+    // The reason of the network that is most often in a file is the one to tell.
+    let mut reason = None;
+    let found = NetworkConfig::LAYOUTS.iter().find_map(|layout| {
+        let parsed = parse(content, *layout);
+        parsed.map_err(|error| reason.get_or_insert(error)).ok()
+    });
+    let (metadata, found) =
+        found.ok_or_else(|| content.other(MODEL, &reason.unwrap_or_default()))?;
+    let tensors = found
+        .into_iter()
+        .map(|(name, tensor)| match tensor {
+            Some(tensor) => Ok((name, tensor)),
+            None => Err(fault(
+                path,
+                &format!("{name} must be in the record: it is missing"),
+            )),
+        })
+        .collect::<Result<Tensors<'_>>>()?;
     for (name, tensor) in &tensors {
         tensor.check_type(&metadata, name, path)?;
         tensor.check(name, path)?;
@@ -192,14 +175,27 @@ fn tensors<'a>(content: &'a Content<'_>) -> Result<(Metadata<'a>, Tensors<'a>)> 
     Ok((metadata, tensors))
 }
 
-fn positional<'a, D, S>(item: &'a [u8], content: &Content<'_>) -> Result<Tensors<'a>>
-where
-    D: Deserialize<'a> + Into<Dtype>,
-    S: Deserialize<'a> + Default,
-{
-    format::positional::<ModelItem<'a, D, S>>(item)
-        .map_err(|reason| content.other(GUIDE_MODEL, &reason))?
-        .tensors(PARAMETER_NAMES, content.path)
+/// The metadata of a record, and what is in its item if that is a network of this layout.
+fn parse<'a>(
+    content: &'a Content<'_>,
+    layout: Layout,
+) -> std::result::Result<(Metadata<'a>, module_item::Found<'a>), String> {
+    let item = |dialect| ModuleItem { layout, dialect };
+    if content.format != Format::Bincode {
+        return content
+            .format
+            .record_of(&content.bytes, item(Dialect::Named));
+    }
+    let (metadata, bytes) = format::metadata(&content.bytes)?;
+    let read = |dialect| format::positional(bytes, item(dialect));
+    let found = if is_old(&metadata.version) {
+        read(Dialect::PositionalOld)?
+    } else {
+        // The versions in between have one or the other.
+        read(Dialect::Positional)
+            .or_else(|error| read(Dialect::PositionalWithSettings).map_err(|_| error))?
+    };
+    Ok((metadata, found))
 }
 
 fn is_old(version: &str) -> bool {
@@ -207,68 +203,82 @@ fn is_old(version: &str) -> bool {
     matches!((parts.next(), parts.next()), (Some(Ok(0)), Some(Ok(minor))) if minor <= LAST_OLD_MINOR)
 }
 
-/// The parameters of a model of `config`, once every shape has been found to be that of the model.
-fn parameters(tensors: &Tensors<'_>, config: &ModelConfig, path: &Path) -> Result<Vec<Parameter>> {
-    let shapes = parameter_shapes(config);
-    if let Some(((name, tensor), shape)) = tensors
-        .iter()
-        .zip(&shapes)
-        .find(|((_, tensor), shape)| tensor.shape != **shape)
-    {
-        return Err(fault(
-            path,
-            &format!(
-                "{name} must have the shape {shape:?} in a model with num_classes {} and hidden_size {}, found {:?}",
-                config.num_classes, config.hidden_size, tensor.shape
-            ),
-        ));
-    }
-    Ok(tensors
-        .iter()
-        .zip(shapes)
-        .map(|((name, tensor), shape)| Parameter {
-            name,
-            shape,
-            values: tensor.values(),
+/// The parameters of a model of `config`, in its order, once every shape has been found to be that of the model.
+fn parameters(
+    tensors: &Tensors<'_>,
+    config: &NetworkConfig,
+    path: &Path,
+) -> Result<Vec<Parameter>> {
+    config
+        .parameters()
+        .into_iter()
+        .map(|parameter| {
+            let (name, shape) = (parameter.name, parameter.shape);
+            let found = tensors.iter().find(|(found, _)| *found == name);
+            match found {
+                Some((_, tensor)) if tensor.shape == shape => Ok((name, shape, tensor)),
+                found => Err(fault(
+                    path,
+                    &format!(
+                        "{name} must have the shape {shape:?} in a model with {}, found {}",
+                        config.sizes(),
+                        found.map_or_else(|| "none".into(), |(_, tensor)| shown(&tensor.shape))
+                    ),
+                )),
+            }
         })
-        .collect())
+        // Every shape is checked before the first number is read.
+        .collect::<Result<Vec<_>>>()
+        .map(|checked| {
+            let parameters = checked.into_iter();
+            parameters
+                .map(|(name, shape, tensor)| Parameter {
+                    name,
+                    shape,
+                    values: tensor.values(),
+                })
+                .collect()
+        })
 }
 
-/// The sizes of a record's model, from the shapes of its tensors.
-fn stored_sizes(tensors: &Tensors<'_>, path: &Path) -> Result<Sizes> {
-    let shape = |name: &str, rule: &str| {
-        let found = tensors.iter().find(|(found, _)| *found == name);
-        let shape = found.map(|(_, tensor)| tensor.shape.as_slice());
-        let text = format!("{name} must have the shape {rule}, found {shape:?}");
-        (shape, fault(path, &text))
+/// What is known of a record's model, its configuration as it is stated, or else as the shapes of its tensors say.
+fn checked(
+    tensors: &Tensors<'_>,
+    stated: impl FnOnce(&Found<'_>) -> Result<Option<Stated>>,
+    path: &Path,
+) -> Result<Stated> {
+    let shapes = tensors
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()));
+    let found = Found::new(Shapes(shapes.collect())).map_err(|reason| fault(path, &reason))?;
+    let stated = match stated(&found)? {
+        Some(stated) => stated,
+        None => found
+            .config
+            .map(Stated::of_parameters)
+            .ok_or_else(|| unstated(path))?,
     };
-    let (linear2, no_sizes) = shape("linear2.weight", "[hidden_size, num_classes]");
-    let (conv1, no_channels) = shape("conv1.weight", "[8, channels, 3, 3]");
-    let Some([hidden_size, num_classes]) = linear2 else {
-        return Err(no_sizes);
-    };
-    let Some([_, channels, _, _]) = conv1 else {
-        return Err(no_channels);
-    };
-    Ok(Sizes {
-        num_classes: *num_classes,
-        hidden_size: *hidden_size,
-        channels: *channels,
-    })
+    stated
+        .config
+        .validate()
+        .map_err(|error| about(path, &error))?;
+    Ok(stated)
 }
 
-/// The configuration of a record: sizes from the shapes of its tensors, the rest as it is stated.
-fn stored_config(tensors: &Tensors<'_>, stated: &Stated, path: &Path) -> Result<ModelConfig> {
-    let config = stated.config_of(stored_sizes(tensors, path)?);
-    config.validate().map_err(|error| about(path, &error))?;
-    Ok(config)
+/// The error for parameters that don't say what network they are of.
+pub(crate) fn unstated(path: &Path) -> Error {
+    fault(
+        path,
+        "the configuration of its network must be in the file or beside it, as mnistburn writes both, and is not known; keep the \
+         companion that ends in .meta.json, or the run's config.json, beside the file",
+    )
 }
 
 #[cfg(test)]
 #[cfg(feature = "cpu")]
 mod tests {
     use super::*;
-    use crate::config::{ImageShape, Precision, Recorder};
+    use crate::config::{ImageShape, ModelConfig, Precision, Recorder};
     use crate::record::encode::{encode, encode_scheduler};
     use burn::backend::Flex;
     use burn::backend::flex::FlexDevice;
@@ -308,7 +318,7 @@ mod tests {
     }
 
     fn refusal(bytes: &[u8]) -> String {
-        decode_model::<Flex>(bytes, Path::new("model"), &SMALL, &FlexDevice)
+        decode_model::<Flex>(bytes, Path::new("model"), &SMALL.into(), &FlexDevice)
             .expect_err("it must be refused")
             .to_string()
     }
@@ -320,7 +330,7 @@ mod tests {
             ..SMALL
         };
         for recorder in Recorder::ALL {
-            let model = other.init_seeded::<Flex>(1, &FlexDevice).unwrap();
+            let model = AnyNetwork::<Flex>::init_seeded(&other.into(), 1, &FlexDevice).unwrap();
             let error = refusal(&encode(model, recorder, Precision::Full).unwrap());
             assert!(
                 error.contains("linear1.weight must have the shape [1024, 2]"),

@@ -1,7 +1,7 @@
 use crate::config::{LrScheduleRecord, Precision, Recorder};
+use crate::device::Backend as DeviceBackend;
 use crate::error::{Error, Result};
-use crate::model::Model;
-use burn::module::Module;
+use crate::network::{AnyNetwork, Network, WithNetwork};
 use burn::record::{
     BinFileRecorder, BinGzFileRecorder, BurnRecord, DefaultFileRecorder, DoublePrecisionSettings,
     FullPrecisionSettings, HalfPrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder,
@@ -12,18 +12,31 @@ use burn::tensor::backend::Backend;
 use serde::Serialize;
 use std::io::Write;
 
-/// The bytes that Burn's recorder of that name writes for the model.
-pub(crate) fn encode<B: Backend>(
-    model: Model<B>,
+/// The bytes that Burn's recorder of that name writes for the network, as it is in a Burn program of its own.
+pub(crate) fn encode<B: DeviceBackend>(
+    network: AnyNetwork<B>,
     recorder: Recorder,
     precision: Precision,
 ) -> Result<Vec<u8>> {
-    let record = model.into_record();
-    match precision {
-        Precision::Half => encode_record::<B, HalfPrecisionSettings, _>(record, recorder),
-        Precision::Full => encode_record::<B, FullPrecisionSettings, _>(record, recorder),
-        Precision::Double => encode_record::<B, DoublePrecisionSettings, _>(record, recorder),
+    struct Encode(Recorder, Precision);
+
+    impl<B: DeviceBackend> WithNetwork<B> for Encode {
+        type Output = Result<Vec<u8>>;
+
+        fn run<N: Network<B>>(self, network: N) -> Result<Vec<u8>> {
+            let Self(recorder, precision) = self;
+            let record = network.into_record();
+            match precision {
+                Precision::Half => encode_record::<B, HalfPrecisionSettings, _>(record, recorder),
+                Precision::Full => encode_record::<B, FullPrecisionSettings, _>(record, recorder),
+                Precision::Double => {
+                    encode_record::<B, DoublePrecisionSettings, _>(record, recorder)
+                }
+            }
+        }
     }
+
+    network.with(Encode(recorder, precision))
 }
 
 /// The bytes for the state of a learning-rate schedule.

@@ -1,9 +1,8 @@
 //! What Burn writes, as types of our own: strings and bytes are borrowed from the content, nothing is allocated by a
 //! length that a file claims, and tensors come out checked.
 //!
-//! bincode writes fields by their order and variants by their number, so both are Burn's. Two of them differ between
-//! versions, and are parameters: the number of the type `D` of a tensor's values, and what stands for the settings `S`
-//! of a convolution, which no record holds.
+//! bincode writes fields by their order and variants by their number, so both are Burn's. The numbers of the types `D` of a
+//! tensor's values differ between versions.
 
 use super::content::fault;
 use super::number::Number;
@@ -29,58 +28,11 @@ pub(super) struct Metadata<'a> {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ModelItem<'a, D, S: Default> {
-    #[serde(borrow)]
-    pub conv1: ConvItem<'a, D, S>,
-    #[serde(borrow)]
-    pub conv2: ConvItem<'a, D, S>,
-    #[serde(default, rename = "pool")]
-    _pool: Nothing,
-    #[serde(default, rename = "dropout")]
-    _dropout: Nothing,
-    #[serde(borrow)]
-    pub linear1: LinearItem<'a, D>,
-    #[serde(borrow)]
-    pub linear2: LinearItem<'a, D>,
-    #[serde(default, rename = "activation")]
-    _activation: Nothing,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ConvItem<'a, D, S: Default> {
-    #[serde(borrow)]
-    pub weight: ParamItem<'a, D>,
-    #[serde(borrow)]
-    pub bias: Option<ParamItem<'a, D>>,
-    #[serde(default, rename = "stride")]
-    _stride: S,
-    #[serde(default, rename = "kernel_size")]
-    _kernel_size: S,
-    #[serde(default, rename = "dilation")]
-    _dilation: S,
-    #[serde(default, rename = "groups")]
-    _groups: Nothing,
-    #[serde(default, rename = "padding")]
-    _padding: Nothing,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct LinearItem<'a, D> {
-    #[serde(borrow)]
-    pub weight: ParamItem<'a, D>,
-    #[serde(borrow)]
-    pub bias: Option<ParamItem<'a, D>>,
-}
-
-#[derive(Deserialize)]
 pub(super) struct ParamItem<'a, D> {
     #[serde(borrow, rename = "id")]
     _id: Cow<'a, str>,
     #[serde(borrow)]
-    pub param: TensorItem<'a, D>,
+    param: TensorItem<'a, D>,
 }
 
 /// A tensor as Burn writes it.
@@ -207,46 +159,19 @@ impl From<OldDtype> for Dtype {
     }
 }
 
-impl<'a, D: Into<Dtype>, S: Default> ModelItem<'a, D, S> {
-    /// The tensors in the order of the parameters' names, once it is found that none is missing.
-    pub fn tensors(
-        self,
-        names: [&'static str; 8],
-        path: &Path,
-    ) -> Checked<Vec<(&'static str, TensorItem<'a>)>> {
-        [
-            (Some(self.conv1.weight), self.conv1.bias),
-            (Some(self.conv2.weight), self.conv2.bias),
-            (Some(self.linear1.weight), self.linear1.bias),
-            (Some(self.linear2.weight), self.linear2.bias),
-        ]
-        .into_iter()
-        .flat_map(|(weight, bias)| [weight, bias])
-        .zip(names)
-        .map(|(item, name)| {
-            let TensorItem {
-                bytes,
-                shape,
-                dtype,
-            } = item
-                .ok_or_else(|| {
-                    fault(
-                        path,
-                        &format!("{name} must be in the record: it is missing"),
-                    )
-                })?
-                .param;
-            let dtype = dtype.into();
-            Ok((
-                name,
-                TensorItem {
-                    bytes,
-                    shape,
-                    dtype,
-                },
-            ))
-        })
-        .collect()
+impl<'a, D: Into<Dtype>> ParamItem<'a, D> {
+    /// The tensor, its type that of Burn from 0.17 on.
+    pub fn tensor(self) -> TensorItem<'a> {
+        let TensorItem {
+            bytes,
+            shape,
+            dtype,
+        } = self.param;
+        TensorItem {
+            bytes,
+            shape,
+            dtype: dtype.into(),
+        }
     }
 }
 

@@ -15,16 +15,17 @@ mod encode;
 pub(crate) mod file;
 mod format;
 mod item;
+mod module_item;
 mod number;
 mod optimizer;
 
 pub use about::{About, Loaded};
-pub(crate) use about::{Sizes, Stated};
+pub(crate) use about::{Found, Stated};
 #[cfg(feature = "cpu")]
 #[doc(hidden)]
 pub use again::{optimizer_again, schedule_again};
 pub(crate) use beside::{run_metadata, stated_beside, write};
-pub(crate) use decode::{Description, decode_model, decode_scheduler, describe, load_as};
+pub(crate) use decode::{Description, decode_model, decode_scheduler, describe, load_as, unstated};
 pub use decode::{from_bytes, load};
 pub(crate) use encode::{encode, encode_scheduler};
 pub(crate) use number::Number;
@@ -34,7 +35,8 @@ pub(crate) use optimizer::{decode_optimizer, encode_optimizer};
 use crate::config::{Precision, Recorder};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, Model};
+use crate::model::Classifier;
+use crate::network::AnyNetwork;
 use std::path::{Path, PathBuf};
 
 /// Saves a model, and what is known of it in a companion of the file; the answer is the path with the format's extension.
@@ -63,7 +65,7 @@ pub fn save(
     }
     let precision = precision.unwrap_or(recorder.precision());
     let bytes = to_bytes(model, recorder, precision)?;
-    write(&path, &bytes, &model.config(), about)?;
+    write(&path, &bytes, model.config(), about)?;
     Ok(path)
 }
 
@@ -81,7 +83,7 @@ pub fn to_bytes(
         fn run<B: Backend>(self, _device: Device, burn_device: &B::Device) -> Result<Vec<u8>> {
             let Self(model, recorder, precision) = self;
             let model =
-                Model::<B>::from_parameters(&model.config(), model.parameters()?, burn_device)?;
+                AnyNetwork::<B>::from_parameters(model.config(), model.parameters()?, burn_device)?;
             encode(model, recorder, precision)
         }
     }

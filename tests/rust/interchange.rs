@@ -11,7 +11,7 @@ fn model() -> Box<dyn Classifier> {
         dropout: 0.25,
         ..ModelConfig::default()
     };
-    init(&config, 4, Device::Cpu).unwrap()
+    init(&config.into(), 4, Device::Cpu).unwrap()
 }
 
 #[test]
@@ -46,6 +46,6 @@ fn equal_models_give_equal_bytes_that_say_what_they_hold() {
         std::fs::write(&path, bytes).unwrap();
         let found = describe(&path).unwrap();
         assert_eq!(found.format, format.name());
-        assert_eq!(found.config, Some(model().config()));
+        assert_eq!(found.config.as_ref(), Some(model().config()));
     }
 }

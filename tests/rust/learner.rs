@@ -9,7 +9,7 @@ use mnistburn::error::{Error, Result};
 use mnistburn::learner::{
     Data, Ended, Event, History, Observer, TrainOptions, Trained, WhichModel, load_run, train,
 };
-use mnistburn::model::Parameter;
+use mnistburn::network::Parameter;
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,8 @@ pub fn config() -> TrainingConfig {
         model: ModelConfig {
             hidden_size: 8,
             ..ModelConfig::default()
-        },
+        }
+        .into(),
         num_epochs: 2,
         batch_size: 10,
         num_workers: 2,
@@ -372,7 +373,8 @@ fn data_that_do_not_fit_are_refused_before_the_directory_is_touched() {
             num_classes: 2,
             hidden_size: 8,
             ..ModelConfig::default()
-        },
+        }
+        .into(),
         ..config()
     };
     let error = train(

@@ -9,7 +9,8 @@ fn small(seed: u64) -> Box<dyn Classifier> {
         &ModelConfig {
             hidden_size: 8,
             ..ModelConfig::default()
-        },
+        }
+        .into(),
         seed,
         Device::Cpu,
     )

@@ -7,7 +7,7 @@ use burn::record::{
     FullPrecisionSettings, HalfPrecisionSettings, JsonGzFileRecorder, NamedMpkFileRecorder,
     NamedMpkGzFileRecorder, PrettyJsonFileRecorder,
 };
-use mnistburn::config::{ImageShape, ModelConfig, Precision, Recorder};
+use mnistburn::config::{ImageShape, ModelConfig, NetworkConfig, Precision, Recorder};
 use mnistburn::data::{IMAGE_SIZE, normalise};
 use mnistburn::device::Device;
 use mnistburn::model::{Classifier, Pixels, init};
@@ -81,9 +81,17 @@ fn files_of_burn_programs_load_and_give_their_logits() {
             let model = load(&fixture(version).join(name), Device::Cpu)
                 .unwrap()
                 .classifier;
-            assert_eq!(model.config().hidden_size, 32);
+            assert_eq!(guide(model.config()).hidden_size, 32);
             assert_near(&logits(model.as_ref(), &pixels), logits_of_file, 1e-5);
         }
+    }
+}
+
+fn guide(config: &NetworkConfig) -> ModelConfig {
+    match config {
+        NetworkConfig::Guide(config) => *config,
+        #[allow(unreachable_patterns, reason = "the guide network may be the only one")]
+        other => panic!("expected the guide network, got {other:?}"),
     }
 }
 
@@ -121,7 +129,7 @@ where
     R: burn::record::FileRecorder<Flex>,
 {
     let directory = tempfile::tempdir().unwrap();
-    let model = init(&CONFIG, 3, Device::Cpu).unwrap();
+    let model = init(&CONFIG.into(), 3, Device::Cpu).unwrap();
     let path = save(
         model.as_ref(),
         &directory.path().join("model"),
@@ -163,7 +171,7 @@ where
         .path()
         .join(format!("model.{}", recorder.extension()));
     let model = load(&path, Device::Cpu).unwrap().classifier;
-    assert_eq!(model.config().hidden_size, 12);
+    assert_eq!(guide(model.config()).hidden_size, 12);
     assert_near(&logits(model.as_ref(), &pixels), &expected, tolerance);
 }
 
@@ -223,7 +231,8 @@ fn equal_models_give_equal_files() {
                 &ModelConfig {
                     hidden_size: 4,
                     ..ModelConfig::default()
-                },
+                }
+                .into(),
                 seed,
                 Device::Cpu,
             )
@@ -242,7 +251,8 @@ fn full_and_double_precision_keep_every_bit() {
         &ModelConfig {
             hidden_size: 4,
             ..ModelConfig::default()
-        },
+        }
+        .into(),
         1,
         Device::Cpu,
     )
@@ -274,11 +284,8 @@ fn the_dropout_rate_comes_from_a_configuration_beside_the_file() {
     let path = directory.path().join("compact.mpk");
     fs::copy(fixture("burn-0.21/compact.mpk"), &path).unwrap();
     let dropout = || {
-        load(&path, Device::Cpu)
-            .unwrap()
-            .classifier
-            .config()
-            .dropout
+        let loaded = load(&path, Device::Cpu).unwrap();
+        guide(loaded.classifier.config()).dropout
     };
     assert!((dropout() - 0.5).abs() < 1e-12);
     fs::write(
@@ -317,7 +324,7 @@ fn damaged_files_are_refused() {
         bytes[position] ^= 0x55;
         fs::write(&path, &bytes).unwrap();
         if let Ok(model) = load(&path, Device::Cpu) {
-            assert_eq!(model.classifier.config().hidden_size, 32);
+            assert_eq!(guide(model.classifier.config()).hidden_size, 32);
         }
     }
 }

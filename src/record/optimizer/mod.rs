@@ -8,15 +8,15 @@ mod tests;
 pub use stepper::StepperState;
 
 use crate::config::{
-    AdamConfig, AdamWConfig, ModelConfig, OptimizerConfig, Precision, Recorder, SgdConfig,
+    AdamConfig, AdamWConfig, NetworkConfig, OptimizerConfig, Precision, Recorder, SgdConfig,
 };
 use crate::device::AutodiffBackend;
 use crate::error::Result;
 use crate::kernels::Operations;
 use crate::kernels::optimizer::{Adam, AdamW};
-use crate::model::{OptimizerRecord, PARAMETER_NAMES, States, parameter_id, parameter_shapes};
+use crate::model::{OptimizerRecord, States};
+use crate::network::parameter_id;
 use crate::record::content::{Content, fault};
-use crate::record::decode::num_parameters;
 use crate::record::encode::encode_item;
 use crate::record::item::{Name, TensorItem};
 use burn::optim::momentum::MomentumState;
@@ -122,7 +122,7 @@ struct MomentumItem<'a> {
 /// The parameter that a state is of.
 struct Place<'a, B: Backend> {
     path: &'a Path,
-    name: &'static str,
+    name: &'a str,
     shape: &'a [usize],
     device: &'a B::Device,
 }
@@ -192,7 +192,7 @@ pub(crate) fn decode_optimizer<B: AutodiffBackend>(
     bytes: &[u8],
     path: &Path,
     optimizer: &OptimizerConfig,
-    config: &ModelConfig,
+    config: &NetworkConfig,
     device: &B::Device,
 ) -> Result<OptimizerRecord<B>> {
     match optimizer {
@@ -215,7 +215,7 @@ fn decode_states<O, B, C>(
     bytes: &[u8],
     path: &Path,
     optimizer: &C,
-    config: &ModelConfig,
+    config: &NetworkConfig,
     device: &B::Device,
 ) -> Result<States<O, B>>
 where
@@ -224,7 +224,7 @@ where
     C: ReadState<O, B::InnerBackend>,
 {
     // Four tensors at most for each parameter, and the names.
-    let content = Content::of_bytes(bytes, path, 4 * num_parameters(config))?;
+    let content = Content::of_bytes(bytes, path, 4 * config.graph().num_parameters())?;
     let mut items: BTreeMap<Name<'_>, AdaptorItem<C::Item<'_>>> =
         content.item("an optimizer of this configuration")?;
     let mut states = States::<O, B>::new();
@@ -232,7 +232,8 @@ where
     if items.is_empty() {
         return Ok(states);
     }
-    for (name, shape) in PARAMETER_NAMES.into_iter().zip(parameter_shapes(config)) {
+    for parameter in config.parameters() {
+        let (name, shape) = (parameter.name.as_str(), parameter.shape.as_slice());
         let id = parameter_id(name);
         let Some(AdaptorItem::V1(item)) = items.remove(id.serialize().as_str()) else {
             return Err(fault(
@@ -243,7 +244,7 @@ where
         let place = Place {
             path,
             name,
-            shape: &shape,
+            shape,
             device,
         };
         let entry = match (item, shape.len()) {
@@ -252,6 +253,9 @@ where
             }
             (RankItem::Rank2(item), 2) => {
                 AdaptorRecord::from_state(optimizer.state::<2>(item, &place)?)
+            }
+            (RankItem::Rank3(item), 3) => {
+                AdaptorRecord::from_state(optimizer.state::<3>(item, &place)?)
             }
             (RankItem::Rank4(item), 4) => {
                 AdaptorRecord::from_state(optimizer.state::<4>(item, &place)?)

@@ -1,7 +1,7 @@
 //! The state of an optimizer whose back end is chosen at run time, as bytes.
 
 use super::{decode_optimizer, encode_optimizer};
-use crate::config::{ModelConfig, OptimizerConfig, Precision, Recorder};
+use crate::config::{NetworkConfig, OptimizerConfig, Precision, Recorder};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result};
 use crate::model::{ModelStepper, Stepper};
@@ -14,7 +14,7 @@ pub struct StepperState {
     /// What Burn's recorder writes.
     pub bytes: Vec<u8>,
     /// The configuration of the model it is of.
-    pub model: ModelConfig,
+    pub model: NetworkConfig,
     /// Where that is.
     pub device: Device,
 }
@@ -42,7 +42,7 @@ impl StepperState {
         };
         Ok(Some(Self {
             bytes: on_backend(device, Encode(stepper))?,
-            model,
+            model: model.clone(),
             device,
         }))
     }
@@ -69,7 +69,7 @@ impl StepperState {
                 )?;
                 Ok(Box::new(ModelStepper::<Autodiff<B>> {
                     optimizer: config.init().restore(record)?,
-                    first: Some((state.model, device)),
+                    first: Some((state.model.clone(), device)),
                 }))
             }
         }

@@ -1,6 +1,7 @@
 use super::*;
-use crate::config::{ImageShape, MomentumConfig};
-use crate::model::{Model, ModelOptimizer, send_gradients};
+use crate::config::{ImageShape, ModelConfig, MomentumConfig};
+use crate::model::{ModelOptimizer, send_gradients};
+use crate::network::AnyNetwork;
 use burn::backend::flex::FlexDevice;
 use burn::backend::{Autodiff, Flex};
 use burn::optim::Optimizer;
@@ -35,16 +36,22 @@ fn optimizers() -> [OptimizerConfig; 5] {
 
 /// The state after one step.
 fn written(optimizer: &OptimizerConfig, recorder: Recorder) -> Vec<u8> {
-    let model: Model<Training> = SMALL.init_seeded(1, &FlexDevice).unwrap();
+    let model = AnyNetwork::<Training>::init_seeded(&SMALL.into(), 1, &FlexDevice).unwrap();
     // Any gradients will do: the parameters themselves.
-    let gradients = send_gradients::<Flex>(model.parameters().unwrap(), &FlexDevice);
+    let gradients = send_gradients::<Flex>(model.parameters().unwrap(), &FlexDevice).unwrap();
     let mut optimizer: ModelOptimizer<Training> = optimizer.init();
     let _ = optimizer.step(0.1, model, gradients);
     encode_optimizer(optimizer.to_record(), recorder, Precision::Full).unwrap()
 }
 
 fn read(bytes: &[u8], optimizer: &OptimizerConfig) -> Result<OptimizerRecord<Training>> {
-    decode_optimizer(bytes, Path::new("optim"), optimizer, &SMALL, &FlexDevice)
+    decode_optimizer(
+        bytes,
+        Path::new("optim"),
+        optimizer,
+        &SMALL.into(),
+        &FlexDevice,
+    )
 }
 
 fn changed(optimizer: &OptimizerConfig, change: impl FnOnce(&mut Value)) -> String {

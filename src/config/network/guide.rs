@@ -1,4 +1,5 @@
-use super::{Fields, ImageShape, Settings, impl_config};
+use super::NetworkSettings;
+use crate::config::{Fields, ImageShape, Settings, impl_config};
 use crate::error::Result;
 use serde_json::{Map, Value, json};
 
@@ -110,6 +111,27 @@ impl Settings for ModelConfig {
             }
         }
         object
+    }
+}
+
+impl NetworkSettings for ModelConfig {
+    fn image(&self) -> ImageShape {
+        self.image
+    }
+
+    fn with_image(self, image: ImageShape) -> Self {
+        Self { image, ..self }
+    }
+
+    fn num_classes(&self) -> usize {
+        self.num_classes
+    }
+
+    fn sizes(&self) -> String {
+        format!(
+            "num_classes {}, hidden_size {} and image_channels {}",
+            self.num_classes, self.hidden_size, self.image.channels
+        )
     }
 }
 

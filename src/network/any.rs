@@ -1,0 +1,120 @@
+//! A network of any kind, behind one type.
+
+use super::graph::{Graph, ParameterSpec};
+use super::{Architecture, Layout, Network, Parameter, Shapes, guide, state};
+use crate::config::{ImageShape, ModelConfig, NetworkConfig, for_each_network};
+use crate::device::Backend;
+use crate::error::Result;
+use crate::kernels::{DropoutKey, Images, Predict};
+use burn::module::Module;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend as BurnBackend;
+
+/// Work with a network whose kind is known while it is done.
+pub trait WithNetwork<B: Backend> {
+    /// What it gives.
+    type Output;
+
+    /// The work.
+    fn run<N: Network<B>>(self, network: N) -> Self::Output;
+}
+
+macro_rules! any_network {
+    ($($(#[$doc:meta])* $kind:ident($config:ident) = $module:ident::$network:ident;)+) => {
+        /// A network of any kind, a Burn module like each of them.
+        #[derive(Module, Debug)]
+        pub enum AnyNetwork<B: BurnBackend> {
+            $($(#[$doc])* $kind($module::$network<B>),)+
+        }
+
+        impl<B: Backend> AnyNetwork<B> {
+            /// The network with random parameters from the back end's own generator, drawn when they are first used.
+            pub fn init(config: &NetworkConfig, device: &B::Device) -> Self {
+                match config {
+                    $(NetworkConfig::$kind(config) => Self::$kind(Network::init(config, device)),)+
+                }
+            }
+
+            /// Does `work` with the network.
+            pub fn with<W: WithNetwork<B>>(self, work: W) -> W::Output {
+                match self {
+                    $(Self::$kind(network) => work.run(network),)+
+                }
+            }
+
+            /// See [`Network::logits`].
+            pub fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
+                match self {
+                    $(Self::$kind(network) => network.logits(images, key),)+
+                }
+            }
+
+            /// See [`Network::predictor`].
+            pub fn predictor(&self, image: ImageShape) -> Option<Box<dyn Predict>> {
+                match self {
+                    $(Self::$kind(network) => network.predictor(image),)+
+                }
+            }
+        }
+
+        impl NetworkConfig {
+            /// The layers of the network.
+            pub fn graph(&self) -> Graph {
+                match self {
+                    $(Self::$kind(config) => config.graph(),)+
+                }
+            }
+
+            /// The layouts of the records of all networks.
+            pub(crate) const LAYOUTS: &[Layout] = &[$($config::LAYOUT),+];
+
+            /// The configuration of a network whose parameters have these names and shapes, as far as they say it; `None` where
+            /// no network has them.
+            pub(crate) fn of_shapes(shapes: &Shapes<'_>) -> std::result::Result<Option<Self>, String> {
+                $(
+                    if let Some(config) = $config::of_shapes(shapes)? {
+                        return Ok(Some(Self::$kind(config)));
+                    }
+                )+
+                Ok(None)
+            }
+        }
+    };
+}
+for_each_network!(any_network);
+
+impl<B: Backend> AnyNetwork<B> {
+    /// The network with random parameters that follow from `seed` alone, the same on every back end.
+    pub fn init_seeded(config: &NetworkConfig, seed: u64, device: &B::Device) -> Result<Self> {
+        Self::from_parameters(config, state::initial(config.parameters(), seed), device)
+    }
+
+    /// The network of `config` with the given parameters.
+    pub fn from_parameters(
+        config: &NetworkConfig,
+        parameters: Vec<Parameter>,
+        device: &B::Device,
+    ) -> Result<Self> {
+        let parameters = state::ordered(&config.parameters(), parameters, &config.sizes())?;
+        state::write(Self::init(config, device), parameters, device)
+    }
+}
+
+impl<B: BurnBackend> AnyNetwork<B> {
+    /// The parameters as numbers, in the order of the network.
+    pub fn parameters(&self) -> Result<Vec<Parameter>> {
+        state::read(self)
+    }
+}
+
+impl NetworkConfig {
+    /// The parameters of the network, without their values.
+    pub fn parameters(&self) -> Vec<ParameterSpec> {
+        self.graph().parameters()
+    }
+
+    /// Whether a network of the other configuration has the same parameters.
+    pub(crate) fn has_parameters_of(&self, other: &Self) -> bool {
+        self.parameters() == other.parameters()
+    }
+}

@@ -1,0 +1,221 @@
+//! The guide network of the Burn book.
+
+use super::layout::{self, Layout};
+use super::{Architecture, Graph, Layer, Network, Shapes, shown};
+use crate::config::{ImageShape, ModelConfig};
+use crate::device::Backend;
+use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Linear, Predict};
+use burn::module::{Module, Param};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
+use burn::nn::{DropoutConfig, LinearConfig, Relu};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend as BurnBackend;
+
+/// Channels that leave the two convolutions.
+const CHANNELS: [usize; 2] = [8, 16];
+/// Rows and columns of their kernels.
+const KERNEL: usize = 3;
+/// Rows and columns that leave the pooling.
+const POOLED: usize = 8;
+/// Features that enter the first linear layer.
+const NUM_FEATURES: usize = CHANNELS[1] * POOLED * POOLED;
+
+/// The guide network of the Burn book (burn.dev/books/burn, "Basic Workflow: Model"): two convolutions, a pooling and
+/// two linear layers, with dropout between them.
+///
+/// The fields and their order are the book's: records in positional formats depend on them.
+#[derive(Module, Debug)]
+pub struct Model<B: BurnBackend> {
+    conv1: Conv2d<B>,
+    conv2: Conv2d<B>,
+    pool: AdaptiveAvgPool2d,
+    dropout: burn::nn::Dropout,
+    linear1: burn::nn::Linear<B>,
+    linear2: burn::nn::Linear<B>,
+    activation: Relu,
+}
+
+impl ModelConfig {
+    /// The network with random parameters from the back end's own generator, as in the Burn book.
+    pub fn init<B: BurnBackend>(&self, device: &B::Device) -> Model<B> {
+        let [channels, features] = CHANNELS;
+        let kernel = [KERNEL, KERNEL];
+        Model {
+            conv1: Conv2dConfig::new([self.image.channels, channels], kernel).init(device),
+            conv2: Conv2dConfig::new([channels, features], kernel).init(device),
+            pool: AdaptiveAvgPool2dConfig::new([POOLED, POOLED]).init(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            linear1: LinearConfig::new(NUM_FEATURES, self.hidden_size).init(device),
+            linear2: LinearConfig::new(self.hidden_size, self.num_classes).init(device),
+            activation: Relu::new(),
+        }
+    }
+}
+
+impl Architecture for ModelConfig {
+    const LAYOUT: Layout = Layout::Module(&[
+        ("conv1", layout::CONV2D),
+        ("conv2", layout::CONV2D),
+        ("pool", Layout::Nothing),
+        ("dropout", Layout::Nothing),
+        ("linear1", layout::LINEAR),
+        ("linear2", layout::LINEAR),
+        ("activation", Layout::Nothing),
+    ]);
+
+    fn graph(&self) -> Graph {
+        let convolution = |inputs, outputs| Layer::Convolution {
+            inputs,
+            outputs,
+            kernel: KERNEL,
+        };
+        let linear = |inputs, outputs| Layer::Linear { inputs, outputs };
+        let drop = Layer::Dropout {
+            probability: self.dropout,
+        };
+        let [channels, features] = CHANNELS;
+        Graph::new(
+            "guide",
+            "The guide network of the Burn book: a digit classifier.",
+            self.image,
+        )
+        .then(
+            Some("conv1"),
+            "conv1",
+            convolution(self.image.channels, channels),
+        )
+        .then(Some("dropout"), "dropout1", drop)
+        .then(Some("conv2"), "conv2", convolution(channels, features))
+        .then(Some("dropout"), "dropout2", drop)
+        .then(Some("activation"), "activation1", Layer::Relu)
+        .then(
+            Some("pool"),
+            "pool",
+            Layer::AdaptiveAveragePool { size: POOLED },
+        )
+        .then(None, "features", Layer::Flatten)
+        .then(
+            Some("linear1"),
+            "linear1",
+            linear(NUM_FEATURES, self.hidden_size),
+        )
+        .then(Some("dropout"), "dropout3", drop)
+        .then(Some("activation"), "activation2", Layer::Relu)
+        .then(
+            Some("linear2"),
+            "logits",
+            linear(self.hidden_size, self.num_classes),
+        )
+    }
+
+    /// They say nothing of the height and the width of images: the pooling takes any, and here they are MNIST's.
+    fn of_shapes(shapes: &Shapes<'_>) -> Result<Option<Self>, String> {
+        let default = Self::default();
+        let names = default.graph().parameters();
+        if names.iter().any(|spec| shapes.get(&spec.name).is_none())
+            || shapes.0.len() != names.len()
+        {
+            return Ok(None);
+        }
+        // The biases tell the sizes in either layout of the weights.
+        let (hidden_size, num_classes) = (
+            shapes.length("linear1.bias")?,
+            shapes.length("linear2.bias")?,
+        );
+        let [_, channels, _, _] = *shapes.get("conv1.weight").unwrap_or_default() else {
+            return Err(format!(
+                "conv1.weight must have the shape [8, channels, 3, 3], found {}",
+                shown(shapes.get("conv1.weight").unwrap_or_default())
+            ));
+        };
+        Ok(Some(Self {
+            num_classes,
+            hidden_size,
+            image: ImageShape {
+                channels,
+                ..default.image
+            },
+            ..default
+        }))
+    }
+}
+
+impl<B: Backend> Network<B> for Model<B> {
+    type Config = ModelConfig;
+
+    fn init(config: &ModelConfig, device: &B::Device) -> Self {
+        config.init(device)
+    }
+
+    fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
+        match key {
+            None => self.forward(images),
+            Some(key) => self.forward_training(images, key),
+        }
+    }
+
+    fn predictor(&self, image: ImageShape) -> Option<Box<dyn Predict>> {
+        if image != ImageShape::MNIST {
+            return None;
+        }
+        let (hidden, output) = (linear(&self.linear1), linear(&self.linear2));
+        B::predictor(&self.convolutions(), &hidden, &output)
+    }
+}
+
+impl<B: Backend> Model<B> {
+    /// The logits, without dropout.
+    ///
+    /// # Shapes
+    ///
+    /// - images: `[batch_size, channels, height, width]`, or `[batch_size, height, width]` for one channel
+    /// - output: `[batch_size, num_classes]`
+    pub fn forward(&self, images: impl Into<Images<B>>) -> Tensor<B, 2> {
+        self.network(images.into(), None)
+    }
+
+    /// The logits of a training step, with dropout by the masks of `key`.
+    ///
+    /// # Shapes
+    ///
+    /// As in [`forward`](Self::forward); `batch_size` is the number of the key's indices.
+    pub fn forward_training(&self, images: impl Into<Images<B>>, key: &DropoutKey) -> Tensor<B, 2> {
+        self.network(images.into(), Some(&Dropout::new(self.dropout.prob, key)))
+    }
+
+    fn network(&self, images: Images<B>, dropout: Option<&Dropout>) -> Tensor<B, 2> {
+        // Convolution, dropout, convolution, dropout, ReLU, pooling.
+        let x = B::convolutions(images, self.convolutions(), dropout); // [batch_size, 1024]
+        // Linear layer, dropout, ReLU.
+        let x = B::hidden_layer(x, linear(&self.linear1), dropout); // [batch_size, hidden_size]
+        B::output_layer(x, linear(&self.linear2)) // [batch_size, num_classes]
+    }
+}
+
+impl<B: BurnBackend> Model<B> {
+    fn convolutions(&self) -> Convolutions<B> {
+        Convolutions {
+            weight1: self.conv1.weight.val(),
+            bias1: bias(self.conv1.bias.as_ref(), 8, &self.conv1.weight.device()),
+            weight2: self.conv2.weight.val(),
+            bias2: bias(self.conv2.bias.as_ref(), 16, &self.conv2.weight.device()),
+        }
+    }
+}
+
+fn linear<B: BurnBackend>(layer: &burn::nn::Linear<B>) -> Linear<B> {
+    let [_, outputs] = layer.weight.dims();
+    Linear {
+        weight: layer.weight.val(),
+        bias: bias(layer.bias.as_ref(), outputs, &layer.weight.device()),
+    }
+}
+
+fn bias<B: BurnBackend>(
+    bias: Option<&Param<Tensor<B, 1>>>,
+    outputs: usize,
+    device: &B::Device,
+) -> Tensor<B, 1> {
+    bias.map_or_else(|| Tensor::zeros([outputs], device), Param::val)
+}
