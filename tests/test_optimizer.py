@@ -10,6 +10,8 @@ from mnistburn import (
     GradientClippingConfig,
     Model,
     ModelConfig,
+    MomentumConfig,
+    SgdConfig,
 )
 from mnistburn.errors import TrainingError
 
@@ -130,7 +132,7 @@ def test_an_optimizer_keeps_to_models_of_one_size(test_data: Dataset) -> None:
 
     step(8)
     with pytest.raises(
-        TrainingError, match="hidden_size 8 and .*, got one with .* hidden_size 9 and"
+        TrainingError, match=r"hidden_size 8 and .*, got one with .* hidden_size 9 and"
     ):
         step(9)
     step(8)
