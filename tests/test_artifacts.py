@@ -1,6 +1,7 @@
 """The artifact directory, and the working directory, in the state a stranger left them."""
 
 import dataclasses
+import json
 import os
 import re
 import shutil
@@ -280,3 +281,20 @@ except OSError as error:
     # Its companion still speaks of it.
     assert sorted(tmp_path.iterdir()) == [path, tmp_path / "model.mpk.meta.json"]
     assert mnistburn.Model.load(path).image_size == (28, 28)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_history_of_an_older_version_is_read(
+    artifact_dir: Path, small_config: TrainingConfig, small_data: Pair, interrupted: bool
+) -> None:
+    result = run(artifact_dir, small_config, small_data, resume=False)
+    path = artifact_dir / "history.json"
+    content = json.loads(path.read_text())
+    for key in ("ended", "warm_up_seconds"):
+        content.pop(key, None)
+    content["interrupted"] = interrupted
+    path.write_text(json.dumps(content))
+    loaded = mnistburn.load_run(artifact_dir)
+    assert loaded.ended == ("interrupted" if interrupted else "completed")
+    assert loaded.warm_up_seconds == 0.0
+    assert loaded.history == result.history

@@ -31,7 +31,15 @@ def pickled(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))  # noqa: S301  of our own
 
 
-COPIES = [copy.copy, copy.deepcopy, pickled]
+def dumped(value: Any) -> Any:
+    joblib = pytest.importorskip("joblib")
+    file = io.BytesIO()
+    joblib.dump(value, file, compress=3)
+    file.seek(0)
+    return joblib.load(file)
+
+
+COPIES = [copy.copy, copy.deepcopy, pickled, dumped]
 CONFIG = ModelConfig(num_classes=3, hidden_size=6, image_height=12, image_width=16)
 
 

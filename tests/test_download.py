@@ -20,7 +20,7 @@ import pytest
 import trustme
 from download_server import Behaviour, Request, Server, closed_port, running
 
-from mnistburn.datasets import store
+from mnistburn.datasets import download, store
 from mnistburn.datasets.download import LIMITS, Answer, Limits, NoMirrorError, fetch
 from mnistburn.datasets.registry import KnownFile
 from mnistburn.progress import start_count
@@ -678,3 +678,39 @@ print(killed)
     assert not part_of(target).exists()
     # The kills were in the middle: some of the work was gone on with.
     assert any(server.ranges("/file"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
+def test_another_process_that_fetches_is_waited_for_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    with (tmp_path / ".lock").open("ab") as other, caplog.at_level("INFO", logger="mnistburn"):
+        fcntl.flock(other, fcntl.LOCK_EX)
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                other.close()
+
+        monkeypatch.setattr(download.time, "sleep", sleep)
+        with download._locked(tmp_path / ".lock"):
+            assert len(waits) == 2
+    assert caplog.messages == [f"another process fetches into {tmp_path}"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other locks")
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flock(file: Any, operation: int) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with download._locked(tmp_path / ".lock"):
+        pass
+    (message,) = caplog.messages
+    assert str(tmp_path) in message
+    assert "has no locks (Operation not supported)" in message

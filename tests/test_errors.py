@@ -145,7 +145,7 @@ TABLE: list[Row] = [
     ("images: bool", *images(lambda: zeros((2, 28, 28), bool), "uint8", "bool", "* 255")),
     ("images: complex", *images(lambda: zeros((2, 28, 28), "c8"), "uint8", "complex64")),
     ("images: objects", *images(lambda: zeros((2, 28, 28), object), "uint8", "object")),
-    ("images: text", *images(lambda: zeros((2, 28, 28), "U1"), "uint8", "<U1")),
+    ("images: text", *images(lambda: zeros((2, 28, 28), "U1"), "numbers", "<U1")),
     ("images: dates", *images(lambda: zeros((2, 28, 28), "M8[s]"), "uint8", "datetime64")),
     ("images: records", *images(lambda: zeros((2, 28, 28), [("a", "u1")]), "uint8", "'a'")),
     ("images: None", *images(lambda: None, "must be an array", "None")),

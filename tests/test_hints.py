@@ -4,15 +4,19 @@ A row is (id, the call, its names, the kind of the result): the code in the mess
 argument whose place it takes, or assigns it.
 """
 
+import logging
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy
 import pytest
+from pictures import write_png
 
 import mnistburn
 from mnistburn.errors import DataError
+from mnistburn.training import fitting_model
 
 DIGITS = mnistburn.datasets.load("mnist", "test")[:60]
 RAW, CLASSES = DIGITS.images, DIGITS.targets
@@ -75,16 +79,23 @@ IMAGES = [
         int64=RAW.astype("i8"),
         big_endian=RAW.astype(">u2") * 257,
         sixteen_bits=RAW.astype("u2") * 257,
+        ten_bits=RAW.astype("u2") * 4,
         twelve_bits=RAW.astype("u2") * 16,
+        fourteen_bits=RAW.astype("i4") * 64,
         lists=RAW.tolist(),
         frame=Frame(TABLE[:, 1:]),
         signed=(RAW.astype("i2") - 128).astype("i1"),
         raw_floats=RAW.astype("f4"),
+        ten_bit_floats=RAW * 4.0,
+        twelve_bit_floats=(RAW * 16.0).astype("f4"),
         sixteen_bit_floats=RAW * 257.0,
+        floats_of_more_bits=RAW * 1e6,
         scaled_floats=(RAW / 255).astype("f4"),
         matlab=numpy.moveaxis(RAW[:, :, :, None], 0, -1),
         masked=numpy.ma.masked_equal(RAW, 0),
         generator=(image for image in RAW),
+        text=RAW.astype(str).tolist(),
+        text_of_floats=(RAW / 255).astype("S"),
     ),
     *rows(MAKE, COLOURS, "images", rgba=RGBA, rgba_first=numpy.moveaxis(RGBA, 3, 1)),
     *rows(MAKE, RAW, "images", grey_and_alpha=RGBA[..., 2:]),
@@ -208,6 +219,14 @@ def apply_hint(message: str, names: dict[str, Any]) -> None:
         names[argument] = eval(code[1], names)  # noqa: S307  that is the test
 
 
+PATHS = [
+    (PREDICT, "grid", lambda paths: numpy.array([paths])),
+    (PREDICT, "one", lambda paths: numpy.array(paths[0])),
+    ("model.forward(images)", "list", lambda paths: paths),
+    (MAKE, "column", lambda paths: numpy.array(list(map(Path, paths)), dtype=object)),
+]
+
+
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
     return {
@@ -251,3 +270,56 @@ def test_what_a_message_proposes_works(
         expected = names["model"].predict_proba(RAW)[: len(made)]
         found = names["model"].predict_proba(names["images"])
         numpy.testing.assert_allclose(found, expected, atol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [(call, shape) for call, _, shape in PATHS],
+    ids=[f"{call.split('(')[0]} {name}" for call, name, _ in PATHS],
+)
+def test_what_is_proposed_for_paths_works(
+    call: str, shape: Any, models: dict[str, Any], tmp_path: Path
+) -> None:
+    paths = []
+    for number, image in enumerate(RAW[:3]):
+        path = tmp_path / f"{number}.png"
+        write_png(path, image)
+        paths.append(str(path))
+    names = {"numpy": numpy, "mnistburn": mnistburn, "images": shape(paths), **models}
+    names["targets"] = CLASSES[:3]
+    with pytest.raises(DataError, match="must be numbers, got text") as caught:
+        eval(call, names)  # noqa: S307  that is the test
+    apply_hint(str(caught.value), names)
+    eval(call, names)  # noqa: S307  that is the test
+    assert numpy.array_equal(names["images"], RAW[: len(names["images"])])
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [CLASSES + 1, numpy.where(CLASSES > 4, 900, 0), CLASSES * 10],
+    ids=["from one", "two numbers", "tens"],
+)
+def test_what_is_proposed_for_labels_that_leave_classes_out_works(
+    targets: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = {"numpy": numpy, "targets": targets}
+    with caplog.at_level(logging.WARNING, logger="mnistburn"):
+        found = fitting_model(mnistburn.Dataset(RAW, targets))
+        assert found.num_classes == targets.max() + 1
+        (record,) = caplog.records
+        apply_hint(record.getMessage(), names)
+        caplog.clear()
+        again = fitting_model(mnistburn.Dataset(RAW, names["targets"]))
+    assert again.num_classes == 10
+    assert len(numpy.unique(names["targets"])) == len(numpy.unique(targets))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("targets", [CLASSES, CLASSES % 3 + 4, CLASSES + numpy.arange(60) % 2 * 9])
+def test_labels_that_may_be_meant_are_not_told(
+    targets: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="mnistburn"):
+        fitting_model(mnistburn.Dataset(RAW, targets))
+        fitting_model(mnistburn.Dataset(RAW, targets * 10, [str(name) for name in range(200)]))
+    assert not caplog.records

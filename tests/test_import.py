@@ -14,6 +14,7 @@ import logging
 handlers = len(logging.getLogger().handlers)
 import mnistburn
 print(json.dumps({
+    "own": sorted(name for name in sys.modules if name.partition(".")[0] == "mnistburn"),
     "modules": sorted(name for name in sys.modules if "." not in name),
     "threads": threading.active_count(),
     "tasks": len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else None,
@@ -54,6 +55,45 @@ def test_a_module_is_not_imported(state: dict[str, object], name: str) -> None:
     modules = state["modules"]
     assert isinstance(modules, list)
     assert name not in modules
+
+
+def test_what_is_not_used_is_not_imported(state: dict[str, object]) -> None:
+    assert state["own"] == ["mnistburn", "mnistburn._native"]
+
+
+# Each name in a package that has none of the others yet: modules may not need an order.
+FIRST = """
+import sys
+import mnistburn
+for name in mnistburn.__all__:
+    for module in [one for one in sys.modules if one.startswith("mnistburn.")]:
+        if module != "mnistburn._native":
+            del sys.modules[module]
+    del sys.modules["mnistburn"]
+    import mnistburn
+    assert name in dir(mnistburn), name
+    value = getattr(mnistburn, name)
+    assert getattr(value, "__module__", "mnistburn").startswith("mnistburn"), name
+    exec(f"from mnistburn import {name} as again")
+    assert again is value, name
+from mnistburn import *
+print(train is mnistburn.train)
+"""
+
+
+def test_any_name_may_be_the_first_that_is_used() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    code = "import mnistburn; mnistburn.Modle"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert "has no attribute 'Modle'. Did you mean: 'Model'?" in done.stderr
 
 
 def test_nothing_of_the_process_changes(state: dict[str, object]) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
+from pictures import write_png
 
 import mnistburn
 from mnistburn import AugmentationConfig, _native
+from mnistburn.cli import main
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.errors import DataError
 from mnistburn.likeness import warn_of_unlike
@@ -108,6 +111,49 @@ def test_what_is_proposed_for_pictures_can_be_done(
     again = eval(way, {"mnistburn": mnistburn, "path": path})  # noqa: S307  the package's own words
     assert "255 - images" in warning
     assert warn_of_unlike(training, 255 - again[None], SHAPE, pictures=True) == []
+
+
+def test_one_image_is_told_in_the_singular(
+    training: DatasetDescription, images: NDArray[numpy.uint8]
+) -> None:
+    one = images[:1]
+    for odd, words in (
+        (255 - one, ("pixels of the image have a mean of 255 ", "; invert it with 255 - images")),
+        (one // 16, ("pixel of the image is 15,", ": it looks scaled to 0 to 15 ")),
+        (one * 0, ("the image has a single value ", " predicted for it says ", " at its source")),
+        (letterboxed(one), ("pixels of the image are all about 114 ", "; crop it, or")),
+    ):
+        (warning,) = warn_of_unlike(training, odd, SHAPE)
+        for word in words:
+            assert word in warning, warning
+        assert "1 image" not in warning
+
+
+def test_the_command_line_names_its_options(
+    tmp_path: Path, images: NDArray[numpy.uint8], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = tuple(mnistburn.Dataset(some, [0] * 40) for some in (images[:40], images[40:80]))
+    config = mnistburn.TrainingConfig(model=mnistburn.ModelConfig(hidden_size=4), num_epochs=1)
+    mnistburn.train(tmp_path / "run", config, "cpu", data=data, progress=False)  # type: ignore[arg-type]
+    for name, image in (
+        ("light", 255 - images[0]),
+        ("usual", images[0]),
+        ("faint", images[0] // 16),
+    ):
+        write_png(tmp_path / f"{name}.png", image[..., 0])
+
+    def told(*words: str) -> str:
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="mnistburn"):
+            done = CliRunner().invoke(main, ["predict", str(tmp_path / "run"), *words])
+        assert done.exit_code == 0, done.output
+        return "".join(record.getMessage() for record in caplog.records)
+
+    light, usual, faint = (str(tmp_path / f"{name}.png") for name in ("light", "usual", "faint"))
+    assert told(light).endswith("; --invert inverts them")
+    assert told(light, "--invert") == ""
+    assert told(usual, "--invert").endswith("; leave --invert out")
+    assert told(faint).endswith("; save the pictures with pixels from 0 to 255")
 
 
 def test_ordinary_images_are_not_told(

@@ -376,8 +376,17 @@ def test_a_model_takes_pictures_of_any_kind(tmp_path: Path) -> None:
         assert numpy.array_equal(MODEL.predict_proba(source), expected)
     mixed = [str(path), path, palette, io.BytesIO(path.read_bytes())]
     assert numpy.array_equal(MODEL.predict(mixed), MODEL.predict(image).repeat(4))
-    names = numpy.array([str(path)] * 2)
-    assert numpy.array_equal(MODEL.predict(names), MODEL.predict(image).repeat(2))
+
+
+@pytest.mark.parametrize("dtype", ["U", "S", "O", "T"])
+def test_a_column_of_paths_is_taken_as_a_list(tmp_path: Path, dtype: Any) -> None:
+    path = tmp_path / "x.png"
+    path.write_bytes(FILES["png grey"])
+    column = numpy.array([str(path)] * 2, dtype=dtype)
+    assert numpy.array_equal(MODEL.predict_proba(column), MODEL.predict_proba([path, path]))
+    column[1] = ""
+    with pytest.raises(DataError, match=r"picture 1 of 2: .* a path that is not empty"):
+        MODEL.predict(column)
 
 
 def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """The main job: artifacts, history, resume, callbacks, progress, threads."""
 
+import copy
 import dataclasses
 import io
 import json
 import logging
+import pickle
 import re
 import shutil
 import sys
@@ -569,12 +571,28 @@ def test_the_results_of_each_epoch_are_logged(
         assert f"valid loss {loss:.4f}" in line
 
 
-def test_a_history_is_a_mapping_of_its_columns(finished: TrainingResult) -> None:
+def test_a_history_is_a_dict_of_its_columns(finished: TrainingResult) -> None:
     history = finished.history
     assert dict(history) == history.epochs
     assert list(history.keys()) == list(history.epochs)
     assert len(history) == len(history.epochs) != history.num_epochs
     assert history.get("nonsense") is None
+    assert json.loads(json.dumps(history)) == history.epochs
+    for other in (copy.deepcopy(history), pickle.loads(pickle.dumps(history))):  # noqa: S301  of our own
+        assert other == history
+        assert dict(other) == history.epochs
+    more = dataclasses.replace(history, train_steps={})
+    assert more != history
+    assert dict(more) == history.epochs
+
+
+def test_a_history_becomes_a_table_of_pandas(finished: TrainingResult) -> None:
+    pandas = pytest.importorskip("pandas")
+    history = finished.history
+    table = pandas.DataFrame(history)
+    assert table.to_dict("list") == history.epochs
+    assert table["valid_loss"].dtype == "float64"
+    assert pandas.DataFrame(history.train_steps).to_dict("list") == history.train_steps
 
 
 def test_the_bar_fits_80_columns(

@@ -8,37 +8,42 @@
 `train` is the main job, `load_run` reads its results back, and `Model` is what they hold.
 """
 
-from mnistburn import callbacks, datasets, errors
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
 from mnistburn._native import VERSION as __version__  # noqa: N811  the name the field expects
 from mnistburn._native import build_info
-from mnistburn.callbacks import Callback
-from mnistburn.config import (
-    AdamConfig,
-    AdamWConfig,
-    AugmentationConfig,
-    CosineAnnealingLrSchedulerConfig,
-    ExponentialLrSchedulerConfig,
-    GradientClippingConfig,
-    LinearLrSchedulerConfig,
-    ModelConfig,
-    MomentumConfig,
-    NoamLrSchedulerConfig,
-    SgdConfig,
-    StepLrSchedulerConfig,
-    TrainingConfig,
-)
-from mnistburn.data_loader import Batch, DataLoader
-from mnistburn.dataset import BrokenPicture, Dataset
-from mnistburn.dataset_description import DatasetDescription, Finding
-from mnistburn.description import FileDescription, StoredTensor, describe
-from mnistburn.device import Device, devices
-from mnistburn.gradients import Gradients, Loss
-from mnistburn.image_statistics import ImageStatistics
-from mnistburn.model import ClassificationOutput, Evaluation, Model
-from mnistburn.optimizer import Optimizer
-from mnistburn.pictures import read_picture
-from mnistburn.results import History, TrainingResult, load_run
-from mnistburn.training import train
+
+if TYPE_CHECKING:
+    from mnistburn import callbacks, datasets, errors
+    from mnistburn.callbacks import Callback
+    from mnistburn.config import (
+        AdamConfig,
+        AdamWConfig,
+        AugmentationConfig,
+        CosineAnnealingLrSchedulerConfig,
+        ExponentialLrSchedulerConfig,
+        GradientClippingConfig,
+        LinearLrSchedulerConfig,
+        ModelConfig,
+        MomentumConfig,
+        NoamLrSchedulerConfig,
+        SgdConfig,
+        StepLrSchedulerConfig,
+        TrainingConfig,
+    )
+    from mnistburn.data_loader import Batch, DataLoader
+    from mnistburn.dataset import BrokenPicture, Dataset
+    from mnistburn.dataset_description import DatasetDescription, Finding
+    from mnistburn.description import FileDescription, StoredTensor, describe
+    from mnistburn.device import Device, devices
+    from mnistburn.gradients import Gradients, Loss
+    from mnistburn.image_statistics import ImageStatistics
+    from mnistburn.model import ClassificationOutput, Evaluation, Model
+    from mnistburn.optimizer import Optimizer
+    from mnistburn.pictures import read_picture
+    from mnistburn.results import History, TrainingResult, load_run
+    from mnistburn.training import train
 
 __all__ = [
     "AdamConfig",
@@ -84,6 +89,56 @@ __all__ = [
     "read_picture",
     "train",
 ]
+
+# Each name is imported from its module when it is first used: no script waits for what it leaves.
+_HOMES: Final = {
+    "callbacks": ("Callback",),
+    "config": (
+        "AdamConfig",
+        "AdamWConfig",
+        "AugmentationConfig",
+        "CosineAnnealingLrSchedulerConfig",
+        "ExponentialLrSchedulerConfig",
+        "GradientClippingConfig",
+        "LinearLrSchedulerConfig",
+        "ModelConfig",
+        "MomentumConfig",
+        "NoamLrSchedulerConfig",
+        "SgdConfig",
+        "StepLrSchedulerConfig",
+        "TrainingConfig",
+    ),
+    "data_loader": ("Batch", "DataLoader"),
+    "dataset": ("BrokenPicture", "Dataset"),
+    "dataset_description": ("DatasetDescription", "Finding"),
+    "description": ("FileDescription", "StoredTensor", "describe"),
+    "device": ("Device", "devices"),
+    "gradients": ("Gradients", "Loss"),
+    "image_statistics": ("ImageStatistics",),
+    "model": ("ClassificationOutput", "Evaluation", "Model"),
+    "optimizer": ("Optimizer",),
+    "pictures": ("read_picture",),
+    "results": ("History", "TrainingResult", "load_run"),
+    "training": ("train",),
+}
+_MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
+_MODULES: Final = ("callbacks", "datasets", "errors")
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever has the name
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _MODULE_OF:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 if build_info()["profile"] == "debug":
     import warnings

@@ -1,5 +1,6 @@
 """What the caller passes as images and targets, as the arrays the Rust core takes."""
 
+import os
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +16,7 @@ from mnistburn.hints import (
     pairs_hint,
     range_hint,
     targets_hint,
+    text_hint,
 )
 from mnistburn.pillow_images import has_colour_mode, is_pillow_image, picture_of
 from mnistburn.preprocessing import STRETCHED
@@ -84,6 +86,9 @@ def as_images(images: object, shape: ImageShape | None = None) -> tuple[Images, 
     """
     array = as_array(_without_pillow(images, shape), "images", DataError)
     name = _array_name(images)
+    if _is_text(array):
+        message = f"images must be numbers, got text: {shown(array)}"
+        raise DataError(message + text_hint(array, name, shape))
     arranged = _arranged(array, shape, name)
     converted: Images
     if array.dtype == numpy.uint8:
@@ -259,6 +264,13 @@ def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[A
 def _array_name(value: object) -> str:
     """Return code that gives an argument ``images`` as an array of NumPy."""
     return "images" if isinstance(value, numpy.ndarray) else "numpy.asarray(images)"
+
+
+def _is_text(array: NDArray[Any]) -> bool:
+    """Tell whether an array holds paths, or other text."""
+    if array.dtype.kind in "UST":
+        return True
+    return array.dtype.kind == "O" and isinstance(next(array.flat, None), str | bytes | os.PathLike)
 
 
 def _arranged(array: NDArray[Any], shape: ImageShape | None, name: str) -> NDArray[Any]:

@@ -4,6 +4,7 @@ Each function returns text for the end of a message, or an empty one where nothi
 The code calls the arrays by the names of the arguments, ``images``, ``targets`` and ``data``.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,17 +18,22 @@ __all__ = [
     "integer_hint",
     "pairs_hint",
     "range_hint",
+    "renumbering_hint",
     "targets_hint",
+    "text_hint",
 ]
 
 # Bicubic resizing and rounding leave 0..1 by no more.
 _OVERSHOOT: Final = 0.1
 _BYTE: Final = 255
-_LARGEST_SCALES: Final = ((_BYTE, 1), (4095, 16), (65535, 257))
+# The largest values of 8, 10, 12, 14 and 16 bits, and what makes bytes of them.
+_LARGEST_SCALES: Final = ((_BYTE, 1), (1023, 4), (4095, 16), (16383, 64), (65535, 257))
 # What makes grey of red, green and blue.
 _GREY: Final = "[0.2126, 0.7152, 0.0722]"
 _COLOURS: Final = 3
 _AXES: Final = 4
+_UNIQUE: Final = "numpy.unique(targets, return_inverse=True)[1]"
+_WITH_GAPS: Final = f"; labels with gaps are numbered with {_UNIQUE}"
 
 
 def integer_hint(array: NDArray[Any], name: str) -> str:
@@ -46,15 +52,19 @@ def integer_hint(array: NDArray[Any], name: str) -> str:
             code = f"({name}.astype(numpy.int64) + 128).astype(numpy.uint8)"
             return f"; pixels in -128..127 are {code}"
         return f"; bring the values, now from {smallest} to {largest}, to 0..255 first"
+    code = f"({name} / {name}.max() * 255).astype(numpy.uint8)"
+    return _bits_hint(largest, name) or f"; pixels from 0 to the largest value are {code}"
+
+
+def _bits_hint(largest: float, name: str) -> str:
     for limit, divisor in _LARGEST_SCALES:
         if largest <= limit:
             scaled = name if divisor == 1 else f"({name} // {divisor})"
             return f"; raw pixels in 0..{limit} are {scaled}.astype(numpy.uint8)"
-    code = f"({name} / {name}.max() * 255).astype(numpy.uint8)"
-    return f"; pixels from 0 to the largest value are {code}"
+    return ""
 
 
-def float_hint(smallest: float, largest: float, name: str) -> str:  # noqa: PLR0911  a return for each kind
+def float_hint(smallest: float, largest: float, name: str) -> str:
     """Propose how floats that leave 0..1 become pixels.
 
     Args:
@@ -75,11 +85,28 @@ def float_hint(smallest: float, largest: float, name: str) -> str:  # noqa: PLR0
     if largest <= 16.0:  # noqa: PLR2004  the scale of scikit-learn's digits
         code = f"({name} * (255 / {largest:g})).round().astype(numpy.uint8)"
         return f"; pixels in 0..{largest:g} are {code}"
-    if largest <= _BYTE:
-        return f"; raw pixels in 0..255 are {name}.astype(numpy.uint8)"
-    if largest <= 65535.0:  # noqa: PLR2004  of 16 bits
-        return f"; pixels in 0..65535 are ({name} // 257).astype(numpy.uint8)"
-    return f"; pixels from 0 to the largest value are {name} / {name}.max()"
+    whole = f"; pixels from 0 to the largest value are {name} / {name}.max()"
+    return _bits_hint(largest, name) or whole
+
+
+def text_hint(array: NDArray[Any], name: str, shape: tuple[int, int, int] | None) -> str:
+    """Propose how text in the place of images becomes such.
+
+    Args:
+        array: The array of text.
+        name: What the message calls it.
+        shape: Height, width and channels that are taken; None for any.
+
+    Returns:
+        The text.
+    """
+    with contextlib.suppress(ValueError, TypeError):
+        # Names of files with one axis may be numbers too.
+        if array.ndim > 1 and len(array.astype(numpy.float64)):
+            return f"; numbers in text are {name}.astype(numpy.float64)"
+    height, width, channels = shape or (28, 28, 1)
+    read = f"mnistburn.read_picture(path, size=({height}, {width}), channels={channels})"
+    return f"; pictures of these paths are numpy.stack([{read} for path in {name}.flat])"
 
 
 def images_hint(array: NDArray[Any], name: str, shape: tuple[int, int, int] | None) -> str:
@@ -265,14 +292,33 @@ def range_hint(array: NDArray[Any], num_classes: int | None, most: int) -> str:
         The text.
     """
     smallest, largest = int(array.min()), int(array.max())
-    unique = "numpy.unique(targets, return_inverse=True)[1]"
     if smallest < 0:
-        return f"; -1 and 1 become 0 and 1 with {unique}" if set(array.tolist()) == {-1, 1} else ""
+        return f"; -1 and 1 become 0 and 1 with {_UNIQUE}" if set(array.tolist()) == {-1, 1} else ""
     hint = ""
     if num_classes is not None and smallest == 1 and largest == num_classes:
-        hint = f"; labels from 1 to {largest} are numpy.asarray(targets) - 1"
+        hint = _from_one(largest)
     elif len(numpy.unique(array)) <= min(num_classes or most, most):
-        hint = f"; labels with gaps are numbered with {unique}"
+        hint = _WITH_GAPS
     if num_classes is not None and largest < most:
         hint += f"; or set ModelConfig(num_classes={largest + 1}) to fit the data"
     return hint
+
+
+def renumbering_hint(targets: NDArray[numpy.int64]) -> str:
+    """Propose other class numbers where most of those up to the largest, or 0 alone, have no image.
+
+    Args:
+        targets: Class numbers from 0 up, at least one.
+
+    Returns:
+        The text.
+    """
+    found = numpy.unique(targets)
+    largest = int(found[-1])
+    if len(found) * 2 <= largest + 1:
+        return _WITH_GAPS
+    return _from_one(largest) if found[0] == 1 else ""
+
+
+def _from_one(largest: int) -> str:
+    return f"; labels from 1 to {largest} are numpy.asarray(targets) - 1"

@@ -25,6 +25,7 @@ def warn_of_unlike(
     *,
     pictures: bool = False,
     told: set[str] | None = None,
+    ways_out: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Warn where images are unlike those that a model was trained with.
 
@@ -39,6 +40,7 @@ def warn_of_unlike(
         shape: Height, width and channels of each.
         pictures: Whether they were read from pictures; the ways out for arrays are others.
         told: The kinds that were told before and are not told again; what is told is added.
+        ways_out: By their kinds, the ways out where they are not those of Python.
 
     Returns:
         The warnings, which also went to the logger ``mnistburn``.
@@ -55,7 +57,13 @@ def warn_of_unlike(
         some = numpy.rint(numpy.clip(some, 0, 1) * 255).astype(numpy.uint8)
     found = _native.unlike(json.dumps(fields), numpy.ascontiguousarray(some), shape, pictures)
     told = set() if told is None else told
-    warnings = [message for kind, message in found if kind not in told]
+    warnings = [
+        message.rpartition("; ")[0] + f"; {ways_out[kind]}"
+        if ways_out and kind in ways_out
+        else message
+        for kind, message in found
+        if kind not in told
+    ]
     told.update(kind for kind, _ in found)
     for message in warnings:
         _LOGGER.warning("%s", message)

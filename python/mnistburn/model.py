@@ -12,7 +12,6 @@ Example:
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +123,7 @@ class Model:
             raise ConfigError(message)
         place = resolve_device(device)
         number = (
-            secrets.randbits(63)
+            int.from_bytes(os.urandom(8)) >> 1
             if seed is None
             else as_integer(seed, "seed", ConfigError, maximum=LARGEST_SEED)
         )

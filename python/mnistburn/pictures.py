@@ -11,8 +11,9 @@ Example:
 import io
 import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy
 from numpy.typing import NDArray
@@ -113,7 +114,8 @@ def read_pictures(
     """Read one picture or several, as a model takes them.
 
     Args:
-        value: A picture, see `is_picture`, or a list or a tuple of them, of several kinds or one.
+        value: A picture, see `is_picture`, or a list, a tuple, an array or a column of a table of
+            them, of several kinds or one.
         shape: What they are made to.
         preprocessing: How they become images.
 
@@ -126,8 +128,8 @@ def read_pictures(
     """
     if is_picture(value):
         return read_one(value, shape, preprocessing)[None]
-    if isinstance(value, numpy.ndarray) and value.dtype.kind == "U" and value.ndim == 1:
-        value = value.tolist()
+    if _is_column(value):
+        value = list(value)
     if not isinstance(value, list | tuple) or not any(map(is_picture, value)):
         return None
     images = numpy.empty((len(value), *shape.sizes), dtype=numpy.uint8)
@@ -144,6 +146,12 @@ def read_pictures(
             message = f"picture {place} of {len(value)}: {error}"
             raise DataError(message) from None
     return images
+
+
+def _is_column(value: object) -> TypeGuard[Iterable[object]]:
+    """Tell whether a value is an array of text or of objects with one axis, or one of pandas."""
+    kind = getattr(getattr(value, "dtype", None), "kind", None)
+    return kind in {"U", "S", "T", "O"} and getattr(value, "ndim", None) == 1
 
 
 def read_one(
@@ -204,6 +212,9 @@ def _opened(source: Any) -> _native.Picture:  # noqa: ANN401  an image of Pillow
     if isinstance(source, bytearray | memoryview) or _is_content(source):
         return _decoded(bytes(source), "the content that was passed")
     if isinstance(source, str | bytes | os.PathLike):
+        if not os.fspath(source):
+            message = f"a picture must have a path that is not empty, got {shown(source)}"
+            raise DataError(message)
         path = expanded(as_path(source, "source", DataError))
         return _told(_native.Picture.open(str(path)), str(path))
     if not callable(getattr(source, "read", None)):

@@ -14,7 +14,6 @@ Example:
 
 import json
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -43,12 +42,12 @@ Ended = Literal["completed", "stopped", "interrupted"]
 
 
 @dataclass(frozen=True, repr=False)
-class History(Mapping[str, Column]):
+class History(dict[str, Column]):
     """What was measured, in columns: one row for each epoch, and one for each step.
 
-    It is a mapping of the columns of the epochs: ``history["valid_accuracy"]``, ``dict(history)``,
-    ``pandas.DataFrame(history)``. Losses are means over images, accuracies are in 0..1, times are
-    in seconds.
+    It is a dict of the columns of the epochs: ``history["valid_accuracy"]``,
+    ``pandas.DataFrame(history)``, ``json.dumps(history)``. Losses are means over images, accuracies
+    are in 0..1, times are in seconds.
 
     Attributes:
         epochs: The columns ``epoch``, ``train_loss``, ``train_accuracy``, ``valid_loss``,
@@ -63,31 +62,25 @@ class History(Mapping[str, Column]):
     train_steps: dict[str, Column]
     valid_steps: dict[str, Column]
 
-    def __getitem__(self, name: str) -> Column:
-        """Return a column of the epochs.
+    def __post_init__(self) -> None:
+        self.update(self.epochs)
+
+    def __ne__(self, other: object) -> bool:
+        # That of dict would look at the columns alone.
+        return not self == other
+
+    def __missing__(self, name: str) -> Column:
+        """Refuse a column that is not there.
 
         Args:
             name: The column.
 
-        Returns:
-            One number for each epoch.
-
         Raises:
-            KeyError: There is no such column; the message proposes the nearest.
+            KeyError: In any case; the message proposes the nearest.
         """
-        if name not in self.epochs:
-            advice = nearest(str(name), self.epochs)
-            message = f"there is no column {name!r}; the columns are {list(self.epochs)}{advice}"
-            raise KeyError(message)
-        return self.epochs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Yield the names of the columns of the epochs."""
-        return iter(self.epochs)
-
-    def __len__(self) -> int:
-        """Return the number of columns of the epochs."""
-        return len(self.epochs)
+        advice = nearest(str(name), self.epochs)
+        message = f"there is no column {name!r}; the columns are {list(self.epochs)}{advice}"
+        raise KeyError(message)
 
     @property
     def num_epochs(self) -> int:

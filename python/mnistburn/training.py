@@ -29,7 +29,7 @@ from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
-from mnistburn.hints import data_hint
+from mnistburn.hints import data_hint, renumbering_hint
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
@@ -189,6 +189,8 @@ def _data_pair(
 def fitting_model(data: Dataset) -> ModelConfig:
     """Return the default model for the images and classes of a data set.
 
+    The log tells where class numbers without an image make it larger than the data need.
+
     Args:
         data: The images to train with.
 
@@ -198,9 +200,16 @@ def fitting_model(data: Dataset) -> ModelConfig:
     default = ModelConfig()
     # Images without class names may lack some of the ten classes by chance.
     least = default.num_classes if data.class_names is None else 2
+    num_classes = max(least, data.num_classes)
+    if data.class_names is None and num_classes > default.num_classes:
+        hint = renumbering_hint(data.targets)
+        if hint:
+            largest = num_classes - 1
+            text = f"the labels go up to {largest}, so the model gets {num_classes} classes"
+            _log("warning", text + hint)
     height, width, channels = data.image_shape
     return ModelConfig(
-        num_classes=max(least, data.num_classes),
+        num_classes=num_classes,
         image_height=height,
         image_width=width,
         image_channels=channels,

@@ -38,19 +38,27 @@ pub fn unlike(
     if count == 0 {
         return told;
     }
+    let alone = count == 1;
+    let (images, them, they) = if alone {
+        ("image".into(), "it", "it looks")
+    } else {
+        (format!("{count} images"), "them", "they look")
+    };
     if blank > 0 {
-        let (have, their) = if blank == 1 {
-            ("has", "its")
+        let (have, for_whom, their) = if blank == 1 {
+            ("has", "it", "its")
         } else {
-            ("have", "their")
+            ("have", "them", "their")
+        };
+        let which = if alone {
+            "the image".into()
+        } else {
+            format!("{blank} of the {images}")
         };
         tell(
             "blank",
             format!(
-                "{blank} of the {} {have} a single value in all pixels: what is predicted for {} says nothing; look at {their} \
-                 source",
-                counted(count),
-                if blank == 1 { "it" } else { "them" },
+                "{which} {have} a single value in all pixels: what is predicted for {for_whom} says nothing; look at {their} source"
             ),
         );
     }
@@ -73,18 +81,16 @@ pub fn unlike(
         let way = match origin {
             Origin::Arrays => format!("give (images * (255 / {range})).astype(numpy.uint8)"),
             Origin::Pictures(shape) => format!(
-                "in Python, give Model.predict (images * (255 / {range})).astype(numpy.uint8), where images = {}",
+                "give Model.predict (images * (255 / {range})).astype(numpy.uint8), where images = {}",
                 reading(shape)
             ),
         };
         tell(
             "scale",
             format!(
-                "the largest pixel of the {} is {}, and the training images go up to {}: they look scaled to 0 to {range} instead \
+                "the largest pixel of the {images} is {}, and the training images go up to {}: {they} scaled to 0 to {range} instead \
                  of 0 to 255; {way}",
-                counted(count),
-                found.pixel_max,
-                training.pixel_max,
+                found.pixel_max, training.pixel_max,
             ),
         );
     } else if inverted {
@@ -94,20 +100,18 @@ pub fn unlike(
             ("dark", "light")
         };
         let way = match origin {
-            Origin::Arrays => "invert them with 255 - images, or predict with --invert".into(),
+            Origin::Arrays => format!("invert {them} with 255 - images"),
             Origin::Pictures(shape) => format!(
-                "invert them; in Python, give Model.predict 255 - images, where images = {}",
+                "invert {them}: give Model.predict 255 - images, where images = {}",
                 reading(shape)
             ),
         };
         tell(
             "inverted",
             format!(
-                "the outermost pixels of the {} have a mean of {:.0} of 255, those of the training images one of {:.0}: a {ground} \
+                "the outermost pixels of the {images} have a mean of {:.0} of 255, those of the training images one of {:.0}: a {ground} \
                  ground where the model learned a {other} one, so predictions are likely wrong; {way}",
-                counted(count),
-                found.border_mean,
-                training.border_mean,
+                found.border_mean, training.border_mean,
             ),
         );
     } else if found.border_std <= 4.0
@@ -116,13 +120,10 @@ pub fn unlike(
         tell(
             "border",
             format!(
-                "the outermost pixels of the {} are all about {:.0} of 255, those of the training images have a mean of {:.0} and \
-                 a standard deviation of {:.0}: a frame or bars around the content, or another ground; crop them, or make the \
+                "the outermost pixels of the {images} are all about {:.0} of 255, those of the training images have a mean of {:.0} and \
+                 a standard deviation of {:.0}: a frame or bars around the content, or another ground; crop {them}, or make the \
                  ground that of the training images",
-                counted(count),
-                found.border_mean,
-                training.border_mean,
-                training.border_std,
+                found.border_mean, training.border_mean, training.border_std,
             ),
         );
     }
@@ -137,14 +138,6 @@ fn reading(shape: ImageShape) -> String {
         channels,
     } = shape;
     format!("mnistburn.read_picture(path, size=({height}, {width}), channels={channels})")
-}
-
-fn counted(images: usize) -> String {
-    if images == 1 {
-        "1 image".into()
-    } else {
-        format!("{images} images")
-    }
 }
 
 #[cfg(test)]

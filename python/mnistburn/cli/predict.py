@@ -30,6 +30,7 @@ from mnistburn.cli.options import (
 from mnistburn.cli.trained import Trained
 from mnistburn.datasets.parts import Split
 from mnistburn.errors import DataError
+from mnistburn.likeness import warn_of_unlike
 from mnistburn.model import Model
 from mnistburn.pictures import read_picture
 from mnistburn.preprocessing import Preprocessing
@@ -119,6 +120,7 @@ def predict(
     else:
         reader = _Reader(model, prepare=not no_prepare, invert=invert)
         for rows, images in reader.batches(_expanded(sources)):
+            reader.warn_of_unlike(images)
             printer.print(_filled(rows, model, images))
         reader.tell()
         failed = reader.failed
@@ -185,6 +187,17 @@ class _Reader:
         except (OSError, DataError) as error:
             return error
         return 255 - image if self._invert else image
+
+    def warn_of_unlike(self, images: NDArray[numpy.uint8]) -> None:
+        """Do what the model does, but name options as the way out."""
+        invert = "leave --invert out" if self._invert else "--invert inverts them"
+        warn_of_unlike(
+            self._model.statistics,
+            images,
+            self._shape,
+            told=self._model._told,  # noqa: SLF001  so that it is silent
+            ways_out={"inverted": invert, "scale": "save the pictures with pixels from 0 to 255"},
+        )
 
     def tell(self) -> None:
         """Say what was done to the pictures."""
