@@ -1,12 +1,15 @@
 """Folders of pictures as data sets."""
 
+import copy
 import json
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 from pictures import write_bmp, write_png
 
 import mnistburn
-from mnistburn import Dataset, Model, ModelConfig, pictures
+from mnistburn import Dataset, Model, ModelConfig, TrainingConfig, pictures
 from mnistburn.cli import main
 from mnistburn.datasets.source import load_pair, load_part
 from mnistburn.errors import DataError
@@ -506,3 +509,36 @@ def test_other_formats_are_counted_named_and_fatal_when_asked(tmp_path: Path) ->
     assert found.targets.tolist() == [0, 1]
     with pytest.raises(DataError, match=r"5 files were passed over: \.avif 1, \.heic 2"):
         Dataset.from_folder(tmp_path, strict=True, progress=False)
+
+
+def test_parts_and_copies_know_what_reading_the_folder_told(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for place in range(4):
+            write_png(tmp_path / name / f"{place}.png", grey(9, 9))
+    (tmp_path / "a" / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "a" / "notes.txt").write_text("notes")
+    whole = Dataset.from_folder(tmp_path, progress=False)
+    told = (whole.broken, whole.passed_over, whole.shape_rule)
+    assert [item.path.name for item in whole.broken] == ["cut.png"]
+    assert whole.passed_over == {".txt": 1}
+    assert whole.shape_rule
+    unpickled = pickle.loads(pickle.dumps(whole))  # noqa: S301  of our own
+    for part in (*whole.split(0.5), whole[1:], whole.subset([0]), copy.copy(whole), unpickled):
+        assert (part.broken, part.passed_over, part.shape_rule) == told
+        assert part.describe().passed_over == {".txt": 1}
+    joined = whole.concat(whole)
+    assert (joined.broken, joined.passed_over, joined.shape_rule) == ((), {}, None)
+
+
+def test_a_training_tells_the_rule_of_the_shape_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b"):
+        for place in range(4):
+            write_png(tmp_path / name / f"{place}.png", grey(9, 9))
+    with caplog.at_level("INFO", logger="mnistburn"):
+        pair: Any = load_pair(tmp_path, validation=0.25, progress=False)
+        config = TrainingConfig(num_epochs=1)
+        mnistburn.train(tmp_path / "run", config, "cpu", data=pair, progress=False)
+    assert caplog.text.count("the size of all") == 1
+    assert sum("the size of all" in line for line in pair.told) == 1  # for the command line

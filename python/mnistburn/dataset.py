@@ -47,8 +47,6 @@ __all__ = ["BrokenPicture", "Dataset"]
 # An uncompressed file of images that is larger stays on disk.
 _LARGEST_IN_MEMORY: Final = 1 << 30
 
-_NOTHING: Final[Mapping[str, int]] = MappingProxyType({})
-
 _Item = TypeVar("_Item", bound=numpy.generic)
 
 
@@ -64,11 +62,25 @@ class BrokenPicture(NamedTuple):
     reason: str
 
 
+class _Told(NamedTuple):
+    """What reading a folder told, as the attributes of a data set have it."""
+
+    broken: tuple[BrokenPicture, ...] = ()
+    passed_over: Mapping[str, int] = MappingProxyType({})
+    shape_rule: str | None = None
+
+
+_NOTHING: Final = _Told()
+
+
 class Dataset:
     """Images of one size, each with its class.
 
     It does not change: its arrays are read-only, its attributes cannot be assigned. An array that
     can be written is copied; a read-only one of the right kind is shared and takes no more memory.
+
+    Parts and copies of a data set know what `from_folder` told of the whole folder: ``broken``,
+    ``passed_over`` and ``shape_rule``. What `concat` joins may come from several and knows nothing.
 
     Attributes:
         targets: Class numbers, int64 of shape ``[n]``.
@@ -117,6 +129,7 @@ class Dataset:
         targets: ArrayLike,
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing,
+        told: _Told = _NOTHING,
     ) -> None:
         self._images = images
         numbers = _read_only(_own(as_targets(targets, len(images)), targets))
@@ -124,9 +137,7 @@ class Dataset:
             targets=numbers,
             class_names=_checked_names(class_names, numbers),
             preprocessing=preprocessing,
-            broken=(),
-            passed_over=_NOTHING,
-            shape_rule=None,
+            **told._asdict(),
         )
         self._num_classes: int | None = None
 
@@ -171,18 +182,22 @@ class Dataset:
         targets: ArrayLike,
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing = STRETCHED,
+        told: _Told = _NOTHING,
     ) -> Self:
         dataset = object.__new__(cls)
-        dataset._fill(images, targets, class_names, preprocessing)
+        dataset._fill(images, targets, class_names, preprocessing, told)
         return dataset
 
     def _with(self, images: NDArray[numpy.uint8] | ImagesOnDisk, targets: ArrayLike) -> Self:
-        """Return other images of the same kind."""
-        return self._of(images, targets, self.class_names, self.preprocessing)
+        """Return other images of the same kind, read from the same folder."""
+        return self._of(images, targets, self.class_names, self.preprocessing, self._told())
 
     def _with_classes(self, targets: ArrayLike, class_names: Sequence[str]) -> Self:
         """Return the same images with other class numbers."""
-        return self._of(self._images, targets, class_names, self.preprocessing)
+        return self._of(self._images, targets, class_names, self.preprocessing, self._told())
+
+    def _told(self) -> _Told:
+        return _Told(self.broken, self.passed_over, self.shape_rule)
 
     @classmethod
     def from_numpy(
@@ -311,11 +326,10 @@ class Dataset:
             strict=strict,
             progress=progress,
         )
-        dataset = cls._of(_read_only(found.images), found.targets, found.class_names, preprocessing)
-        dataset._set(broken=tuple(BrokenPicture(file, reason) for file, reason in found.broken))  # noqa: SLF001
-        dataset._set(passed_over=found.passed_over)  # noqa: SLF001
-        dataset._set(shape_rule=found.shape_rule)  # noqa: SLF001
-        return dataset
+        broken = tuple(BrokenPicture(file, reason) for file, reason in found.broken)
+        told = _Told(broken, found.passed_over, found.shape_rule)
+        images = _read_only(found.images)
+        return cls._of(images, found.targets, found.class_names, preprocessing, told)
 
     @property
     def images(self) -> NDArray[numpy.uint8]:
@@ -396,7 +410,8 @@ class Dataset:
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[object, ...]]:
         """Take part in pickling and copying: a copy is read-only too, and in memory."""
         images = numpy.array(self.images)
-        return self._copied, (images, self.targets, self.class_names, self.preprocessing)
+        told = (self.broken, dict(self.passed_over), self.shape_rule)
+        return self._copied, (images, self.targets, self.class_names, self.preprocessing, told)
 
     @classmethod
     def _copied(
@@ -405,8 +420,11 @@ class Dataset:
         targets: NDArray[numpy.int64],
         class_names: tuple[str, ...] | None,
         preprocessing: Preprocessing,
+        told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None] = ((), {}, None),
     ) -> Self:
-        return cls._of(_read_only(images), targets, class_names, preprocessing)
+        broken, passed_over, shape_rule = told
+        found = _Told(broken, MappingProxyType(passed_over), shape_rule)
+        return cls._of(_read_only(images), targets, class_names, preprocessing, found)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
@@ -495,7 +513,7 @@ class Dataset:
         parts: tuple[Dataset, ...] = (self, *others)
         images = numpy.concatenate([part.images for part in parts])
         targets = numpy.concatenate([part.targets for part in parts])
-        return self._with(_read_only(images), targets)
+        return self._of(_read_only(images), targets, self.class_names, self.preprocessing)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.

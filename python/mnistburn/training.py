@@ -118,7 +118,9 @@ def train(
     resumed = RunData.read(directory) if resume else None
     pair = _data_pair(data, used, resumed, progress=progress)
     for line in pair.told:
-        _log("info", line)
+        # That one was told when the folder was read.
+        if line != pair.train.shape_rule:
+            _log("info", line)
     train_data = pair.train
     model = used.model or fitting_model(train_data)
     used = replace(used, model=model)

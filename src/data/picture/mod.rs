@@ -1,7 +1,9 @@
 //! One picture: bytes of a file, or pixels of another program, to an image for a model.
 
 mod fit;
+mod header;
 mod jpeg;
+mod pixels;
 mod tiff;
 mod whole;
 
@@ -10,9 +12,12 @@ use crate::data::digit::prepare;
 use crate::error::{Error, Result};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use pixels::{composed, eight_bits, is_grey};
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
+
+pub(super) use header::Header;
 
 /// Largest accepted width and height of a picture.
 const MAX_SIDE: u32 = 1 << 14;
@@ -64,17 +69,6 @@ pub enum Layout {
     ColourAlpha,
     /// Grey, 16 bits in the order of bytes of this machine.
     Grey16,
-}
-
-/// What the header says of a picture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    /// Width, upright.
-    pub width: usize,
-    /// Height, upright.
-    pub height: usize,
-    /// Whether it can be nothing but grey.
-    pub grey: bool,
 }
 
 impl Picture {
@@ -230,42 +224,6 @@ impl Picture {
     }
 }
 
-impl Header {
-    /// Reads the header of a picture; the rest of it may be broken.
-    pub fn of(bytes: &[u8]) -> Decoded<Self> {
-        let format = format_of(bytes)?;
-        let (width, height, grey, orientation) = match format {
-            ImageFormat::Jpeg => jpeg::header(bytes)?,
-            ImageFormat::Tiff if tiff::is_unusual(bytes) => tiff::header(bytes)?,
-            _ => {
-                let mut decoder = decoder(format, bytes)?;
-                let (width, height) = decoder.dimensions();
-                let exif = whole::check(format, bytes)?.exif;
-                let orientation = orientation(&mut decoder, exif);
-                (
-                    width,
-                    height,
-                    !decoder.color_type().has_color(),
-                    orientation,
-                )
-            }
-        };
-        let turned = matches!(
-            orientation,
-            Orientation::Rotate90
-                | Orientation::Rotate270
-                | Orientation::Rotate90FlipH
-                | Orientation::Rotate270FlipH
-        );
-        let (width, height) = (width as usize, height as usize);
-        Ok(Self {
-            width: if turned { height } else { width },
-            height: if turned { width } else { height },
-            grey,
-        })
-    }
-}
-
 /// Checks that pictures can be made to `shape`.
 pub fn check_channels(shape: ImageShape) -> Result<()> {
     if matches!(shape.channels, 1 | 3) && !shape.is_empty() {
@@ -346,79 +304,4 @@ fn orientation(decoder: &mut impl ImageDecoder, exif: Option<&[u8]>) -> Orientat
     // What can't be understood doesn't turn the picture: the pixels are there.
     exif.map_or_else(|| decoder.orientation().ok(), Orientation::from_exif_chunk)
         .unwrap_or(Orientation::NoTransforms)
-}
-
-/// The same with 8 bits for each channel, the whole range of 16 made to that of 8.
-fn eight_bits(picture: DynamicImage) -> Decoded<DynamicImage> {
-    let (width, height) = (picture.width(), picture.height());
-    let narrow = |values: Vec<u16>| -> Vec<u8> {
-        values
-            .into_iter()
-            .map(|value| ((u32::from(value) + 128) / 257) as u8)
-            .collect()
-    };
-    let made = match picture {
-        DynamicImage::ImageLuma16(picture) => {
-            image::GrayImage::from_raw(width, height, narrow(picture.into_raw()))
-                .map(DynamicImage::ImageLuma8)
-        }
-        DynamicImage::ImageLumaA16(picture) => {
-            image::GrayAlphaImage::from_raw(width, height, narrow(picture.into_raw()))
-                .map(DynamicImage::ImageLumaA8)
-        }
-        DynamicImage::ImageRgb16(picture) => {
-            image::RgbImage::from_raw(width, height, narrow(picture.into_raw()))
-                .map(DynamicImage::ImageRgb8)
-        }
-        DynamicImage::ImageRgba16(picture) => {
-            image::RgbaImage::from_raw(width, height, narrow(picture.into_raw()))
-                .map(DynamicImage::ImageRgba8)
-        }
-        DynamicImage::ImageRgb32F(_) | DynamicImage::ImageRgba32F(_) => {
-            return Err("its pixels are floating-point numbers; save it with 8 or 16 bits".into());
-        }
-        picture => Some(picture),
-    };
-    made.ok_or_else(|| "there are fewer pixels than its size says".into())
-}
-
-/// A picture of `N` channels, opacity last, over the ground that lets it be seen.
-///
-/// That is white where what is visible is darker than mid grey on average, each pixel weighed with its opacity, and black
-/// otherwise.
-fn composed<const N: usize>(pixels: &[u8]) -> Vec<u8> {
-    let (pixels, _) = pixels.as_chunks::<N>();
-    let (mut light, mut opacity) = (0, 0);
-    for pixel in pixels {
-        let alpha = u64::from(pixel[N - 1]);
-        let luminance = if N == 2 {
-            10_000 * u64::from(pixel[0])
-        } else {
-            2126 * u64::from(pixel[0]) + 7152 * u64::from(pixel[1]) + 722 * u64::from(pixel[2])
-        };
-        light += alpha * luminance;
-        opacity += alpha;
-    }
-    let ground: u32 = if 2 * light < 255 * 10_000 * opacity {
-        255
-    } else {
-        0
-    };
-    let over = |pixel: &[u8; N]| {
-        let alpha = u32::from(pixel[N - 1]);
-        let colours: Vec<u8> = pixel[..N - 1]
-            .iter()
-            .map(|value| ((u32::from(*value) * alpha + ground * (255 - alpha) + 127) / 255) as u8)
-            .collect();
-        colours
-    };
-    pixels.iter().flat_map(over).collect()
-}
-
-fn is_grey(pixels: &[u8]) -> bool {
-    pixels
-        .as_chunks::<3>()
-        .0
-        .iter()
-        .all(|[red, green, blue]| red == green && green == blue)
 }
