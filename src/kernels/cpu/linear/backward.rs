@@ -4,16 +4,11 @@
     unsafe_code,
     reason = "megabytes of gradients are not filled with zeros before they are written"
 )]
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
 
 use super::{Sizes, columns};
 use crate::kernels::cpu::scratch::{collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd, prefetch};
-use crate::kernels::cpu::{window, window_mut};
+use crate::kernels::cpu::slices::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;

@@ -1,15 +1,9 @@
 //! Forward: the weights of sixteen outputs are copied together and multiplied with a few rows at a time.
 
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
-
 use super::{Activation, Sizes, columns};
 use crate::kernels::cpu::scratch::{Aligned, with_panels};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd, prefetch};
-use crate::kernels::cpu::{padded, window};
+use crate::kernels::cpu::slices::{padded, window};
 use rayon::prelude::*;
 use std::ops::Range;
 

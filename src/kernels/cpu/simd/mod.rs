@@ -8,11 +8,6 @@
     unsafe_code,
     reason = "vector instructions are unsafe to call, and checked for here"
 )]
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
 
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -4,10 +4,13 @@
 //! pixel's channels lie beside each other, those of the second convolution in one vector of sixteen. A whole image is
 //! computed after the other, so that what is between the convolutions stays in cache as long as it is small enough.
 
-use super::convolutions::{FEATURES, Parameters};
-use super::simd::{Kernel, Level, Simd};
-use super::{NORMALISED, Numbers, TASK, tensor, window, with_parameters};
+use super::geometry::{FEATURES, TASK};
+use super::images::NORMALISED;
+use super::parameters::{Parameters, with_parameters};
 use crate::config::ImageShape;
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::window;
+use crate::kernels::cpu::tensors::{Numbers, tensor};
 use crate::kernels::dropout::Layer;
 use crate::kernels::{Dropout, Images};
 use burn::backend::Flex;
@@ -174,7 +177,7 @@ impl Memory {
 
 /// What the convolutions leave for their way back.
 #[derive(Clone, Debug)]
-pub(super) struct Saved {
+pub struct Saved {
     images: Images<Flex>,
     bits: Arc<Vec<Bits>>,
     weights: Arc<Weights>,
@@ -183,7 +186,7 @@ pub(super) struct Saved {
 }
 
 /// The features of images, whose pixels lie one behind the other.
-pub(super) fn forward(
+pub fn forward(
     level: Level,
     images: Images<Flex>,
     parameters: &[FlexTensor; 4],
@@ -232,7 +235,7 @@ pub(super) fn forward(
 }
 
 /// The gradients of the parameters from those of the features.
-pub(super) fn backward(level: Level, saved: &Saved, features: &FlexTensor) -> [FlexTensor; 4] {
+pub fn backward(level: Level, saved: &Saved, features: &FlexTensor) -> [FlexTensor; 4] {
     let features = Numbers::of(features);
     let (rows, _) = features.as_chunks();
     let channels = saved.plan.shape.channels;

@@ -1,6 +1,6 @@
-use super::{assert_close, bytes, levels, numbers};
 use crate::config::ImageShape;
 use crate::kernels::cpu::Cpu;
+use crate::kernels::cpu::tests::{assert_close, bytes, levels, numbers};
 use crate::kernels::operations::primitive;
 use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Kernels, standard};
 use burn::backend::flex::{FlexDevice, FlexTensor};

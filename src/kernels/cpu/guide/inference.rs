@@ -4,17 +4,13 @@
 //! products of their weights): a third of the work. The weights of a model are prepared once, and each thread takes some
 //! images through the whole network.
 
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
-
-use super::convolutions::{FEATURES, Parameters};
-use super::linear::{Activation, Panels, forward_rows};
-use super::scratch::{Aligned, with_scratch};
-use super::simd::{Kernel, Level, Simd};
-use super::{normalise_image, window};
+use super::geometry::{FEATURES, store_cells};
+use super::images::normalise_image;
+use super::parameters::Parameters;
+use crate::kernels::cpu::linear::{Activation, Panels, forward_rows};
+use crate::kernels::cpu::scratch::{Aligned, with_scratch};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::window;
 use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels, Predict};
 use rayon::prelude::*;
 
@@ -119,7 +115,7 @@ impl Features<'_> {
                     }
                 }
             }
-            super::convolutions::store_cells(simd, &cells.0, cell_row, self.to);
+            store_cells(simd, &cells.0, cell_row, self.to);
         }
     }
 }

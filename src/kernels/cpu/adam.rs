@@ -1,13 +1,8 @@
 //! Optimizer steps in one pass over a parameter, its gradient and its moments, in place.
 
-#![allow(
-    clippy::inline_always,
-    reason = "a kernel that is not inlined into its level's function has no vector instructions"
-)]
-
-use super::padded;
 use super::scratch::LINE;
 use super::simd::{Kernel, Level, Simd};
+use super::slices::padded;
 use crate::config::GradientClippingConfig;
 use crate::kernels::optimizer::{AdamStep, Decay, Moments};
 use rayon::prelude::*;

@@ -1,6 +1,6 @@
 use super::{assert_close, levels, numbers};
 use crate::config::GradientClippingConfig;
-use crate::kernels::cpu::optimizer;
+use crate::kernels::cpu::adam;
 use crate::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
 
 /// One step of Adam on one number, in double precision, as the papers have it.
@@ -124,7 +124,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
                 square: &mut square[..],
                 largest: rule.amsgrad.then_some(&mut largest[..]),
             };
-            optimizer::adam(level, &step, &mut value, &gradient, moments);
+            adam::adam(level, &step, &mut value, &gradient, moments);
             let part =
                 |part: usize| -> Vec<f64> { expected.iter().map(|each| each[part]).collect() };
             assert_close(&value, &part(0), 1e-5, &what);
