@@ -1,5 +1,6 @@
 //! The guide network of the Burn book.
 
+mod adam;
 mod classifier;
 mod cnn;
 mod gradients;

@@ -1,16 +1,51 @@
 //! Optimizer steps in one pass over a parameter, its gradient and its moments, in place.
 
+use super::Cpu;
 use super::scratch::LINE;
 use super::simd::{Kernel, Level, Simd};
 use super::slices::padded;
-use crate::config::GradientClippingConfig;
-use crate::kernels::optimizer::{AdamStep, Decay, Moments};
+use super::tensors::{Numbers, contiguous};
+use crate::kernels::adam::{AdamKernel, AdamStep, Clipping, Decay, Moments};
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 /// Numbers of a task, which fit the second-level cache with all that belongs to them.
 const TASK: usize = 8192;
 /// Numbers of a vector.
 const WIDTH: usize = 16;
+
+impl AdamKernel<Flex> for Cpu {
+    fn step(
+        &self,
+        step: &AdamStep,
+        parameter: FlexTensor,
+        gradient: &FlexTensor,
+        moments: Moments<FlexTensor>,
+    ) -> (FlexTensor, Moments<FlexTensor>) {
+        let mut parameter = contiguous(parameter);
+        let mut mean = contiguous(moments.mean);
+        let mut square = contiguous(moments.square);
+        let mut largest = moments.largest.map(contiguous);
+        adam(
+            self.level,
+            step,
+            parameter.storage_mut(),
+            &Numbers::of(gradient),
+            Moments {
+                mean: mean.storage_mut(),
+                square: square.storage_mut(),
+                largest: largest.as_mut().map(FlexTensor::storage_mut),
+            },
+        );
+        let moments = Moments {
+            mean,
+            square,
+            largest,
+        };
+        (parameter, moments)
+    }
+}
 
 /// What a gradient is multiplied with, and the bound of its elements.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +55,12 @@ struct Clip {
 }
 
 impl Clip {
-    fn new(level: Level, clipping: Option<GradientClippingConfig>, gradient: &[f32]) -> Self {
+    fn new(level: Level, clipping: Option<Clipping>, gradient: &[f32]) -> Self {
         let (factor, bound) = match clipping {
             None => (1.0, f32::INFINITY),
-            Some(GradientClippingConfig::Value(bound)) => (1.0, bound),
+            Some(Clipping::Value(bound)) => (1.0, bound),
             // As Burn has it: what is added keeps a gradient of zeros from a division by zero.
-            Some(GradientClippingConfig::Norm(bound)) => {
+            Some(Clipping::Norm(bound)) => {
                 let norm = squares(level, gradient).sqrt();
                 ((bound / (norm + f32::MIN_POSITIVE)).min(1.0), f32::INFINITY)
             }

@@ -11,7 +11,7 @@ use crate::config::ImageShape;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::window;
 use crate::kernels::cpu::tensors::{Numbers, tensor};
-use crate::kernels::dropout::Layer;
+use crate::kernels::guide::{CONV1, CONV2};
 use crate::kernels::{Dropout, Images};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -210,8 +210,8 @@ pub fn forward(
                 let place = TASK * task + place;
                 let bits = kept.insert(Bits::all(&plan));
                 if let Some(dropout) = dropout {
-                    dropout.draw(place, Layer::Conv1, &mut bits.conv1);
-                    dropout.draw(place, Layer::Conv2, &mut bits.conv2);
+                    dropout.layer(CONV1).draw(place, &mut bits.conv1);
+                    dropout.layer(CONV2).draw(place, &mut bits.conv2);
                 }
                 memory.load(&images, plan.shape, place);
                 level.run(Forward {

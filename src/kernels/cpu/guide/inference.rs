@@ -11,7 +11,8 @@ use crate::kernels::cpu::linear::{Activation, Panels, forward_rows};
 use crate::kernels::cpu::scratch::{Aligned, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::window;
-use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels, Predict};
+use crate::kernels::guide::Predict;
+use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels};
 use rayon::prelude::*;
 
 /// Images that a thread takes through the network together.

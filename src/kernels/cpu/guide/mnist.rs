@@ -7,7 +7,7 @@ use super::inference::Folded;
 use super::parameters::with_parameters;
 use crate::kernels::cpu::simd::Level;
 use crate::kernels::cpu::tensors::{Numbers, tensor};
-use crate::kernels::dropout::Layer;
+use crate::kernels::guide::{CONV1, CONV2};
 use crate::kernels::{Dropout, Images};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -59,8 +59,10 @@ pub fn forward(
                 let place = TASK * task + place;
                 prefetch_image(&images, place + 1);
                 if let Some(dropout) = dropout {
-                    dropout.draw(place, Layer::Conv1, &mut bits.conv1);
-                    dropout.draw(place, Layer::Conv2, bits.conv2.as_flattened_mut());
+                    dropout.layer(CONV1).draw(place, &mut bits.conv1);
+                    dropout
+                        .layer(CONV2)
+                        .draw(place, bits.conv2.as_flattened_mut());
                 }
                 with_image(&images, place, |image| {
                     convolutions::forward(level, &weights, image, bits, features);

@@ -1,14 +1,13 @@
 use super::{assert_close, levels, numbers};
-use crate::config::GradientClippingConfig;
+use crate::kernels::adam::{AdamRule, AdamStep, Clipping, Decay, Moments};
 use crate::kernels::cpu::adam;
-use crate::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
 
 /// One step of Adam on one number, in double precision, as the papers have it.
 fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [f64; 4] {
     let [value, mean, square, largest] = state;
     let rule = &step.rule;
     let mut gradient = gradient * factor;
-    if let Some(GradientClippingConfig::Value(bound)) = rule.clipping {
+    if let Some(Clipping::Value(bound)) = rule.clipping {
         gradient = gradient.clamp(-f64::from(bound), bound.into());
     }
     if let Decay::Penalty(penalty) = rule.decay {
@@ -71,15 +70,15 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             ..plain
         },
         AdamRule {
-            clipping: Some(GradientClippingConfig::Value(0.3)),
+            clipping: Some(Clipping::Value(0.3)),
             ..plain
         },
         AdamRule {
-            clipping: Some(GradientClippingConfig::Norm(1.5)),
+            clipping: Some(Clipping::Norm(1.5)),
             ..plain
         },
         AdamRule {
-            clipping: Some(GradientClippingConfig::Norm(1e6)),
+            clipping: Some(Clipping::Norm(1e6)),
             ..plain
         },
     ];
@@ -107,7 +106,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             .sum::<f64>()
             .sqrt();
         let factor = match rule.clipping {
-            Some(GradientClippingConfig::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
+            Some(Clipping::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
             _ => 1.0,
         };
         let expected: Vec<[f64; 4]> = (0..size)
