@@ -72,9 +72,9 @@ impl Clip {
     fn apply<S: Simd>(self, simd: S, gradient: S::Wide) -> S::Wide {
         let gradient = simd.mul(gradient, simd.splat(self.factor));
         let below = simd.sub(simd.splat(0.0), gradient);
-        let below = simd.max(below, simd.splat(-self.bound));
+        let below = simd.max(simd.splat(-self.bound), below);
         // The largest of the bound below and the smallest of the bound above, both through `max`.
-        simd.max(simd.sub(simd.splat(0.0), below), simd.splat(-self.bound))
+        simd.max(simd.splat(-self.bound), simd.sub(simd.splat(0.0), below))
     }
 }
 

@@ -357,7 +357,7 @@ impl Kernel for Forward<'_> {
         for (pixel, activation) in memory.activations2.iter_mut().enumerate() {
             let value = simd.load(activation);
             let kept = u16::from(low[pixel]) | u16::from(high[pixel]) << 8;
-            let passed = simd.positive(value) & kept;
+            let passed = simd.passing(value) & kept;
             [low[pixel], high[pixel]] = passed.to_le_bytes();
             simd.store(simd.keep(value, passed), activation);
         }

@@ -111,7 +111,7 @@ impl Features<'_> {
                     }
                     for pixel in 0..P {
                         let cell = &mut cells.0[(column + pixel) / 3];
-                        let pooled = simd.add(simd.load(cell), simd.max(sums[pixel], zero));
+                        let pooled = simd.add(simd.load(cell), simd.max(zero, sums[pixel]));
                         simd.store(pooled, cell);
                     }
                 }

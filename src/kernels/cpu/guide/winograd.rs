@@ -103,10 +103,10 @@ fn pool<S: Simd>(
 ) {
     let kept = u16::from_le_bytes([bits[0][place], bits[1][place]]);
     let sum = simd.keep(sum, kept);
-    let [low, high] = simd.positive(sum).to_le_bytes();
+    let [low, high] = simd.passing(sum).to_le_bytes();
     bits[0][place] = low;
     bits[1][place] = high;
-    let passed = simd.max(sum, simd.splat(0.0));
+    let passed = simd.max(simd.splat(0.0), sum);
     simd.store(simd.add(simd.load(cell), passed), cell);
 }
 

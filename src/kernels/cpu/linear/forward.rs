@@ -398,11 +398,11 @@ fn activated<S: Simd>(
     let zero = simd.splat(0.0);
     match layer.activation {
         Activation::None => sum,
-        Activation::Relu => simd.max(sum, zero),
+        Activation::Relu => simd.max(zero, sum),
         Activation::DropoutRelu { kept, scale } => {
             let kept = &kept[row * layer.sizes.outputs.div_ceil(8) + first / 8..];
             let bits = u16::from_le_bytes([kept[0], kept.get(1).copied().unwrap_or(0)]);
-            simd.max(simd.mul(simd.keep(sum, bits), simd.splat(scale)), zero)
+            simd.max(zero, simd.mul(simd.keep(sum, bits), simd.splat(scale)))
         }
     }
 }

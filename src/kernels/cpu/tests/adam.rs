@@ -36,6 +36,38 @@ fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [
 }
 
 #[test]
+fn a_gradient_that_is_not_a_number_stays_so_when_it_is_clipped() {
+    for clipping in [None, Some(Clipping::Value(0.3))] {
+        let rule = AdamRule {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-5,
+            amsgrad: false,
+            decay: Decay::None,
+            clipping,
+        };
+        for level in levels() {
+            let [mut value, mut mean, mut square] = [[1.0; 20], [0.0; 20], [0.0; 20]];
+            let mut gradient = [0.5; 20];
+            gradient[3] = f32::NAN;
+            gradient[19] = f32::NAN;
+            let moments = Moments {
+                mean: &mut mean[..],
+                square: &mut square[..],
+                largest: None,
+            };
+            let step = AdamStep::new(&rule, 0.01, 1);
+            adam::adam(level, &step, &mut value, &gradient, moments);
+            for place in 0..20 {
+                let numbers = [value[place], mean[place], square[place]];
+                let expected = gradient[place].is_nan();
+                assert_eq!(numbers.map(f32::is_nan), [expected; 3], "{}", level.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
     let plain = AdamRule {
         beta_1: 0.9,

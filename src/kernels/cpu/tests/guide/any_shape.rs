@@ -153,6 +153,30 @@ fn features_and_gradients_are_those_of_burn_s_operations() {
 }
 
 #[test]
+fn what_is_not_a_number_passes_relu_there_and_back() {
+    for sizes in [[28, 28, 1], [13, 19, 2]] {
+        let mut case = Case::new(sizes, true);
+        case.parameters[3][5] = f32::NAN;
+        for level in levels() {
+            let kernel = kernels(level).guide.unwrap();
+            let (images, parameters) = (&case.images, &case.primitives());
+            let (training, pullback) = kernel.forward_training(images, parameters, None).unwrap();
+            let inference = kernel.forward(images, parameters, None).unwrap();
+            for features in [&training, &inference] {
+                for (place, feature) in numbers_of(features).into_iter().enumerate() {
+                    assert_eq!(feature.is_nan(), place % 1024 / 64 == 5, "{}", level.name());
+                }
+            }
+            let slopes = Tensor::<Flex, 2>::ones([IMAGES, 1024], &FlexDevice);
+            let [_, _, _, bias2] = pullback.pull(primitive(slopes));
+            // Every pixel of the channel passes on its share of 64 cells.
+            let expected = (64 * IMAGES) as f32;
+            assert!((numbers_of(&bias2)[5] - expected).abs() < 1e-3 * expected);
+        }
+    }
+}
+
+#[test]
 fn an_image_has_the_same_features_in_any_batch() {
     let case = Case::new([13, 19, 2], true);
     let Images::Raw {
