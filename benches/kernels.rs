@@ -21,9 +21,10 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Distribution, Tensor, TensorPrimitive};
 use divan::Bencher;
 use mnistburn::config::AdamConfig;
-use mnistburn::kernels::cpu::{Cpu, Level};
-use mnistburn::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
-use mnistburn::kernels::{Dropout, DropoutKey, IMAGE_PIXELS, ImageShape, Images, Kernels};
+use mnistburn::kernels::adam::{AdamRule, AdamStep, Decay, Moments};
+use mnistburn::kernels::cpu::{Level, kernels};
+use mnistburn::kernels::guide::LINEAR1;
+use mnistburn::kernels::{Activation, Dropout, DropoutKey, IMAGE_PIXELS, ImageShape, Images};
 use std::hint::black_box;
 
 const BATCH: usize = 64;
@@ -188,11 +189,9 @@ fn convolutions(bencher: Bencher, by: By) {
     let parameters = Convolutions::random();
     match by {
         By::Level(level) => {
-            let (kernels, images, dropout) = (Cpu::new(level), images(), dropout());
+            let (kernel, images, dropout) = (kernels(level).guide.unwrap(), images(), dropout());
             let parameters = parameters.primitives();
-            bencher.bench_local(|| {
-                kernels.convolutions_training(&images, &parameters, Some(&dropout))
-            });
+            bencher.bench_local(|| kernel.forward_training(&images, &parameters, Some(&dropout)));
         }
         By::Burn => {
             let images = images().normalised();
@@ -209,14 +208,12 @@ fn convolutions(bencher: Bencher, by: By) {
 #[divan::bench(args = levels(), sample_count = 20)]
 fn convolutions_backward(bencher: Bencher, by: By) {
     let By::Level(level) = by else { return };
-    let kernels = Cpu::new(level);
-    let (_, saved) = kernels.convolutions_training(
-        &images(),
-        &Convolutions::random().primitives(),
-        Some(&dropout()),
-    );
+    let kernel = kernels(level).guide.unwrap();
+    let parameters = Convolutions::random().primitives();
+    let forward = kernel.forward_training(&images(), &parameters, Some(&dropout()));
+    let (_, pullback) = forward.unwrap();
     let gradient = primitive(random([BATCH, 1024], 0.1));
-    bencher.bench_local(|| kernels.convolutions_backward(saved.clone(), gradient.clone()));
+    bencher.bench_local(|| pullback.pull(gradient.clone()));
 }
 
 fn layer() -> [Tensor<Flex, 2>; 2] {
@@ -230,9 +227,10 @@ fn hidden(bencher: Bencher, by: By) {
     let bias = random([512], 0.03);
     match by {
         By::Level(level) => {
-            let (kernels, dropout) = (Cpu::new(level), dropout());
+            let (kernel, dropout) = (kernels(level).linear.unwrap(), dropout());
             let layer = [primitive(x), primitive(weight), primitive(bias)];
-            bencher.bench_local(|| kernels.hidden(&layer, Some(&dropout)));
+            let dropout = dropout.layer(LINEAR1);
+            bencher.bench_local(|| kernel.forward(&layer, Some(dropout), Activation::Relu));
         }
         By::Burn => bencher.bench_local(|| {
             relu(burn::tensor::module::linear(
@@ -269,17 +267,17 @@ fn hidden_backward(bencher: Bencher, by: By) {
     let gradient = random([BATCH, 512], 0.1);
     match by {
         By::Level(level) => {
-            let kernels = Cpu::new(level);
             let layer = [
                 primitive(x),
                 primitive(weight),
                 primitive(random([512], 0.03)),
             ];
-            let output = kernels.hidden(&layer, Some(&dropout()));
+            let (kernel, dropout) = (kernels(level).linear.unwrap(), dropout());
+            let dropout = dropout.layer(LINEAR1);
+            let forward = kernel.forward_training(&layer, Some(dropout), Activation::Relu);
+            let (_, pullback) = forward.unwrap();
             let gradient = primitive(gradient);
-            bencher.bench_local(|| {
-                kernels.hidden_backward(&layer, output.clone(), 2.0, gradient.clone())
-            });
+            bencher.bench_local(|| pullback.pull(gradient.clone()));
         }
         By::Burn => bencher.bench_local(|| {
             let of_x = gradient.clone().matmul(weight.clone().transpose());
@@ -305,7 +303,7 @@ fn adam(bencher: Bencher, by: By) {
                 decay: Decay::None,
                 clipping: None,
             };
-            let (kernels, step) = (Cpu::new(level), AdamStep::new(&rule, 1e-4, 7));
+            let (kernel, step) = (kernels(level).adam.unwrap(), AdamStep::new(&rule, 1e-4, 7));
             let zeros = || primitive(Tensor::<Flex, 2>::zeros([1024, 512], &FlexDevice));
             let moments = Moments {
                 mean: zeros(),
@@ -316,7 +314,7 @@ fn adam(bencher: Bencher, by: By) {
             let mut state = Some((primitive(parameter), moments));
             bencher.bench_local(|| {
                 let (parameter, moments) = state.take().unwrap();
-                state = Some(kernels.adam(&step, parameter, &gradient, moments));
+                state = Some(kernel.step(&step, parameter, &gradient, moments));
             });
         }
         By::Burn | By::Loops => {
@@ -338,5 +336,6 @@ fn cross_entropy(bencher: Bencher, by: By) {
     let logits = primitive(random([BATCH, 10], 3.0));
     let targets =
         Tensor::<Flex, 1, burn::tensor::Int>::zeros([BATCH], &FlexDevice).into_primitive();
-    bencher.bench_local(|| Cpu::new(level).cross_entropy(&logits, &targets));
+    let kernel = kernels(level).cross_entropy.unwrap();
+    bencher.bench_local(|| kernel.forward(&logits, &targets));
 }

@@ -1,6 +1,8 @@
 use super::Device;
 use crate::error::{Error, Result};
 use crate::kernels::Operations;
+#[cfg(feature = "cpu")]
+use crate::kernels::{Kernels, cpu};
 use burn::backend::Autodiff;
 use burn::tensor::backend::{self, Backend as BurnBackend};
 
@@ -22,6 +24,15 @@ impl<B: Backend> Backend for Autodiff<B> {
 impl<B: Backend> AutodiffBackend for Autodiff<B> {}
 
 #[cfg(feature = "cpu")]
+impl Operations for burn::backend::Flex {
+    const ON_HOST: bool = true;
+
+    fn kernels() -> Kernels<Self> {
+        cpu::chosen()
+    }
+}
+
+#[cfg(feature = "cpu")]
 impl Backend for burn::backend::Flex {
     fn device(device: Device) -> Result<Self::Device> {
         match device {
@@ -32,6 +43,11 @@ impl Backend for burn::backend::Flex {
 }
 
 #[cfg(feature = "wgpu")]
+impl Operations for burn::backend::Wgpu {
+    const ON_HOST: bool = false;
+}
+
+#[cfg(feature = "wgpu")]
 impl Backend for burn::backend::Wgpu {
     fn device(device: Device) -> Result<Self::Device> {
         match device {
@@ -39,6 +55,11 @@ impl Backend for burn::backend::Wgpu {
             other => Err(stranger(other, "wgpu")),
         }
     }
+}
+
+#[cfg(feature = "cuda")]
+impl Operations for burn::backend::Cuda {
+    const ON_HOST: bool = false;
 }
 
 #[cfg(feature = "cuda")]

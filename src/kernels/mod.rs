@@ -1,22 +1,28 @@
-//! The operations of the network that this crate computes itself.
+//! The operations of networks that this crate computes itself.
 //!
-//! [`Operations`] is what a back end can do for the network. Its bodies are Burn's own operations, unless the back end has
-//! [`Kernels`]: then these compute the operation, and its backward pass within Burn's autodiff. So far [`cpu`] has them.
+//! Each has a file with its default, Burn's own operations, and a trait for what computes it instead: a kernel. A back end
+//! says in [`Operations`] which kernels it has; Burn's autodiff has those of the back end within it. So far [`cpu`] has them.
 
+pub mod adam;
 #[cfg(feature = "cpu")]
 pub mod cpu;
+mod cross_entropy;
 pub mod dropout;
+pub mod guide;
 mod images;
+mod linear;
 mod operations;
 pub mod optimizer;
-mod standard;
 mod tape;
 mod words;
 
 pub use crate::config::ImageShape;
+pub use cross_entropy::{CrossEntropyKernel, cross_entropy};
 pub use dropout::{Dropout, DropoutKey};
+pub use guide::Predict;
 pub use images::{
     IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, normalise,
 };
 pub(crate) use images::{normalised, normalised_words, packed};
-pub use operations::{Convolutions, Kernels, Linear, Operations, Predict};
+pub use linear::{Activation, Linear, LinearKernel, linear};
+pub use operations::{Kernels, Operations, Pullback};

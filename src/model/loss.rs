@@ -1,4 +1,5 @@
 use crate::device::Backend;
+use crate::kernels;
 use burn::tensor::{Int, Tensor};
 use burn::train::ClassificationOutput;
 
@@ -12,6 +13,6 @@ pub(super) fn classification<B: Backend>(
     logits: Tensor<B, 2>,
     targets: Tensor<B, 1, Int>,
 ) -> ClassificationOutput<B> {
-    let loss = B::cross_entropy(logits.clone(), targets.clone());
+    let loss = kernels::cross_entropy(logits.clone(), targets.clone());
     ClassificationOutput::new(loss, logits, targets)
 }

@@ -1,5 +1,6 @@
 //! A network on a device that is chosen at run time: inference, training steps and optimizers.
 
+mod adam;
 mod classifier;
 mod gradients;
 mod loss;

@@ -40,8 +40,8 @@ impl OptimizerConfig {
     pub fn init<B: AutodiffBackend>(&self) -> ModelOptimizer<B> {
         match self {
             // The kernels clip while they step.
-            Self::Adam(config) => ModelOptimizer::Adam(Adam::new(config).into()),
-            Self::AdamW(config) => ModelOptimizer::AdamW(AdamW::new(config).into()),
+            Self::Adam(config) => ModelOptimizer::Adam(Adam::from(config).into()),
+            Self::AdamW(config) => ModelOptimizer::AdamW(AdamW::from(config).into()),
             Self::Sgd(config) => ModelOptimizer::Sgd(config.to_burn().init()),
         }
     }

@@ -4,7 +4,8 @@ use super::layout::{self, Layout};
 use super::{Architecture, Graph, Layer, Network, Shapes, shown};
 use crate::config::{ImageShape, ModelConfig};
 use crate::device::Backend;
-use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Linear, Predict};
+use crate::kernels::guide::{self, Convolutions};
+use crate::kernels::{self, Activation, Dropout, DropoutKey, Images, Linear, Predict};
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
@@ -160,7 +161,7 @@ impl<B: Backend> Network<B> for Model<B> {
             return None;
         }
         let (hidden, output) = (linear(&self.linear1), linear(&self.linear2));
-        B::predictor(&self.convolutions(), &hidden, &output)
+        guide::predictor(&self.convolutions(), &hidden, &output)
     }
 }
 
@@ -186,10 +187,11 @@ impl<B: Backend> Model<B> {
 
     fn network(&self, images: Images<B>, dropout: Option<&Dropout>) -> Tensor<B, 2> {
         // Convolution, dropout, convolution, dropout, ReLU, pooling.
-        let x = B::convolutions(images, self.convolutions(), dropout); // [batch_size, 1024]
+        let x = guide::trunk(images, self.convolutions(), dropout); // [batch_size, 1024]
         // Linear layer, dropout, ReLU.
-        let x = B::hidden_layer(x, linear(&self.linear1), dropout); // [batch_size, hidden_size]
-        B::output_layer(x, linear(&self.linear2)) // [batch_size, num_classes]
+        let dropout = dropout.map(|dropout| dropout.layer(guide::LINEAR1));
+        let x = kernels::linear(x, linear(&self.linear1), dropout, Activation::Relu); // [batch_size, hidden_size]
+        kernels::linear(x, linear(&self.linear2), None, Activation::None) // [batch_size, num_classes]
     }
 }
 

@@ -1,5 +1,42 @@
 //! The loss, and its gradient while the probabilities are at hand.
 
+use super::Cpu;
+use super::tensors::{Numbers, tensor};
+use crate::kernels::{CrossEntropyKernel, Pullback};
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::backend::TensorMetadata;
+use burn::tensor::ops::FloatTensorOps;
+
+impl CrossEntropyKernel<Flex> for Cpu {
+    fn forward(&self, logits: &FlexTensor, targets: &FlexTensor) -> Option<FlexTensor> {
+        Some(loss_and_gradient(logits, targets).0)
+    }
+
+    fn forward_training(
+        &self,
+        logits: &FlexTensor,
+        targets: &FlexTensor,
+    ) -> Option<(FlexTensor, Pullback<Flex, 1>)> {
+        let (loss, of_logits) = loss_and_gradient(logits, targets);
+        let pullback = Pullback::new(move |gradient| {
+            let gradient = Flex::float_reshape(gradient, [1, 1].into());
+            [Flex::float_mul(of_logits.clone(), gradient)]
+        });
+        Some((loss, pullback))
+    }
+}
+
+fn loss_and_gradient(logits: &FlexTensor, targets: &FlexTensor) -> (FlexTensor, FlexTensor) {
+    let targets = targets.to_contiguous();
+    let (loss, gradient) = cross_entropy(&Numbers::of(logits), targets.storage());
+    let shape = logits.shape();
+    (
+        tensor(vec![loss], [1]),
+        tensor(gradient, [shape[0], shape[1]]),
+    )
+}
+
 /// The mean cross-entropy of the softmax of each row of `logits` with its target, and the gradient of that mean.
 ///
 /// A target that is no class gives a loss that is not a number.

@@ -4,16 +4,11 @@
     unsafe_code,
     reason = "megabytes of gradients are not filled with zeros before they are written"
 )]
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
 
 use super::{Sizes, columns};
 use crate::kernels::cpu::scratch::{collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd, prefetch};
-use crate::kernels::cpu::{window, window_mut};
+use crate::kernels::cpu::slices::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -54,7 +49,8 @@ impl OutputGradients<'_> {
         match self.outputs {
             None => self.gradients[place],
             Some(outputs) => {
-                let passed = u32::from(outputs[place] > 0.0).wrapping_neg();
+                let stopped = u32::from(outputs[place] <= 0.0);
+                let passed = stopped.wrapping_sub(1);
                 f32::from_bits((self.scale * self.gradients[place]).to_bits() & passed)
             }
         }
@@ -285,6 +281,9 @@ impl Kernel for BackwardSlab<'_, '_> {
             }
 
             // The weights of this group have been used: their gradients take their place.
+            if tiles.is_empty() {
+                by_output[..count].fill([[0.0; 8]; SLAB / 8]);
+            }
             for block in 0..tiles.len() {
                 let rows = &x_lines[ROWS * block..];
                 for output in 0..count {

@@ -1,15 +1,9 @@
 //! Forward: the weights of sixteen outputs are copied together and multiplied with a few rows at a time.
 
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
-
 use super::{Activation, Sizes, columns};
 use crate::kernels::cpu::scratch::{Aligned, with_panels};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd, prefetch};
-use crate::kernels::cpu::{padded, window};
+use crate::kernels::cpu::slices::{padded, window};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -404,11 +398,11 @@ fn activated<S: Simd>(
     let zero = simd.splat(0.0);
     match layer.activation {
         Activation::None => sum,
-        Activation::Relu => simd.max(sum, zero),
+        Activation::Relu => simd.max(zero, sum),
         Activation::DropoutRelu { kept, scale } => {
             let kept = &kept[row * layer.sizes.outputs.div_ceil(8) + first / 8..];
             let bits = u16::from_le_bytes([kept[0], kept.get(1).copied().unwrap_or(0)]);
-            simd.max(simd.mul(simd.keep(sum, bits), simd.splat(scale)), zero)
+            simd.max(zero, simd.mul(simd.keep(sum, bits), simd.splat(scale)))
         }
     }
 }

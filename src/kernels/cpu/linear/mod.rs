@@ -4,6 +4,7 @@
 
 mod backward;
 mod forward;
+mod layer;
 
 pub use backward::{OutputGradients, backward};
 pub use forward::{Panels, forward, forward_rows};

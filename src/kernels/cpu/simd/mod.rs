@@ -8,11 +8,6 @@
     unsafe_code,
     reason = "vector instructions are unsafe to call, and checked for here"
 )]
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -128,10 +123,13 @@ pub trait Simd: Copy + Send + Sync {
     fn sub(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn mul(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn div(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+    /// The larger of each two; `b` where they are equal or one is not a number.
     fn max(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     fn sqrt(self, a: Self::Wide) -> Self::Wide;
     /// A bit for each number above 0, the first in the lowest bit.
     fn positive(self, a: Self::Wide) -> u16;
+    /// The same, and a bit for what is not a number: what passes ReLU.
+    fn passing(self, a: Self::Wide) -> u16;
     /// The numbers whose bit is set, and 0 for the others.
     fn keep(self, a: Self::Wide, bits: u16) -> Self::Wide;
 
@@ -239,6 +237,10 @@ impl Simd for Portable {
     #[inline(always)]
     fn positive(self, a: [f32; 16]) -> u16 {
         bits!(u16, 16, |lane| a[lane] > 0.0)
+    }
+    #[inline(always)]
+    fn passing(self, a: [f32; 16]) -> u16 {
+        !bits!(u16, 16, |lane| a[lane] <= 0.0)
     }
     #[inline(always)]
     fn keep(self, a: [f32; 16], bits: u16) -> [f32; 16] {

@@ -194,6 +194,16 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn passing(self, a: [__m256; 2]) -> u16 {
+        // SAFETY: `self` shows that the instructions are there.
+        unsafe {
+            let zero = _mm256_setzero_ps();
+            let low = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a[0], zero));
+            let high = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLE_UQ>(a[1], zero));
+            (low | high << 8) as u16
+        }
+    }
+    #[inline(always)]
     fn keep(self, a: [__m256; 2], bits: u16) -> [__m256; 2] {
         [
             self.keep_half(a[0], bits as u8),
@@ -272,6 +282,11 @@ impl Simd for Avx512 {
     fn positive(self, a: __m512) -> u16 {
         // SAFETY: `self` shows that the instructions are there.
         unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, _mm512_setzero_ps()) }
+    }
+    #[inline(always)]
+    fn passing(self, a: __m512) -> u16 {
+        // SAFETY: `self` shows that the instructions are there.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(a, _mm512_setzero_ps()) }
     }
     #[inline(always)]
     fn keep(self, a: __m512, bits: u16) -> __m512 {

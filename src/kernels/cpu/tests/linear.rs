@@ -153,6 +153,65 @@ fn gradients_of_linear_layers_are_plain_loops_at_any_size() {
 }
 
 #[test]
+fn a_batch_of_nothing_has_gradients_of_zero() {
+    let (sizes, weight) = (
+        Sizes {
+            inputs: 70,
+            outputs: 66,
+        },
+        numbers(70 * 66, 2, 0.5),
+    );
+    for level in levels() {
+        let sums = OutputGradients {
+            gradients: &[],
+            outputs: None,
+            scale: 1.0,
+        };
+        let gradients = linear::backward(level, sizes, &[], &weight, sums);
+        assert!(gradients.x.is_empty());
+        assert!(gradients.weight.iter().all(|value| *value == 0.0));
+        assert!(gradients.bias.iter().all(|value| *value == 0.0));
+    }
+}
+
+#[test]
+fn what_is_not_a_number_passes_relu_there_and_back() {
+    for (rows, inputs, outputs) in [(1, 3, 5), (5, 17, 20)] {
+        let mut layer = PlainLayer::random(rows, inputs, outputs);
+        layer.bias[2] = f32::NAN;
+        layer.kept.fill(u8::MAX);
+        let PlainLayer {
+            sizes,
+            x,
+            weight,
+            bias,
+            ..
+        } = &layer;
+        for (activation, level) in layer
+            .activations()
+            .into_iter()
+            .flat_map(|activation| levels().map(move |level| (activation, level)))
+        {
+            let y = linear::forward(level, *sizes, x, weight, bias, activation);
+            let mut prepared = vec![0.0; y.len()];
+            let panels = Panels::new(*sizes, weight, bias);
+            linear::forward_rows(level, &panels, x, activation, &mut prepared);
+            for (place, (y, prepared)) in y.iter().zip(&prepared).enumerate() {
+                let expected = place % outputs == 2;
+                assert_eq!([y, prepared].map(|y| y.is_nan()), [expected; 2]);
+            }
+            let sums = OutputGradients {
+                gradients: &vec![1.0; y.len()],
+                outputs: Some(&y),
+                scale: 1.0,
+            };
+            let gradients = linear::backward(level, *sizes, x, weight, sums);
+            assert!((gradients.bias[2] - rows as f32).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
 fn every_number_of_threads_gives_the_same_bits() {
     let layer = PlainLayer::random(130, 300, 130);
     let PlainLayer {

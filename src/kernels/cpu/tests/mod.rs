@@ -1,11 +1,10 @@
 //! Every kernel, on every instruction set of this processor, against plain loops in double precision, which themselves are
 //! held to finite differences.
 
-mod any_shape;
-mod convolutions;
+mod adam;
 mod cross_entropy;
+mod guide;
 mod linear;
-mod optimizer;
 
 use super::simd::Level;
 use crate::random::{Purpose, Stream};

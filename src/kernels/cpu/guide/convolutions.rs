@@ -7,61 +7,12 @@
 //! The scales of dropout and of the mean are part of the weights that are prepared for each pass: both are positive, and so
 //! change nothing of what ReLU passes.
 
-#![allow(
-    clippy::inline_always,
-    clippy::large_stack_arrays,
-    clippy::needless_range_loop,
-    clippy::similar_names,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be; \
-              22 KB of the stack are in the cache"
-)]
-
-use super::scratch::Aligned;
-use super::simd::{Kernel, Level, Simd};
+use super::geometry::{Activations1, Bits, CELLS, FEATURES, PIXELS, PIXELS_1, PIXELS_2};
+use super::parameters::Parameters;
 use super::winograd::{self, Transformed};
-use super::{window, window_mut};
-
-/// Pixels of an image, 28 x 28.
-pub const PIXELS: usize = 28 * 28;
-/// Features of an image: 16 channels of 8 x 8.
-pub const FEATURES: usize = 16 * CELLS;
-/// Pixels that the first convolution leaves, 26 x 26.
-pub const PIXELS_1: usize = 26 * 26;
-/// Pixels that the second convolution leaves, 24 x 24.
-pub const PIXELS_2: usize = 24 * 24;
-/// Pixels after the pooling, 8 x 8.
-const CELLS: usize = 8 * 8;
-
-/// Bytes of channel bits: one for each pixel of the first convolution, and one for each pixel and eight channels of the second.
-#[derive(Clone, Copy, Debug)]
-pub struct Bits {
-    /// Channels of the first convolution that dropout kept.
-    pub conv1: [u8; PIXELS_1],
-    /// Channels of the second one that dropout kept; after the forward pass, those that ReLU passed as well. The first plane
-    /// is of the channels 0 to 7, the second one of 8 to 15.
-    pub conv2: [[u8; PIXELS_2]; 2],
-}
-
-impl Bits {
-    /// Everything is kept.
-    pub const ALL: Self = Self {
-        conv1: [u8::MAX; PIXELS_1],
-        conv2: [[u8::MAX; PIXELS_2]; 2],
-    };
-}
-
-/// The parameters, or their gradients, in Burn's layout.
-#[derive(Clone, Copy, Debug)]
-pub struct Parameters<'a> {
-    /// `[8, 1, 3, 3]`
-    pub weight1: &'a [f32],
-    /// `[8]`
-    pub bias1: &'a [f32],
-    /// `[16, 8, 3, 3]`
-    pub weight2: &'a [f32],
-    /// `[16]`
-    pub bias2: &'a [f32],
-}
+use crate::kernels::cpu::scratch::Aligned;
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::{window, window_mut};
 
 /// Numbers of the eight channels of the first convolution at three pixels beside each other.
 type Three = [[f32; 8]; 3];
@@ -111,9 +62,6 @@ impl Weights {
         }
     }
 }
-
-/// What the first convolution leaves of an image, dropped and scaled.
-pub(super) type Activations1 = [[f32; 8]; PIXELS_1];
 
 /// The features of an image, `[16, 8, 8]`; of `bits`, those that ReLU stops are cleared.
 pub fn forward(
@@ -183,27 +131,6 @@ fn first<S: Simd>(
                 sum = simd.mul_add_half(pixel, taps[tap], sum);
             }
             simd.store_half(simd.keep_half(sum, kept[column]), &mut activations[column]);
-        }
-    }
-}
-
-/// Puts a row of cells where Burn has it: `[16, 8, 8]`.
-#[inline(always)]
-pub(super) fn store_cells<S: Simd>(
-    simd: S,
-    cells: &[[f32; 16]; 8],
-    cell_row: usize,
-    features: &mut [f32; FEATURES],
-) {
-    for half in 0..2 {
-        let mut rows = [simd.splat_half(0.0); 8];
-        for cell in 0..8 {
-            rows[cell] = simd.load_half(window(&cells[cell], 8 * half));
-        }
-        let channels = simd.transpose(rows);
-        for channel in 0..8 {
-            let place = CELLS * (8 * half + channel) + 8 * cell_row;
-            simd.store_half(channels[channel], window_mut(features, place));
         }
     }
 }

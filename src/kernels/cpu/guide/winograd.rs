@@ -4,19 +4,10 @@
 //! Algorithms for Convolutional Neural Networks", 2016, section 4.1. Inputs and weights are transformed by sums and
 //! differences, multiplied place by place (sixteen products in place of thirty-six) and transformed back.
 
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    clippy::large_stack_arrays,
-    clippy::similar_names,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be; \
-              26 KB of the stack are in the cache"
-)]
-
-use super::convolutions::{Activations1, FEATURES, PIXELS_2, store_cells};
-use super::scratch::Aligned;
-use super::simd::Simd;
-use super::{window, window_mut};
+use super::geometry::{Activations1, FEATURES, PIXELS_2, store_cells};
+use crate::kernels::cpu::scratch::Aligned;
+use crate::kernels::cpu::simd::Simd;
+use crate::kernels::cpu::slices::{window, window_mut};
 
 /// Places of a tile: 4 x 4.
 const PLACES: usize = 16;
@@ -112,10 +103,10 @@ fn pool<S: Simd>(
 ) {
     let kept = u16::from_le_bytes([bits[0][place], bits[1][place]]);
     let sum = simd.keep(sum, kept);
-    let [low, high] = simd.positive(sum).to_le_bytes();
+    let [low, high] = simd.passing(sum).to_le_bytes();
     bits[0][place] = low;
     bits[1][place] = high;
-    let passed = simd.max(sum, simd.splat(0.0));
+    let passed = simd.max(simd.splat(0.0), sum);
     simd.store(simd.add(simd.load(cell), passed), cell);
 }
 

@@ -1,21 +1,51 @@
 //! Optimizer steps in one pass over a parameter, its gradient and its moments, in place.
 
-#![allow(
-    clippy::inline_always,
-    reason = "a kernel that is not inlined into its level's function has no vector instructions"
-)]
-
-use super::padded;
+use super::Cpu;
 use super::scratch::LINE;
 use super::simd::{Kernel, Level, Simd};
-use crate::config::GradientClippingConfig;
-use crate::kernels::optimizer::{AdamStep, Decay, Moments};
+use super::slices::padded;
+use super::tensors::{Numbers, contiguous};
+use crate::kernels::adam::{AdamKernel, AdamStep, Clipping, Decay, Moments};
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
 use rayon::prelude::*;
 
 /// Numbers of a task, which fit the second-level cache with all that belongs to them.
 const TASK: usize = 8192;
 /// Numbers of a vector.
 const WIDTH: usize = 16;
+
+impl AdamKernel<Flex> for Cpu {
+    fn step(
+        &self,
+        step: &AdamStep,
+        parameter: FlexTensor,
+        gradient: &FlexTensor,
+        moments: Moments<FlexTensor>,
+    ) -> (FlexTensor, Moments<FlexTensor>) {
+        let mut parameter = contiguous(parameter);
+        let mut mean = contiguous(moments.mean);
+        let mut square = contiguous(moments.square);
+        let mut largest = moments.largest.map(contiguous);
+        adam(
+            self.level,
+            step,
+            parameter.storage_mut(),
+            &Numbers::of(gradient),
+            Moments {
+                mean: mean.storage_mut(),
+                square: square.storage_mut(),
+                largest: largest.as_mut().map(FlexTensor::storage_mut),
+            },
+        );
+        let moments = Moments {
+            mean,
+            square,
+            largest,
+        };
+        (parameter, moments)
+    }
+}
 
 /// What a gradient is multiplied with, and the bound of its elements.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +55,12 @@ struct Clip {
 }
 
 impl Clip {
-    fn new(level: Level, clipping: Option<GradientClippingConfig>, gradient: &[f32]) -> Self {
+    fn new(level: Level, clipping: Option<Clipping>, gradient: &[f32]) -> Self {
         let (factor, bound) = match clipping {
             None => (1.0, f32::INFINITY),
-            Some(GradientClippingConfig::Value(bound)) => (1.0, bound),
+            Some(Clipping::Value(bound)) => (1.0, bound),
             // As Burn has it: what is added keeps a gradient of zeros from a division by zero.
-            Some(GradientClippingConfig::Norm(bound)) => {
+            Some(Clipping::Norm(bound)) => {
                 let norm = squares(level, gradient).sqrt();
                 ((bound / (norm + f32::MIN_POSITIVE)).min(1.0), f32::INFINITY)
             }
@@ -42,9 +72,9 @@ impl Clip {
     fn apply<S: Simd>(self, simd: S, gradient: S::Wide) -> S::Wide {
         let gradient = simd.mul(gradient, simd.splat(self.factor));
         let below = simd.sub(simd.splat(0.0), gradient);
-        let below = simd.max(below, simd.splat(-self.bound));
+        let below = simd.max(simd.splat(-self.bound), below);
         // The largest of the bound below and the smallest of the bound above, both through `max`.
-        simd.max(simd.sub(simd.splat(0.0), below), simd.splat(-self.bound))
+        simd.max(simd.splat(-self.bound), simd.sub(simd.splat(0.0), below))
     }
 }
 

@@ -4,18 +4,15 @@
 //! products of their weights): a third of the work. The weights of a model are prepared once, and each thread takes some
 //! images through the whole network.
 
-#![allow(
-    clippy::inline_always,
-    clippy::needless_range_loop,
-    reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
-)]
-
-use super::convolutions::{FEATURES, Parameters};
-use super::linear::{Activation, Panels, forward_rows};
-use super::scratch::{Aligned, with_scratch};
-use super::simd::{Kernel, Level, Simd};
-use super::{normalise_image, window};
-use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels, Predict};
+use super::geometry::{FEATURES, store_cells};
+use super::images::normalise_image;
+use super::parameters::Parameters;
+use crate::kernels::cpu::linear::{Activation, Panels, forward_rows};
+use crate::kernels::cpu::scratch::{Aligned, with_scratch};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::window;
+use crate::kernels::guide::Predict;
+use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels};
 use rayon::prelude::*;
 
 /// Images that a thread takes through the network together.
@@ -114,12 +111,12 @@ impl Features<'_> {
                     }
                     for pixel in 0..P {
                         let cell = &mut cells.0[(column + pixel) / 3];
-                        let pooled = simd.add(simd.load(cell), simd.max(sums[pixel], zero));
+                        let pooled = simd.add(simd.load(cell), simd.max(zero, sums[pixel]));
                         simd.store(pooled, cell);
                     }
                 }
             }
-            super::convolutions::store_cells(simd, &cells.0, cell_row, self.to);
+            store_cells(simd, &cells.0, cell_row, self.to);
         }
     }
 }

@@ -1,8 +1,9 @@
-use super::{assert_close, bytes, levels, numbers};
 use crate::config::ImageShape;
-use crate::kernels::cpu::Cpu;
+use crate::kernels::cpu::kernels;
+use crate::kernels::cpu::tests::{assert_close, bytes, levels, numbers};
+use crate::kernels::guide::{Convolutions, standard};
 use crate::kernels::operations::primitive;
-use crate::kernels::{Convolutions, Dropout, DropoutKey, Images, Kernels, standard};
+use crate::kernels::{Dropout, DropoutKey, Images};
 use burn::backend::flex::{FlexDevice, FlexTensor};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
@@ -90,7 +91,7 @@ impl Case {
             bias2: Tensor::from_inner(self.tensor(3, [16])).require_grad(),
         };
         let images = Images::Normalised(Tensor::from_inner(self.images.clone().normalised()));
-        let features = standard::convolutions(images, parameters.clone(), dropout);
+        let features = standard(images, parameters.clone(), dropout);
         let slopes = TensorData::new(slopes.to_vec(), [IMAGES, 1024]);
         let slopes = Tensor::<Training, 2>::from_data(slopes, &FlexDevice);
         let gradients = (features.clone() * slopes).sum().backward();
@@ -129,21 +130,48 @@ fn features_and_gradients_are_those_of_burn_s_operations() {
             let (features, gradients) = case.burn(dropout, &slopes);
             for level in levels() {
                 let what = format!("{} {} {raw}", case.shape, level.name());
-                let kernels = Cpu::new(level);
-                let (found, saved) =
-                    kernels.convolutions_training(&case.images, &case.primitives(), dropout);
+                let kernel = kernels(level).guide.unwrap();
+                let (found, pullback) = kernel
+                    .forward_training(&case.images, &case.primitives(), dropout)
+                    .unwrap();
                 assert_close(&numbers_of(&found), &features, 2e-6, &what);
                 let slopes = TensorData::new(slopes.clone(), [IMAGES, 1024]);
                 let slopes = primitive(Tensor::<Flex, 2>::from_data(slopes, &FlexDevice));
-                let found = kernels.convolutions_backward(saved, slopes);
+                let found = pullback.pull(slopes);
                 for (found, expected) in found.iter().zip(&gradients) {
                     assert_close(&numbers_of(found), expected, 5e-6, &what);
                 }
                 if dropout.is_none() {
-                    let found = kernels.convolutions(&case.images, &case.primitives());
+                    let found = kernel
+                        .forward(&case.images, &case.primitives(), None)
+                        .unwrap();
                     assert_close(&numbers_of(&found), &features, 2e-6, &what);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_a_number_passes_relu_there_and_back() {
+    for sizes in [[28, 28, 1], [13, 19, 2]] {
+        let mut case = Case::new(sizes, true);
+        case.parameters[3][5] = f32::NAN;
+        for level in levels() {
+            let kernel = kernels(level).guide.unwrap();
+            let (images, parameters) = (&case.images, &case.primitives());
+            let (training, pullback) = kernel.forward_training(images, parameters, None).unwrap();
+            let inference = kernel.forward(images, parameters, None).unwrap();
+            for features in [&training, &inference] {
+                for (place, feature) in numbers_of(features).into_iter().enumerate() {
+                    assert_eq!(feature.is_nan(), place % 1024 / 64 == 5, "{}", level.name());
+                }
+            }
+            let slopes = Tensor::<Flex, 2>::ones([IMAGES, 1024], &FlexDevice);
+            let [_, _, _, bias2] = pullback.pull(primitive(slopes));
+            // Every pixel of the channel passes on its share of 64 cells.
+            let expected = (64 * IMAGES) as f32;
+            assert!((numbers_of(&bias2)[5] - expected).abs() < 1e-3 * expected);
         }
     }
 }
@@ -160,14 +188,17 @@ fn an_image_has_the_same_features_in_any_batch() {
     else {
         unreachable!()
     };
-    let kernels = Cpu::new(levels().last().unwrap());
-    let together = numbers_of(&kernels.convolutions(&case.images, &case.primitives()));
+    let kernel = kernels(levels().last().unwrap()).guide.unwrap();
+    let features = |images: &Images<Flex>| {
+        numbers_of(&kernel.forward(images, &case.primitives(), None).unwrap())
+    };
+    let together = features(&case.images);
     let alone = Images::Raw {
         pixels,
         shape,
         indices: [1].into(),
         device,
     };
-    let alone = numbers_of(&kernels.convolutions(&alone, &case.primitives()));
+    let alone = features(&alone);
     assert_eq!(alone, together[4 * 1024..5 * 1024]);
 }

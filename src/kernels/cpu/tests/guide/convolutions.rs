@@ -1,10 +1,13 @@
-use super::{assert_close, bit, bytes, levels, numbers};
-use crate::kernels::cpu::convolutions::{self, Bits, FEATURES, Parameters, Weights};
-use crate::kernels::cpu::inference::{Folded, Prepared};
+use crate::kernels::cpu::guide::convolutions::{self, Weights};
+use crate::kernels::cpu::guide::geometry::{Bits, FEATURES};
+use crate::kernels::cpu::guide::images::normalise_image;
+use crate::kernels::cpu::guide::inference::{Folded, Prepared};
+use crate::kernels::cpu::guide::parameters::Parameters;
 use crate::kernels::cpu::linear::{Panels, Sizes};
-use crate::kernels::cpu::normalise_image;
 use crate::kernels::cpu::simd::Level;
-use crate::kernels::{IMAGE_PIXELS, ImageShape, PixelValues, Pixels, Predict, normalise};
+use crate::kernels::cpu::tests::{assert_close, bit, bytes, levels, numbers};
+use crate::kernels::guide::Predict;
+use crate::kernels::{IMAGE_PIXELS, ImageShape, PixelValues, Pixels, normalise};
 
 /// Parameters of the convolutions, in double precision.
 #[derive(Clone)]

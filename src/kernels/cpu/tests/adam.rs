@@ -1,14 +1,13 @@
 use super::{assert_close, levels, numbers};
-use crate::config::GradientClippingConfig;
-use crate::kernels::cpu::optimizer;
-use crate::kernels::optimizer::{AdamRule, AdamStep, Decay, Moments};
+use crate::kernels::adam::{AdamRule, AdamStep, Clipping, Decay, Moments};
+use crate::kernels::cpu::adam;
 
 /// One step of Adam on one number, in double precision, as the papers have it.
 fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [f64; 4] {
     let [value, mean, square, largest] = state;
     let rule = &step.rule;
     let mut gradient = gradient * factor;
-    if let Some(GradientClippingConfig::Value(bound)) = rule.clipping {
+    if let Some(Clipping::Value(bound)) = rule.clipping {
         gradient = gradient.clamp(-f64::from(bound), bound.into());
     }
     if let Decay::Penalty(penalty) = rule.decay {
@@ -34,6 +33,38 @@ fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [
         square,
         largest,
     ]
+}
+
+#[test]
+fn a_gradient_that_is_not_a_number_stays_so_when_it_is_clipped() {
+    for clipping in [None, Some(Clipping::Value(0.3))] {
+        let rule = AdamRule {
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-5,
+            amsgrad: false,
+            decay: Decay::None,
+            clipping,
+        };
+        for level in levels() {
+            let [mut value, mut mean, mut square] = [[1.0; 20], [0.0; 20], [0.0; 20]];
+            let mut gradient = [0.5; 20];
+            gradient[3] = f32::NAN;
+            gradient[19] = f32::NAN;
+            let moments = Moments {
+                mean: &mut mean[..],
+                square: &mut square[..],
+                largest: None,
+            };
+            let step = AdamStep::new(&rule, 0.01, 1);
+            adam::adam(level, &step, &mut value, &gradient, moments);
+            for place in 0..20 {
+                let numbers = [value[place], mean[place], square[place]];
+                let expected = gradient[place].is_nan();
+                assert_eq!(numbers.map(f32::is_nan), [expected; 3], "{}", level.name());
+            }
+        }
+    }
 }
 
 #[test]
@@ -71,15 +102,15 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             ..plain
         },
         AdamRule {
-            clipping: Some(GradientClippingConfig::Value(0.3)),
+            clipping: Some(Clipping::Value(0.3)),
             ..plain
         },
         AdamRule {
-            clipping: Some(GradientClippingConfig::Norm(1.5)),
+            clipping: Some(Clipping::Norm(1.5)),
             ..plain
         },
         AdamRule {
-            clipping: Some(GradientClippingConfig::Norm(1e6)),
+            clipping: Some(Clipping::Norm(1e6)),
             ..plain
         },
     ];
@@ -107,7 +138,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             .sum::<f64>()
             .sqrt();
         let factor = match rule.clipping {
-            Some(GradientClippingConfig::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
+            Some(Clipping::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
             _ => 1.0,
         };
         let expected: Vec<[f64; 4]> = (0..size)
@@ -124,7 +155,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
                 square: &mut square[..],
                 largest: rule.amsgrad.then_some(&mut largest[..]),
             };
-            optimizer::adam(level, &step, &mut value, &gradient, moments);
+            adam::adam(level, &step, &mut value, &gradient, moments);
             let part =
                 |part: usize| -> Vec<f64> { expected.iter().map(|each| each[part]).collect() };
             assert_close(&value, &part(0), 1e-5, &what);

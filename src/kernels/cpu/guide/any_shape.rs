@@ -4,11 +4,14 @@
 //! pixel's channels lie beside each other, those of the second convolution in one vector of sixteen. A whole image is
 //! computed after the other, so that what is between the convolutions stays in cache as long as it is small enough.
 
-use super::convolutions::{FEATURES, Parameters};
-use super::simd::{Kernel, Level, Simd};
-use super::{NORMALISED, Numbers, TASK, tensor, window, with_parameters};
+use super::geometry::{FEATURES, TASK};
+use super::images::NORMALISED;
+use super::parameters::{Parameters, with_parameters};
 use crate::config::ImageShape;
-use crate::kernels::dropout::Layer;
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::window;
+use crate::kernels::cpu::tensors::{Numbers, tensor};
+use crate::kernels::guide::{CONV1, CONV2};
 use crate::kernels::{Dropout, Images};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
@@ -174,7 +177,7 @@ impl Memory {
 
 /// What the convolutions leave for their way back.
 #[derive(Clone, Debug)]
-pub(super) struct Saved {
+pub struct Saved {
     images: Images<Flex>,
     bits: Arc<Vec<Bits>>,
     weights: Arc<Weights>,
@@ -183,7 +186,7 @@ pub(super) struct Saved {
 }
 
 /// The features of images, whose pixels lie one behind the other.
-pub(super) fn forward(
+pub fn forward(
     level: Level,
     images: Images<Flex>,
     parameters: &[FlexTensor; 4],
@@ -207,8 +210,8 @@ pub(super) fn forward(
                 let place = TASK * task + place;
                 let bits = kept.insert(Bits::all(&plan));
                 if let Some(dropout) = dropout {
-                    dropout.draw(place, Layer::Conv1, &mut bits.conv1);
-                    dropout.draw(place, Layer::Conv2, &mut bits.conv2);
+                    dropout.layer(CONV1).draw(place, &mut bits.conv1);
+                    dropout.layer(CONV2).draw(place, &mut bits.conv2);
                 }
                 memory.load(&images, plan.shape, place);
                 level.run(Forward {
@@ -232,7 +235,7 @@ pub(super) fn forward(
 }
 
 /// The gradients of the parameters from those of the features.
-pub(super) fn backward(level: Level, saved: &Saved, features: &FlexTensor) -> [FlexTensor; 4] {
+pub fn backward(level: Level, saved: &Saved, features: &FlexTensor) -> [FlexTensor; 4] {
     let features = Numbers::of(features);
     let (rows, _) = features.as_chunks();
     let channels = saved.plan.shape.channels;
@@ -354,7 +357,7 @@ impl Kernel for Forward<'_> {
         for (pixel, activation) in memory.activations2.iter_mut().enumerate() {
             let value = simd.load(activation);
             let kept = u16::from(low[pixel]) | u16::from(high[pixel]) << 8;
-            let passed = simd.positive(value) & kept;
+            let passed = simd.passing(value) & kept;
             [low[pixel], high[pixel]] = passed.to_le_bytes();
             simd.store(simd.keep(value, passed), activation);
         }

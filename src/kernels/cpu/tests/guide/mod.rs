@@ -1,0 +1,2 @@
+mod any_shape;
+mod convolutions;

@@ -1,0 +1,45 @@
+//! What configurations of Adam mean to the kernels.
+
+use crate::config::{AdamConfig, AdamWConfig, GradientClippingConfig};
+use crate::kernels::adam::{AdamRule, Clipping, Decay};
+use crate::kernels::optimizer::{Adam, AdamW};
+
+impl From<&AdamConfig> for Adam {
+    fn from(config: &AdamConfig) -> Self {
+        let rule = AdamRule {
+            beta_1: config.beta_1,
+            beta_2: config.beta_2,
+            epsilon: config.epsilon,
+            amsgrad: config.amsgrad,
+            decay: config.weight_decay.map_or(Decay::None, Decay::Penalty),
+            clipping: config.grad_clipping.map(Clipping::from),
+        };
+        Self::new(config.to_burn().build(), rule)
+    }
+}
+
+impl From<&AdamWConfig> for AdamW {
+    fn from(config: &AdamWConfig) -> Self {
+        let rule = AdamRule {
+            beta_1: config.beta_1,
+            beta_2: config.beta_2,
+            epsilon: config.epsilon,
+            amsgrad: config.amsgrad,
+            decay: Decay::Decoupled {
+                rate: config.weight_decay,
+                cautious: config.cautious_weight_decay,
+            },
+            clipping: config.grad_clipping.map(Clipping::from),
+        };
+        Self::new(config.to_burn().build(), rule)
+    }
+}
+
+impl From<GradientClippingConfig> for Clipping {
+    fn from(config: GradientClippingConfig) -> Self {
+        match config {
+            GradientClippingConfig::Value(bound) => Self::Value(bound),
+            GradientClippingConfig::Norm(bound) => Self::Norm(bound),
+        }
+    }
+}
