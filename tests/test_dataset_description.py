@@ -10,6 +10,7 @@ import numpy
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
 
 import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig
@@ -94,6 +95,17 @@ def test_each_oddity_has_its_words(
 ) -> None:
     (warning,) = Dataset(images.astype(numpy.uint8), list(targets)).describe().warnings
     assert re.search(text, warning), warning
+
+
+def test_pictures_of_12_bits_in_16_are_told(tmp_path: Path) -> None:
+    for place, image in enumerate(noise(20).astype(numpy.uint16) * 16):
+        path = tmp_path / "data" / "ab"[place % 2] / f"{place}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    data = Dataset.from_folder(tmp_path / "data", progress=False)
+    (warning,) = data.describe().warnings
+    assert " from 0 to 16, of 0 to 255: " in warning
+    assert "pictures of 16 bits come that use 12" in warning
 
 
 def test_one_is_told_in_the_singular() -> None:

@@ -695,7 +695,7 @@ def test_another_process_that_fetches_is_waited_for_and_told(
             if len(waits) == 2:
                 other.close()
 
-        monkeypatch.setattr(download.time, "sleep", sleep)
+        monkeypatch.setattr(time, "sleep", sleep)
         with download._locked(tmp_path / ".lock"):
             assert len(waits) == 2
     assert caplog.messages == [f"another process fetches into {tmp_path}"]

@@ -253,7 +253,7 @@ impl Description {
         if *pixel_max <= SMALL_SCALE && pixel_min < pixel_max {
             warnings.push(format!(
                 "the pixels of the {name} go from {pixel_min} to {pixel_max}, of 0 to 255: they look scaled to another range, as \
-                 0 to 1 or 0 to 16; scale them to 255"
+                 0 to 1, or 0 to 16, to which pictures of 16 bits come that use 12; scale them to 255"
             ));
         }
         if *border_mean >= LIGHT_GROUND && self.shape[2] == 1 {
