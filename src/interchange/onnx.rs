@@ -5,7 +5,6 @@ use super::protobuf::{Fields, Message, Value};
 use super::source::{Source, quoted};
 use super::state::{Entry, LinearLayout, State, Tensor, transposed};
 use super::weights::{Weights, width};
-use crate::data::{PIXEL_MEAN, PIXEL_STD};
 use crate::error::{Error, Result};
 use crate::network::{Graph, IMAGES, Layer, Node};
 use std::collections::BTreeMap;
@@ -20,6 +19,9 @@ const MAX_BYTES: usize = (1 << 31) - (1 << 16);
 const FLOAT: i64 = 1;
 const UINT8: i64 = 2;
 const INT64: i64 = 7;
+
+/// What the names of constants begin with that are no parameters.
+const CONSTANT: &str = "constant.";
 
 /// The key of the names of the classes, a JSON list.
 const CLASS_NAMES: &str = "class_names";
@@ -83,6 +85,8 @@ fn graph(state: &State<'_>, network: &Graph, input: Input) -> Message {
                     &[height, width, channels],
                 )
             };
+            let factor = |(std, _): (f64, f64)| (1.0 / (255.0 * std)) as f32;
+            let shift = |(std, mean): (f64, f64)| (mean / std) as f32;
             let nodes = vec![
                 node("Cast", &["pixels"], "floats", &[("to", &[FLOAT])]),
                 node("Mul", &["floats", "pixels.scale"], "scaled", &[]),
@@ -90,8 +94,8 @@ fn graph(state: &State<'_>, network: &Graph, input: Input) -> Message {
                 to_planes,
             ];
             let mut constants = vec![
-                scalar("pixels.scale", 1.0 / (255.0 * PIXEL_STD)),
-                scalar("pixels.shift", PIXEL_MEAN / PIXEL_STD),
+                per_channel("pixels.scale", network, factor),
+                per_channel("pixels.shift", network, shift),
             ];
             if channels == 1 {
                 constants.push(
@@ -147,9 +151,26 @@ fn layers<'a>(network: &'a Graph, constants: &mut Vec<Message>) -> (Vec<Message>
                 names.insert(output, input);
                 last = input;
             }
-            Layer::Convolution { .. } => {
+            Layer::Convolution { padding: 0, .. } => {
                 let [weight, bias] = parameters();
                 nodes.push(node("Conv", &[input, &weight, &bias], output, &[]));
+            }
+            Layer::Convolution { padding, .. } => {
+                let [weight, bias] = parameters();
+                let pads: (&str, &[i64]) = ("pads", &[padding as i64; 4]);
+                nodes.push(node("Conv", &[input, &weight, &bias], output, &[pads]));
+            }
+            Layer::MaxPool => {
+                let (window, strides) = (("kernel_shape", &[2, 2][..]), ("strides", &[2, 2][..]));
+                nodes.push(node("MaxPool", &[input], output, &[window, strides]));
+            }
+            Layer::Add => {
+                let second = layer.second.as_deref().unwrap_or(input);
+                let second = names.get(second).copied().unwrap_or(second);
+                nodes.push(node("Add", &[input, second], output, &[]));
+            }
+            Layer::GroupNorm { groups, .. } => {
+                nodes.extend(group_norm(input, layer, groups, constants));
             }
             Layer::Linear { .. } => {
                 let [weight, bias] = parameters();
@@ -193,9 +214,9 @@ fn adaptive_pool(
     }
     let [rows, columns, means] =
         ["rows", "columns", "means"].map(|part| format!("{output}.{part}"));
-    constants.push(matrix(&rows, [size, height], means_of(height, size)));
+    constants.push(floats(&rows, &[size, height], &means_of(height, size)));
     let turned = transposed(&means_of(width, size), size, width);
-    constants.push(matrix(&columns, [width, size], turned));
+    constants.push(floats(&columns, &[width, size], &turned));
     vec![
         node("MatMul", &[&rows, input], &means, &[]),
         node("MatMul", &[&means, &columns], output, &[]),
@@ -213,10 +234,76 @@ fn means_of(length: usize, size: usize) -> Vec<f32> {
     rows
 }
 
-fn matrix(name: &str, shape: [usize; 2], values: Vec<f32>) -> Message {
-    let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+/// Burn's group normalisation, which the operators of this version lack: that of each group as a channel of its own, and then
+/// the scale and the shift of each channel.
+fn group_norm(
+    input: &str,
+    norm: &Node,
+    groups: usize,
+    constants: &mut Vec<Message>,
+) -> Vec<Message> {
+    const EPSILON: f32 = 1e-5;
+
+    let output = norm.output.as_str();
+    let sizes = |size: &usize| *size as i64;
+    let whole: Vec<i64> = [-1]
+        .into_iter()
+        .chain(norm.shape.iter().map(sizes))
+        .collect();
+    let channels = norm.shape.first().map_or(0, sizes);
+    let name = |part: &str| format!("{CONSTANT}{output}.{part}");
+    let [as_groups, as_images, as_channels, ones, zeros] =
+        ["groups", "images", "channels", "ones", "zeros"].map(name);
+    constants.push(integers(&as_groups, &[0, groups as i64, -1]));
+    constants.push(integers(&as_images, &whole));
+    constants.push(integers(&as_channels, &[channels, 1, 1]));
+    constants.push(floats(&ones, &[groups], &vec![1.0; groups]));
+    constants.push(floats(&zeros, &[groups], &vec![0.0; groups]));
+    let path = norm.path.as_deref().unwrap_or_default();
+    let [weight, bias] = [format!("{path}.weight"), format!("{path}.bias")];
+    let part = |part: &str| format!("{output}.{part}");
+    let [grouped, normalised, images, scale, scaled, shift] = [
+        "grouped",
+        "normalised",
+        "images",
+        "scale",
+        "scaled",
+        "shift",
+    ]
+    .map(part);
+    let normalise = Message::default()
+        .text(1, &grouped)
+        .text(1, &ones)
+        .text(1, &zeros)
+        .text(2, &normalised)
+        .text(3, &normalised)
+        .text(4, "InstanceNormalization")
+        .message(
+            5,
+            &Message::default()
+                .text(1, "epsilon")
+                .float(2, EPSILON)
+                .integer(20, 1),
+        );
+    vec![
+        node("Reshape", &[input, &as_groups], &grouped, &[]),
+        normalise,
+        node("Reshape", &[&normalised, &as_images], &images, &[]),
+        node("Reshape", &[&weight, &as_channels], &scale, &[]),
+        node("Mul", &[&images, &scale], &scaled, &[]),
+        node("Reshape", &[&bias, &as_channels], &shift, &[]),
+        node("Add", &[&scaled, &shift], output, &[]),
+    ]
+}
+
+/// A constant of single precision.
+fn floats(name: &str, shape: &[usize], values: &[f32]) -> Message {
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
     Message::default()
-        .each(&shape, |message, size| message.integer(1, *size as i64))
+        .each(shape, |message, size| message.integer(1, *size as i64))
         .integer(2, FLOAT)
         .text(8, name)
         .bytes(9, &bytes)
@@ -248,11 +335,30 @@ fn attribute(name: &str, values: &[i64]) -> Message {
     }
 }
 
-fn scalar(name: &str, value: f32) -> Message {
+/// A row of whole numbers.
+fn integers(name: &str, values: &[i64]) -> Message {
+    let bytes: Vec<u8> = values
+        .iter()
+        .flat_map(|value| value.to_le_bytes())
+        .collect();
     Message::default()
-        .integer(2, FLOAT)
+        .integer(1, values.len() as i64)
+        .integer(2, INT64)
         .text(8, name)
-        .bytes(9, &value.to_le_bytes())
+        .bytes(9, &bytes)
+}
+
+/// A number for each channel, from the standard deviation and the mean of its pixels; one for all where they are equal.
+fn per_channel(name: &str, network: &Graph, number: impl Fn((f64, f64)) -> f32) -> Message {
+    let pixels = network.pixel_std.iter().copied();
+    let pixels = pixels.zip(network.pixel_mean.iter().copied());
+    let numbers: Vec<f32> = pixels.map(number).collect();
+    match numbers.first() {
+        Some(first) if numbers.iter().all(|number| number == first) => {
+            floats(name, &[], &numbers[..1])
+        }
+        _ => floats(name, &[numbers.len()], &numbers),
+    }
 }
 
 fn weights(tensor: &Tensor) -> Message {
@@ -369,7 +475,7 @@ fn describe(model: &[u8]) -> std::result::Result<Described, String> {
     }
     // The constants of the normalisation and the pooling are no parameters.
     entries.retain(|entry| {
-        !["pixels.", "pool."]
+        !["pixels.", "pool.", CONSTANT]
             .iter()
             .any(|prefix| entry.name.starts_with(prefix))
     });

@@ -2,6 +2,8 @@
 
 /// A field that holds a number.
 const VARINT: u64 = 0;
+/// A field that holds four bytes.
+const FIXED32: u64 = 5;
 /// A field that holds bytes, text or another message.
 const LENGTH_DELIMITED: u64 = 2;
 
@@ -21,6 +23,13 @@ impl Message {
         self.varint(field << 3 | LENGTH_DELIMITED);
         self.varint(value.len() as u64);
         self.0.extend_from_slice(value);
+        self
+    }
+
+    /// A number of single precision.
+    pub fn float(mut self, field: u64, value: f32) -> Self {
+        self.varint(field << 3 | FIXED32);
+        self.0.extend(value.to_le_bytes());
         self
     }
 

@@ -4,6 +4,7 @@
 //! says in [`Operations`] which kernels it has; Burn's autodiff has those of the back end within it. So far [`cpu`] has them.
 
 pub mod adam;
+mod convolution;
 #[cfg(feature = "cpu")]
 pub mod cpu;
 mod cross_entropy;
@@ -17,6 +18,7 @@ mod tape;
 mod words;
 
 pub use crate::config::ImageShape;
+pub use convolution::{Around, Convolution, ConvolutionKernel, convolution};
 pub use cross_entropy::{CrossEntropyKernel, cross_entropy};
 pub use dropout::{Dropout, DropoutKey};
 pub use guide::Predict;

@@ -1,4 +1,5 @@
 use super::adam::AdamKernel;
+use super::convolution::ConvolutionKernel;
 use super::cross_entropy::CrossEntropyKernel;
 use super::guide::GuideKernel;
 use super::linear::LinearKernel;
@@ -24,6 +25,8 @@ pub trait Operations: BurnBackend {
 pub struct Kernels<B: BurnBackend> {
     /// Linear layers.
     pub linear: Option<&'static dyn LinearKernel<B>>,
+    /// Convolutions.
+    pub convolution: Option<&'static dyn ConvolutionKernel<B>>,
     /// The loss.
     pub cross_entropy: Option<&'static dyn CrossEntropyKernel<B>>,
     /// Steps of Adam and AdamW.
@@ -37,6 +40,7 @@ impl<B: BurnBackend> Kernels<B> {
     pub const fn none() -> Self {
         Self {
             linear: None,
+            convolution: None,
             cross_entropy: None,
             adam: None,
             guide: None,
@@ -61,6 +65,7 @@ impl<B: BurnBackend> Debug for Kernels<B> {
         formatter
             .debug_struct("Kernels")
             .field("linear", &self.linear.is_some())
+            .field("convolution", &self.convolution.is_some())
             .field("cross_entropy", &self.cross_entropy.is_some())
             .field("adam", &self.adam.is_some())
             .field("guide", &self.guide.is_some())

@@ -20,6 +20,7 @@ impl<B: Operations> Operations for Autodiff<B> {
     fn kernels() -> Kernels<Self> {
         Kernels {
             linear: Some(&Taped),
+            convolution: Some(&Taped),
             cross_entropy: Some(&Taped),
             adam: None,
             guide: Some(&Taped),

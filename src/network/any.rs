@@ -1,8 +1,8 @@
 //! A network of any kind, behind one type.
 
 use super::graph::{Graph, ParameterSpec};
-use super::{Architecture, Layout, Network, Parameter, Shapes, guide, state};
-use crate::config::{ImageShape, ModelConfig, NetworkConfig, for_each_network};
+use super::{Architecture, Layout, Network, Parameter, Shapes, conv_net, guide, state};
+use crate::config::{ConvNetConfig, ImageShape, ModelConfig, NetworkConfig, for_each_network};
 use crate::device::Backend;
 use crate::error::Result;
 use crate::kernels::{DropoutKey, Images, Predict};

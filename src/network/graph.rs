@@ -9,7 +9,7 @@ use std::fmt::{self, Display, Formatter};
 /// What a layer does, without its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layer {
-    /// A convolution with stride 1 and no padding; weight `[outputs, inputs, kernel, kernel]`, bias `[outputs]`.
+    /// A convolution with stride 1; weight `[outputs, inputs, kernel, kernel]`, bias `[outputs]`.
     Convolution {
         /// Channels that enter.
         inputs: usize,
@@ -17,6 +17,8 @@ pub enum Layer {
         outputs: usize,
         /// Rows and columns of the kernel.
         kernel: usize,
+        /// Rows and columns of zeros on each side.
+        padding: usize,
     },
     /// A linear layer; weight `[inputs, outputs]`, bias `[outputs]`.
     Linear {
@@ -37,6 +39,17 @@ pub enum Layer {
         /// Rows and columns that leave.
         size: usize,
     },
+    /// The largest of each 2 x 2 values.
+    MaxPool,
+    /// Values normalised within an image and a group of channels; gamma and beta `[channels]`.
+    GroupNorm {
+        /// Groups of channels.
+        groups: usize,
+        /// Channels.
+        channels: usize,
+    },
+    /// The sum of what enters and a second input.
+    Add,
     /// All values of an image in one row.
     Flatten,
 }
@@ -50,6 +63,8 @@ pub struct Node {
     pub output: String,
     /// The name of what enters it.
     pub input: String,
+    /// The name of what enters beside it.
+    pub second: Option<String>,
     /// What it does.
     pub layer: Layer,
     /// The shape of what leaves it for one image.
@@ -65,6 +80,10 @@ pub struct Graph {
     pub description: &'static str,
     /// The images that enter.
     pub image: ImageShape,
+    /// Mean of the pixels of each channel, in 0..1, which is taken off first.
+    pub pixel_mean: Vec<f64>,
+    /// Standard deviation of the pixels of each channel, which they are then divided by.
+    pub pixel_std: Vec<f64>,
     /// In the order in which they are computed.
     pub nodes: Vec<Node>,
 }
@@ -92,6 +111,8 @@ pub enum Initial {
         /// Inputs of one output of the layer.
         inputs: usize,
     },
+    /// The same for all.
+    Constant(f32),
 }
 
 impl ParameterSpec {
@@ -113,8 +134,36 @@ impl Graph {
             name,
             description,
             image,
+            pixel_mean: vec![0.0; image.channels],
+            pixel_std: vec![1.0; image.channels],
             nodes: Vec::new(),
         }
+    }
+
+    /// The graph with the mean and the standard deviation of the pixels of each channel.
+    #[must_use]
+    pub fn with_normalisation(self, (pixel_mean, pixel_std): (Vec<f64>, Vec<f64>)) -> Self {
+        Self {
+            pixel_mean,
+            pixel_std,
+            ..self
+        }
+    }
+
+    /// The name of what leaves the last layer.
+    pub fn last(&self) -> &str {
+        self.nodes
+            .last()
+            .map_or(IMAGES, |node| node.output.as_str())
+    }
+
+    /// The graph with a second input of its last layer.
+    #[must_use]
+    pub fn with_second(mut self, input: &str) -> Self {
+        if let Some(last) = self.nodes.last_mut() {
+            last.second = Some(input.to_owned());
+        }
+        self
     }
 
     /// The graph with a layer behind its last one.
@@ -132,6 +181,7 @@ impl Graph {
             path: path.map(str::to_owned),
             output: output.to_owned(),
             input,
+            second: None,
             layer,
             shape: layer.output(&shape),
         });
@@ -163,6 +213,7 @@ impl Node {
                 inputs,
                 outputs,
                 kernel,
+                ..
             } => {
                 let initial = Initial::Uniform {
                     inputs: inputs * kernel * kernel,
@@ -179,9 +230,15 @@ impl Node {
                     parameter("bias", vec![outputs], initial),
                 ]
             }
+            Layer::GroupNorm { channels, .. } => vec![
+                parameter("gamma", vec![channels], Initial::Constant(1.0)),
+                parameter("beta", vec![channels], Initial::Constant(0.0)),
+            ],
             Layer::Relu
             | Layer::Dropout { .. }
             | Layer::AdaptiveAveragePool { .. }
+            | Layer::MaxPool
+            | Layer::Add
             | Layer::Flatten => Vec::new(),
         }
     }
@@ -193,19 +250,28 @@ impl Layer {
         let mut shape = input.to_vec();
         match self {
             Self::Convolution {
-                outputs, kernel, ..
+                outputs,
+                kernel,
+                padding,
+                ..
             } => {
                 shape[0] = outputs;
                 for side in &mut shape[1..] {
                     // A configuration that was not checked may be of images that are too small.
-                    *side = (*side + 1).saturating_sub(kernel);
+                    *side = (*side + 2 * padding + 1).saturating_sub(kernel);
+                }
+                shape
+            }
+            Self::MaxPool => {
+                for side in &mut shape[1..] {
+                    *side /= 2;
                 }
                 shape
             }
             Self::Linear { outputs, .. } => vec![outputs],
             Self::AdaptiveAveragePool { size } => vec![shape[0], size, size],
             Self::Flatten => vec![shape.iter().product()],
-            Self::Relu | Self::Dropout { .. } => shape,
+            Self::Relu | Self::Dropout { .. } | Self::GroupNorm { .. } | Self::Add => shape,
         }
     }
 }
@@ -218,6 +284,7 @@ impl Display for Layer {
                 inputs,
                 outputs,
                 kernel,
+                ..
             } => write!(
                 formatter,
                 "Conv2d {inputs} -> {outputs}, {kernel} x {kernel}"
@@ -226,6 +293,11 @@ impl Display for Layer {
             Self::Relu => formatter.write_str("Relu"),
             Self::Dropout { probability } => write!(formatter, "Dropout (p = {probability})"),
             Self::AdaptiveAveragePool { .. } => formatter.write_str("AdaptiveAvgPool2d"),
+            Self::MaxPool => formatter.write_str("MaxPool2d 2 x 2"),
+            Self::GroupNorm { groups, channels } => {
+                write!(formatter, "GroupNorm {groups} of {channels}")
+            }
+            Self::Add => formatter.write_str("Add"),
             Self::Flatten => formatter.write_str("Flatten"),
         }
     }

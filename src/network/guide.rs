@@ -1,12 +1,15 @@
 //! The guide network of the Burn book.
 
+use super::layers::{convolution, linear};
 use super::layout::{self, Layout};
 use super::{Architecture, Graph, Layer, Network, Shapes, shown};
 use crate::config::{ImageShape, ModelConfig};
 use crate::device::Backend;
 use crate::kernels::guide::{self, Convolutions};
-use crate::kernels::{self, Activation, Dropout, DropoutKey, Images, Linear, Predict};
-use burn::module::{Module, Param};
+use crate::kernels::{
+    self, Activation, Dropout, DropoutKey, Images, PIXEL_MEAN, PIXEL_STD, Predict,
+};
+use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
 use burn::nn::{DropoutConfig, LinearConfig, Relu};
@@ -70,6 +73,7 @@ impl Architecture for ModelConfig {
             inputs,
             outputs,
             kernel: KERNEL,
+            padding: 0,
         };
         let linear = |inputs, outputs| Layer::Linear { inputs, outputs };
         let drop = Layer::Dropout {
@@ -81,6 +85,7 @@ impl Architecture for ModelConfig {
             "The guide network of the Burn book: a digit classifier.",
             self.image,
         )
+        .with_normalisation(of_mnist(self.image.channels))
         .then(
             Some("conv1"),
             "conv1",
@@ -142,6 +147,12 @@ impl Architecture for ModelConfig {
     }
 }
 
+/// The mean and the standard deviation of MNIST's pixels, for each channel: the book has them for any images.
+fn of_mnist(channels: usize) -> (Vec<f64>, Vec<f64>) {
+    let (mean, std) = (PIXEL_MEAN.into(), PIXEL_STD.into());
+    (vec![mean; channels], vec![std; channels])
+}
+
 impl<B: Backend> Network<B> for Model<B> {
     type Config = ModelConfig;
 
@@ -197,27 +208,12 @@ impl<B: Backend> Model<B> {
 
 impl<B: BurnBackend> Model<B> {
     fn convolutions(&self) -> Convolutions<B> {
+        let (first, second) = (convolution(&self.conv1), convolution(&self.conv2));
         Convolutions {
-            weight1: self.conv1.weight.val(),
-            bias1: bias(self.conv1.bias.as_ref(), 8, &self.conv1.weight.device()),
-            weight2: self.conv2.weight.val(),
-            bias2: bias(self.conv2.bias.as_ref(), 16, &self.conv2.weight.device()),
+            weight1: first.weight,
+            bias1: first.bias,
+            weight2: second.weight,
+            bias2: second.bias,
         }
     }
-}
-
-fn linear<B: BurnBackend>(layer: &burn::nn::Linear<B>) -> Linear<B> {
-    let [_, outputs] = layer.weight.dims();
-    Linear {
-        weight: layer.weight.val(),
-        bias: bias(layer.bias.as_ref(), outputs, &layer.weight.device()),
-    }
-}
-
-fn bias<B: BurnBackend>(
-    bias: Option<&Param<Tensor<B, 1>>>,
-    outputs: usize,
-    device: &B::Device,
-) -> Tensor<B, 1> {
-    bias.map_or_else(|| Tensor::zeros([outputs], device), Param::val)
 }

@@ -13,6 +13,10 @@ pub enum Layout {
     Nothing,
     /// A setting of a convolution. No record holds its value, but what stands for it differs between versions of Burn.
     Setting,
+    /// A part that a record may lack.
+    Optional(&'static Layout),
+    /// Parts of one layout, as many as there are.
+    List(&'static Layout),
     /// A module with its fields, in their order.
     Module(&'static [(&'static str, Layout)]),
 }
@@ -32,4 +36,14 @@ pub const CONV2D: Layout = Layout::Module(&[
 pub const LINEAR: Layout = Layout::Module(&[
     ("weight", Layout::Parameter),
     ("bias", Layout::OptionalParameter),
+]);
+
+/// Burn's `GroupNorm`.
+pub const GROUP_NORM: Layout = Layout::Module(&[
+    ("gamma", Layout::OptionalParameter),
+    ("beta", Layout::OptionalParameter),
+    ("num_groups", Layout::Nothing),
+    ("num_channels", Layout::Nothing),
+    ("epsilon", Layout::Nothing),
+    ("affine", Layout::Nothing),
 ]);

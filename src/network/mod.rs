@@ -4,12 +4,15 @@
 //! networks there. [`AnyNetwork`] is one of them, whichever: what trains, saves and uses a model is compiled once for it.
 
 mod any;
+mod conv_net;
 mod graph;
 mod guide;
+mod layers;
 mod layout;
 mod state;
 
 pub use any::{AnyNetwork, WithNetwork};
+pub use conv_net::{Block, ConvNet};
 pub use graph::{Graph, IMAGES, Initial, Layer, Node, ParameterSpec};
 pub use guide::Model;
 pub use layout::Layout;

@@ -42,6 +42,7 @@ pub fn initial(specs: Vec<ParameterSpec>, seed: u64) -> Vec<Parameter> {
                         .map(|_| (2.0 * stream.unit() - 1.0) * bound)
                         .collect()
                 }
+                Initial::Constant(value) => vec![value; length],
             };
             Parameter {
                 name: spec.name,

@@ -19,6 +19,9 @@ pub(super) enum Dialect {
     PositionalOld,
 }
 
+/// More parts than a list of any network has.
+const MAX_PARTS: usize = 256;
+
 /// The tensors of a record by their names; `None` where one that may lack is missing.
 pub(super) type Found<'a> = Vec<(String, Option<TensorItem<'a>>)>;
 
@@ -78,6 +81,18 @@ impl<'de> DeserializeSeed<'de> for Part<'_, 'de> {
                     }
                 };
             }
+            Layout::Optional(layout) => {
+                return deserializer.deserialize_option(Maybe(Self {
+                    layout: *layout,
+                    ..self
+                }));
+            }
+            Layout::List(layout) => {
+                return deserializer.deserialize_seq(List(Self {
+                    layout: *layout,
+                    ..self
+                }));
+            }
             Layout::Module(fields) => {
                 let fields = Fields { fields, part: self };
                 return if fields.part.dialect == Dialect::Named {
@@ -88,6 +103,66 @@ impl<'de> DeserializeSeed<'de> for Part<'_, 'de> {
             }
         };
         self.found.push((self.path.to_owned(), tensor));
+        Ok(())
+    }
+}
+
+/// A part that may lack.
+struct Maybe<'p, 'de>(Part<'p, 'de>);
+
+impl<'de> Visitor<'de> for Maybe<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a part or nothing")
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.deserialize(deserializer)
+    }
+}
+
+/// Parts of one layout.
+struct List<'p, 'de>(Part<'p, 'de>);
+
+impl<'de> Visitor<'de> for List<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of parts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<(), A::Error> {
+        let Part {
+            layout,
+            dialect,
+            path,
+            found,
+        } = self.0;
+        for index in 0_usize.. {
+            if index > MAX_PARTS {
+                return Err(A::Error::custom(format!(
+                    "more than {MAX_PARTS} parts in {path}"
+                )));
+            }
+            let part = Part {
+                layout,
+                dialect,
+                path: &format!("{path}.{index}"),
+                found,
+            };
+            if parts.next_element_seed(part)?.is_none() {
+                break;
+            }
+        }
         Ok(())
     }
 }
@@ -147,13 +222,13 @@ impl<'de> Visitor<'de> for Fields<'_, 'de> {
             let (name, layout) = field;
             match layout {
                 _ if seen.contains(name) => {}
-                Layout::Parameter | Layout::Module(_) => {
+                Layout::Parameter | Layout::Module(_) | Layout::List(_) => {
                     return Err(A::Error::missing_field(name));
                 }
                 Layout::OptionalParameter => {
                     self.part(*field, |part| part.found.push((part.path.to_owned(), None)));
                 }
-                Layout::Nothing | Layout::Setting => {}
+                Layout::Nothing | Layout::Setting | Layout::Optional(_) => {}
             }
         }
         Ok(())

@@ -39,7 +39,31 @@ impl ModelConfig {
     /// Largest accepted number of channels.
     pub const MAX_CHANNELS: usize = 64;
     /// Largest accepted number of weights in a layer: 4 GiB of f32 values.
-    const MAX_WEIGHTS: usize = 1 << 30;
+    pub(super) const MAX_WEIGHTS: usize = 1 << 30;
+
+    /// The keys of the images that a network takes.
+    pub(super) fn read_image(fields: &mut Fields<'_>) -> Result<ImageShape> {
+        let default = ImageShape::MNIST;
+        let side = (Self::MIN_SIDE as u64, Self::MAX_SIDE as u64);
+        Ok(ImageShape {
+            height: fields.whole("image_height", Some(default.height as u64), side)? as usize,
+            width: fields.whole("image_width", Some(default.width as u64), side)? as usize,
+            channels: fields.whole(
+                "image_channels",
+                Some(default.channels as u64),
+                (1, Self::MAX_CHANNELS as u64),
+            )? as usize,
+        })
+    }
+
+    /// The same keys of an image.
+    pub(super) fn write_image(image: ImageShape) -> [(String, Value); 3] {
+        [
+            ("image_height".into(), json!(image.height)),
+            ("image_width".into(), json!(image.width)),
+            ("image_channels".into(), json!(image.channels)),
+        ]
+    }
 }
 
 impl Settings for ModelConfig {
@@ -67,21 +91,7 @@ impl Settings for ModelConfig {
                 &json!(hidden_size),
             ));
         }
-        let side = (Self::MIN_SIDE as u64, Self::MAX_SIDE as u64);
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = default.image;
-        let image = ImageShape {
-            height: fields.whole("image_height", Some(height as u64), side)? as usize,
-            width: fields.whole("image_width", Some(width as u64), side)? as usize,
-            channels: fields.whole(
-                "image_channels",
-                Some(channels as u64),
-                (1, Self::MAX_CHANNELS as u64),
-            )? as usize,
-        };
+        let image = Self::read_image(fields)?;
         Ok(Self {
             num_classes,
             hidden_size,
@@ -100,14 +110,10 @@ impl Settings for ModelConfig {
         object.insert("num_classes".into(), json!(self.num_classes));
         object.insert("hidden_size".into(), json!(self.hidden_size));
         object.insert("dropout".into(), json!(self.dropout));
-        let default = Self::default().image;
-        for (key, value, default) in [
-            ("image_height", self.image.height, default.height),
-            ("image_width", self.image.width, default.width),
-            ("image_channels", self.image.channels, default.channels),
-        ] {
+        let default = Self::write_image(Self::default().image);
+        for ((key, value), (_, default)) in Self::write_image(self.image).into_iter().zip(default) {
             if complete || value != default {
-                object.insert(key.into(), json!(value));
+                object.insert(key, value);
             }
         }
         object

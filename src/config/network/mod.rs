@@ -1,7 +1,9 @@
 //! The networks.
 
+mod conv_net;
 mod guide;
 
+pub use conv_net::{ConvBlock, ConvNetConfig};
 pub use guide::ModelConfig;
 
 use super::{Fields, ImageShape, Settings, impl_config};
@@ -16,6 +18,8 @@ macro_rules! for_each_network {
         $macro! {
             /// The guide network of the Burn book.
             Guide(ModelConfig) = guide::Model;
+            /// A convolutional network of blocks.
+            ConvNet(ConvNetConfig) = conv_net::ConvNet;
         }
     };
 }
@@ -130,11 +134,10 @@ impl Settings for NetworkConfig {
 
     fn write(&self, complete: bool) -> Map<String, Value> {
         let object = self.object(complete);
-        match self {
-            Self::Guide(_) => object,
-            #[allow(unreachable_patterns, reason = "the guide network may be the only one")]
-            _ => Map::from_iter([(self.kind().to_owned(), Value::Object(object))]),
+        if matches!(self, Self::Guide(_)) {
+            return object;
         }
+        Map::from_iter([(self.kind().to_owned(), Value::Object(object))])
     }
 }
 

@@ -42,6 +42,7 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
     };
     Kernels {
         linear: Some(cpu),
+        convolution: None,
         cross_entropy: Some(cpu),
         adam: Some(cpu),
         guide: Some(cpu),

@@ -1,0 +1,259 @@
+//! A convolutional network of blocks.
+
+use super::layers::{convolution, linear};
+use super::layout::{self, Layout};
+use super::{Architecture, Graph, Layer, Network, Shapes};
+use crate::config::{ConvBlock, ConvNetConfig};
+use crate::device::Backend;
+use crate::kernels::dropout::MaskStream;
+use crate::kernels::{self, Activation, Around, Dropout, DropoutKey, Images};
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{GroupNorm, GroupNormConfig, LinearConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::{Tensor, TensorData};
+
+/// Channels that are normalised together, where a block's can be divided so.
+const GROUP: usize = 8;
+
+/// A convolutional network of blocks; see [`ConvNetConfig`].
+#[derive(Module, Debug)]
+pub struct ConvNet<B: BurnBackend> {
+    blocks: Vec<Block<B>>,
+    hidden: Vec<burn::nn::Linear<B>>,
+    output: burn::nn::Linear<B>,
+    config: ConvNetConfig,
+}
+
+/// A block of a [`ConvNet`].
+#[derive(Module, Debug)]
+pub struct Block<B: BurnBackend> {
+    conv: Conv2d<B>,
+    norm: Option<GroupNorm<B>>,
+}
+
+impl ConvNetConfig {
+    /// The network with random parameters from the back end's own generator.
+    pub fn init<B: BurnBackend>(&self, device: &B::Device) -> ConvNet<B> {
+        let mut channels = self.image.channels;
+        let blocks = self.blocks.iter().map(|block| {
+            let kernel = [block.kernel_size, block.kernel_size];
+            let padding = block.border();
+            let conv = Conv2dConfig::new([channels, block.channels], kernel)
+                .with_padding(PaddingConfig2d::Explicit(
+                    padding, padding, padding, padding,
+                ))
+                .init(device);
+            channels = block.channels;
+            let norm = GroupNormConfig::new(groups(channels), channels);
+            Block {
+                conv,
+                norm: block.norm.then(|| norm.init(device)),
+            }
+        });
+        let blocks = blocks.collect();
+        let mut inputs = self.num_features();
+        let hidden = self.hidden_sizes.iter().map(|&outputs| {
+            let linear = LinearConfig::new(inputs, outputs).init(device);
+            inputs = outputs;
+            linear
+        });
+        ConvNet {
+            blocks,
+            hidden: hidden.collect(),
+            output: LinearConfig::new(inputs, self.num_classes).init(device),
+            config: self.clone(),
+        }
+    }
+}
+
+impl ConvBlock {
+    /// Rows and columns of zeros on each side.
+    const fn border(&self) -> usize {
+        if self.padding {
+            self.kernel_size / 2
+        } else {
+            0
+        }
+    }
+}
+
+const fn groups(channels: usize) -> usize {
+    if channels.is_multiple_of(GROUP) {
+        channels / GROUP
+    } else {
+        1
+    }
+}
+
+impl Architecture for ConvNetConfig {
+    const LAYOUT: Layout = Layout::Module(&[
+        (
+            "blocks",
+            Layout::List(&Layout::Module(&[
+                ("conv", layout::CONV2D),
+                ("norm", Layout::Optional(&layout::GROUP_NORM)),
+            ])),
+        ),
+        ("hidden", Layout::List(&layout::LINEAR)),
+        ("output", layout::LINEAR),
+        ("config", Layout::Nothing),
+    ]);
+
+    fn graph(&self) -> Graph {
+        let mut graph = Graph::new("conv_net", "A convolutional network of blocks.", self.image)
+            .with_normalisation(self.normalisation());
+        let mut inputs = self.image.channels;
+        // The names of what enters each block.
+        let mut entering = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            entering.push(graph.last().to_owned());
+            let at = |what: &str| format!("blocks.{index}.{what}");
+            let convolution = Layer::Convolution {
+                inputs,
+                outputs: block.channels,
+                kernel: block.kernel_size,
+                padding: block.border(),
+            };
+            inputs = block.channels;
+            graph = graph.then(Some(&at("conv")), &at("conv"), convolution);
+            if block.pool {
+                graph = graph.then(Some(&at("pool")), &at("pool"), Layer::MaxPool);
+            }
+            if block.norm {
+                let norm = Layer::GroupNorm {
+                    groups: groups(block.channels),
+                    channels: block.channels,
+                };
+                graph = graph.then(Some(&at("norm")), &at("norm"), norm);
+            }
+            if let Some(first) = (index + 1).checked_sub(block.residual)
+                && block.residual > 0
+            {
+                graph = graph.then(Some(&at("add")), &at("add"), Layer::Add);
+                graph = graph.with_second(&entering[first]);
+            }
+            graph = graph.then(Some(&at("relu")), &at("relu"), Layer::Relu);
+        }
+        if self.average {
+            graph = graph.then(
+                Some("average"),
+                "average",
+                Layer::AdaptiveAveragePool { size: 1 },
+            );
+        }
+        graph = graph.then(None, "features", Layer::Flatten);
+        let mut inputs = self.num_features();
+        let drop = Layer::Dropout {
+            probability: self.dropout,
+        };
+        for (index, &outputs) in self.hidden_sizes.iter().enumerate() {
+            let path = format!("hidden.{index}");
+            let at = |what: &str| format!("{path}.{what}");
+            graph = graph
+                .then(
+                    Some(&path),
+                    &at("linear"),
+                    Layer::Linear { inputs, outputs },
+                )
+                .then(Some(&at("dropout")), &at("dropout"), drop)
+                .then(Some(&at("relu")), &at("relu"), Layer::Relu);
+            inputs = outputs;
+        }
+        let outputs = self.num_classes;
+        graph.then(Some("output"), "logits", Layer::Linear { inputs, outputs })
+    }
+
+    /// The shapes don't say where a pooling is, or what the images are.
+    fn of_shapes(_: &Shapes<'_>) -> Result<Option<Self>, String> {
+        Ok(None)
+    }
+}
+
+impl<B: Backend> Network<B> for ConvNet<B> {
+    type Config = ConvNetConfig;
+
+    fn init(config: &ConvNetConfig, device: &B::Device) -> Self {
+        config.init(device)
+    }
+
+    fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
+        let mut x = self.pixels(images.normalised()); // [batch_size, channels, height, width]
+        let mut entering = Vec::new();
+        for (block, config) in self.blocks.iter().zip(&self.config.blocks) {
+            entering.push(x.clone());
+            x = block.forward(x, *config, &entering);
+        }
+        let mut x: Tensor<B, 2> = if self.config.average {
+            x.mean_dims(&[2, 3]).flatten(1, 3)
+        } else {
+            x.flatten(1, 3)
+        }; // [batch_size, features]
+        let dropout = key.map(|key| Dropout::new(self.config.dropout, key));
+        for (index, layer) in self.hidden.iter().enumerate() {
+            let stream = MaskStream::of_path(&format!("hidden.{index}"));
+            let dropout = dropout.as_ref().map(|dropout| dropout.layer(stream));
+            x = kernels::linear(x, linear(layer), dropout, Activation::Relu); // [batch_size, hidden_size]
+        }
+        kernels::linear(x, linear(&self.output), None, Activation::None) // [batch_size, num_classes]
+    }
+}
+
+impl<B: Backend> ConvNet<B> {
+    /// The images normalised by the mean and the deviation of each channel of this network's own images.
+    fn pixels(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        let (mean, std) = self.config.normalisation();
+        let channels = mean.len();
+        let constant = |values: Vec<f32>| {
+            let data = TensorData::new(values, [1, channels, 1, 1]);
+            Tensor::<B, 4>::from_data(data, &images.device())
+        };
+        let (package_mean, package_std) = (
+            f64::from(kernels::PIXEL_MEAN),
+            f64::from(kernels::PIXEL_STD),
+        );
+        let scale = std.iter().map(|std| (package_std / std) as f32).collect();
+        let shift = std
+            .iter()
+            .zip(&mean)
+            .map(|(std, mean)| ((package_mean - mean) / std) as f32)
+            .collect();
+        let (scale, shift) = (constant(scale), constant(shift));
+        images * scale + shift
+    }
+}
+
+impl<B: Backend> Block<B> {
+    /// What leaves the block; `entering` is what entered this one and those before it.
+    fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        config: ConvBlock,
+        entering: &[Tensor<B, 4>],
+    ) -> Tensor<B, 4> {
+        let plain = self.norm.is_none() && config.residual == 0;
+        let around = Around {
+            padding: config.border(),
+            pool: config.pool,
+            activation: if plain {
+                Activation::Relu
+            } else {
+                Activation::None
+            },
+        };
+        let mut x = kernels::convolution(x, convolution(&self.conv), around);
+        if plain {
+            return x;
+        }
+        if let Some(norm) = &self.norm {
+            x = norm.forward(x);
+        }
+        if config.residual > 0
+            && let Some(first) = entering.len().checked_sub(config.residual)
+        {
+            x = x + entering[first].clone();
+        }
+        relu(x)
+    }
+}
