@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy
+from PIL import Image
 
 from mnistburn import Dataset, Model, ModelConfig, TrainingConfig, train
 from mnistburn.model import ExportFormat, Recorder
@@ -109,6 +110,28 @@ def checkpoints() -> None:
                 shutil.copy(files / "state.json", folder("checkpoint"))
 
 
+def pictures() -> None:
+    """Write a small picture in each format that is read, and in the kinds of JPEG and TIFF."""
+    image = Image.fromarray(numpy.arange(9 * 17 * 3, dtype=numpy.uint8).reshape(9, 17, 3))
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("plain.png", {}),
+        ("plain.bmp", {}),
+        ("plain.gif", {}),
+        ("plain.ppm", {}),
+        ("lossy.webp", {}),
+        ("lossless.webp", {"lossless": True}),
+        ("plain.tiff", {}),
+        ("lzw.tiff", {"compression": "tiff_lzw"}),
+        ("baseline.jpg", {"quality": 20}),
+        ("restarts.jpg", {"quality": 20, "subsampling": 0, "restart_marker_blocks": 2}),
+        ("progressive.jpg", {"quality": 20, "progressive": True}),
+    ]
+    for name, options in kinds:
+        image.save(folder("picture") / name, **options)
+    image.quantize(4).save(folder("picture") / "palette.tiff")
+    image.convert("LA").save(folder("picture") / "alpha.png")
+
+
 def others() -> None:
     """Write IDX files and configurations."""
     images = b"\0\0\x08\x03" + struct.pack(">III", 2, 3, 3) + bytes(range(18))
@@ -146,6 +169,7 @@ def main() -> None:
     records(model)
     exports(model)
     checkpoints()
+    pictures()
     others()
 
 

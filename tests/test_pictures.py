@@ -120,6 +120,56 @@ def test_what_follows_a_whole_picture_does_not_matter(name: str) -> None:
     assert numpy.array_equal(read_picture(content + b"trailing" * 9), read_picture(content))
 
 
+@pytest.mark.parametrize("name", [*FILES, *LOSSY])
+def test_a_picture_without_its_middle_is_broken(name: str) -> None:
+    content = (FILES | LOSSY)[name]
+    start = content.rindex(b"\xff\xda") if name.startswith("jpeg") else len(content) // 4
+    size = (len(content) - start) // 4
+    for place in range(start + 14, len(content) - size - 2, max(1, size // 7)):
+        with pytest.raises(DataError):
+            read_picture(content[:place] + content[place + size :])
+
+
+JPEGS: list[dict[str, Any]] = [
+    {"quality": quality, "subsampling": subsampling, "progressive": progressive} | further
+    for quality in (5, 75, 100)
+    for subsampling in (0, 1, 2)
+    for progressive in (False, True)
+    for further in ({}, {"optimize": True}, {"restart_marker_blocks": 3})
+]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpegs_of_all_kinds_are_whole(mode: str) -> None:
+    noise = Image.fromarray(RANDOM.integers(0, 256, (41, 66, 3), dtype=numpy.uint8))
+    for image in (COLOUR, noise, COLOUR.crop((0, 0, 1, 1)), COLOUR.resize((160, 120))):
+        for options in JPEGS:
+            content = encoded(image.convert(mode), "JPEG", **options)
+            assert read_picture(content).shape[:2] == image.size[::-1], options
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_a_jpeg_without_a_part_of_its_scans_is_broken(mode: str) -> None:
+    image = COLOUR.resize((160, 120)).convert(mode)
+    size = 600
+    for options in JPEGS:
+        content = encoded(image, "JPEG", **options)
+        start = content.index(b"\xff\xda") + 14
+        for place in range(start, len(content) - size - 2, 311):
+            with pytest.raises(DataError):
+                read_picture(content[:place] + content[place + size :])
+
+
+def test_a_jpeg_whose_scan_is_filled_up_is_whole() -> None:
+    content = LOSSY["jpeg"]
+    expected = read_picture(content)
+    for filling in (bytes(3), b"\xff\x00" * 2, b"\xff"):
+        filled = content[:-2] + filling + content[-2:]
+        assert numpy.array_equal(read_picture(filled), expected)
+    with pytest.raises(DataError, match="damaged"):
+        read_picture(content[:-2] + b"more" + content[-2:])
+
+
 def test_a_jpeg_with_a_thumbnail_is_as_long_as_it_is_itself() -> None:
     data = exif(1)
     thumbnail = encoded(COLOUR.resize((16, 16)), "JPEG")

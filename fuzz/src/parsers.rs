@@ -3,12 +3,12 @@
 //! Nothing on the way catches a panic. What is refused is an error; what is read must hold what it claims.
 
 use mnistburn::config::{
-    AdamConfig, AdamWConfig, ModelConfig, MomentumConfig, NetworkConfig, OptimizerConfig,
-    Precision, Recorder, Settings, SgdConfig, TrainingConfig,
+    AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, NetworkConfig,
+    OptimizerConfig, Precision, Preprocessing, Recorder, Settings, SgdConfig, TrainingConfig,
 };
-use mnistburn::data::read_idx;
+use mnistburn::data::{Picture, read_idx};
 use mnistburn::device::Device;
-use mnistburn::error::Result;
+use mnistburn::error::{Error, Result};
 use mnistburn::model::Classifier;
 use mnistburn::{interchange, learner, record};
 use std::fs;
@@ -18,7 +18,7 @@ use std::path::Path;
 pub type Parser = fn(&[u8]) -> Result<()>;
 
 /// A parser for each directory of the corpus.
-pub const PARSERS: [(&str, Parser); 13] = [
+pub const PARSERS: [(&str, Parser); 14] = [
     ("record_mpk", record),
     ("record_bin", record),
     ("record_json", record),
@@ -28,6 +28,7 @@ pub const PARSERS: [(&str, Parser); 13] = [
     ("pytorch", |bytes| exchanged(bytes, ".pt")),
     ("onnx", onnx),
     ("idx", idx),
+    ("picture", picture),
     ("config", config),
     ("optimizer", optimizer),
     ("schedule", schedule),
@@ -78,6 +79,20 @@ fn onnx(bytes: &[u8]) -> Result<()> {
 fn idx(bytes: &[u8]) -> Result<()> {
     let array = with_file(".idx", bytes, |path| read_idx(path, None))?;
     assert_eq!(array.bytes.len(), array.shape.iter().product::<usize>());
+    Ok(())
+}
+
+/// A picture of any format, which what begins it must tell.
+fn picture(bytes: &[u8]) -> Result<()> {
+    let picture = Picture::decode(bytes).map_err(Error::Data)?;
+    assert_eq!(
+        picture.pixels.len(),
+        picture.width * picture.height * picture.channels
+    );
+    assert!(Picture::is_begun_by(&bytes[..bytes.len().min(32)]));
+    let shape = ImageShape::from((5, 5, picture.channels));
+    let image = picture.image(shape, Preprocessing::default())?;
+    assert_eq!(image.len(), shape.len());
     Ok(())
 }
 

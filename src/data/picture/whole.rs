@@ -20,7 +20,7 @@ pub fn check(format: ImageFormat, bytes: &[u8]) -> Decoded<File<'_>> {
         ImageFormat::WebP => webp(bytes),
         ImageFormat::Tiff => super::tiff::pages(bytes),
         ImageFormat::Jpeg => {
-            jpeg(bytes)?;
+            super::jpeg::check(bytes)?;
             Ok(File::single())
         }
         // Their decoders read all there should be.
@@ -39,7 +39,7 @@ impl File<'_> {
 
 pub const CUT: &str = "it is cut short: the file ends before the picture does";
 
-fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Decoded<&'a [u8]> {
+pub fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Decoded<&'a [u8]> {
     let (taken, rest) = bytes.split_at_checked(count).ok_or(CUT)?;
     *bytes = rest;
     Ok(taken)
@@ -50,7 +50,7 @@ fn byte(bytes: &mut &[u8]) -> Decoded<u8> {
 }
 
 /// A number of four bytes, the most significant first.
-fn number(bytes: &[u8]) -> usize {
+pub fn number(bytes: &[u8]) -> usize {
     bytes
         .iter()
         .fold(0, |number, byte| number << 8 | usize::from(*byte))
@@ -143,30 +143,4 @@ fn webp(bytes: &[u8]) -> Decoded<File<'_>> {
         frames: frames.max(1),
         exif: None,
     })
-}
-
-/// Segments and scans up to the end marker, which may be followed by anything.
-fn jpeg(bytes: &[u8]) -> Decoded<()> {
-    let mut rest = bytes;
-    take(&mut rest, 2)?;
-    let mut in_scan = false;
-    loop {
-        // A marker is 0xFF and a byte that is neither 0, a stuffed one, nor 0xFF, which fills up.
-        while byte(&mut rest)? != 0xFF {}
-        let mut marker = byte(&mut rest)?;
-        while marker == 0xFF {
-            marker = byte(&mut rest)?;
-        }
-        match marker {
-            0xD9 if in_scan => return Ok(()),
-            0xD9 => return Err("it ends before its pixels begin".into()),
-            // Stuffed, or without a length.
-            0x00 | 0x01 | 0xD0..=0xD8 => {}
-            _ => {
-                let length = number(take(&mut rest, 2)?);
-                take(&mut rest, length.saturating_sub(2))?;
-                in_scan |= marker == 0xDA;
-            }
-        }
-    }
 }

@@ -1,5 +1,9 @@
 //! JPEG, decoded strictly: a decoder that forgives fills what is missing with grey.
 
+mod blocks;
+mod huffman;
+mod scans;
+
 use super::{Decoded, check_size, sentence};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -7,6 +11,8 @@ use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
+
+pub use scans::check;
 
 type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
 
