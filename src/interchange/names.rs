@@ -3,7 +3,7 @@
 use super::source::{fault, quoted};
 use super::state::Entry;
 use crate::error::{Error, Result};
-use crate::network::ParameterSpec;
+use crate::network::{ParameterSpec, torch_name};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -27,10 +27,11 @@ pub(super) fn positions(
     parameters: &[ParameterSpec],
     path: &Path,
 ) -> Result<Vec<usize>> {
-    let names: Vec<&str> = parameters
+    let names: Vec<String> = parameters
         .iter()
-        .map(|parameter| parameter.name.as_str())
+        .map(|parameter| torch_name(&parameter.name))
         .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let wrong = |what: &str| {
         let names = names.join(", ");
         fault(path, &format!("the parameters must be {names}; {what}"))
@@ -51,7 +52,7 @@ pub(super) fn positions(
             let mut found = entries
                 .iter()
                 .enumerate()
-                .filter(|(_, entry)| entry.name.strip_prefix(prefix) == Some(name));
+                .filter(|(_, entry)| entry.name.strip_prefix(prefix) == Some(*name));
             match (found.next(), found.next()) {
                 (Some((index, _)), None) => Ok(index),
                 (None, _) => Err(wrong(&format!("{name} is missing"))),

@@ -1,9 +1,9 @@
-//! The parameters as the formats of other programs have them, which share their names.
+//! The parameters as the formats of other programs have them, under PyTorch's names.
 
 use crate::config::{NetworkConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::Classifier;
-use crate::network::{Parameter, ParameterSpec};
+use crate::network::{Parameter, ParameterSpec, torch_name};
 use crate::record::About;
 use serde_json::Value;
 
@@ -98,6 +98,7 @@ impl Tensor {
             shape,
             values,
         } = parameter;
+        let name = torch_name(&name);
         match shape[..] {
             [inputs, outputs] if layout == LinearLayout::OutputsFirst => Self {
                 name,

@@ -7,14 +7,18 @@ use std::fmt::Write;
 /// Layers, the shapes of their outputs and their parameters, as a table.
 pub fn summary(config: &NetworkConfig) -> String {
     let graph = config.graph();
-    let row = |name: &str, layer: &str, output: &str, parameters: usize| {
-        let parameters = grouped(parameters);
-        format!("{name:<12}{layer:<36}{output:<20}{parameters:>12}\n")
+    let longest = graph
+        .nodes
+        .iter()
+        .filter_map(|node| Some(node.path.as_ref()?.len()));
+    let width = longest.max().unwrap_or_default().max(10) + 2;
+    let line = |name: &str, layer: &str, output: &str, parameters: &str| {
+        format!("{name:<width$}{layer:<28}{output:<20}{parameters:>12}\n")
     };
-    let mut table = format!(
-        "{:<12}{:<36}{:<20}{:>12}\n",
-        "name", "layer", "output", "parameters"
-    );
+    let row = |name: &str, layer: &str, output: &str, parameters: usize| {
+        line(name, layer, output, &grouped(parameters))
+    };
+    let mut table = line("name", "layer", "output", "parameters");
     // What is no module of the network only orders values anew.
     let modules = |node: &Node| node.path.clone().map(|path| (path, node.clone()));
     for (path, node) in graph.nodes.iter().filter_map(modules) {
@@ -23,7 +27,7 @@ pub fn summary(config: &NetworkConfig) -> String {
         let parameters = node.parameters().iter().map(ParameterSpec::len).sum();
         table += &row(&path, &node.layer.to_string(), &output, parameters);
     }
-    let _ = writeln!(table, "{}", "-".repeat(80));
+    let _ = writeln!(table, "{}", "-".repeat(width + 60));
     table + &row("total", "", "", graph.num_parameters())
 }
 

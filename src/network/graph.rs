@@ -115,6 +115,16 @@ pub enum Initial {
     Constant(f32),
 }
 
+/// What PyTorch calls a parameter: scale and shift of a normalisation are its weight and its bias.
+pub fn torch_name(name: &str) -> String {
+    for (ours, theirs) in [(".gamma", ".weight"), (".beta", ".bias")] {
+        if let Some(layer) = name.strip_suffix(ours) {
+            return format!("{layer}{theirs}");
+        }
+    }
+    name.to_owned()
+}
+
 impl ParameterSpec {
     /// Values of the parameter.
     pub fn len(&self) -> usize {

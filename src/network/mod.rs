@@ -13,6 +13,7 @@ mod state;
 
 pub use any::{AnyNetwork, WithNetwork};
 pub use conv_net::{Block, ConvNet};
+pub(crate) use graph::torch_name;
 pub use graph::{Graph, IMAGES, Initial, Layer, Node, ParameterSpec};
 pub use guide::Model;
 pub use layout::Layout;
