@@ -1,6 +1,7 @@
 """The command line."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy
 import pytest
 from click.testing import CliRunner, Result
+from pictures import write_png
 
 import mnistburn
 from mnistburn import (
@@ -61,9 +63,13 @@ def test_train_prints_the_summary_the_accuracies_and_the_paths(artifact_dir: Pat
     )
     assert done.exit_code == 0, done.output
     run = mnistburn.load_run(artifact_dir)
-    first, last = run.history["valid_accuracy"]
-    assert first != last
-    assert f"{last:.4f} after the last epoch, {max(first, last):.4f} at best" in done.stdout
+    accuracies = run.history["valid_accuracy"]
+    assert accuracies[0] != accuracies[1]
+    assert run.best_epoch is not None
+    assert (
+        f"{accuracies[-1]:.4f} after the last epoch, {accuracies[run.best_epoch - 1]:.4f} after "
+        f"the best one, epoch {run.best_epoch}, which has the lowest validation loss\n"
+    ) in done.stdout
     assert run.config == TrainingConfig(
         model=ModelConfig(hidden_size=8, dropout=0.25),
         num_epochs=2,
@@ -136,6 +142,68 @@ def test_train_sets_validation_images_aside(artifact_dir: Path) -> None:
     # The same images are set aside again: others would be refused.
     done = command("train", artifact_dir, "--resume", "--num-epochs=2", *options)
     assert done.exit_code == 0, done.output
+
+
+@pytest.mark.usefixtures("small_mnist")
+def test_a_run_of_other_data_is_replaced_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(20):
+        for name in ("dark", "light"):
+            image = numpy.full((8, 8), number + (200 if name == "light" else 0), numpy.uint8)
+            write_png(tmp_path / "pictures" / name / f"{number}.png", image)
+    options = ("--num-epochs=1", "--hidden-size=8", "--device=cpu", "--no-progress")
+    own = ("train", "--data=pictures", *options)
+    directory = Path("artifacts/mnist")
+    assert command("train", *options).exit_code == 0
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    done = command(*own)
+    assert done.exit_code == 1
+    assert "holds a run trained on mnist, and this one is of pictures" in done.stderr
+    assert before == {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    # The ways out; and the same data, or an older run, may be trained on again.
+    (proposed,) = re.findall("`mnistburn train (.*?)`", done.stderr)
+    assert command("train", proposed, *own[1:]).exit_code == 0
+    assert command("train", *options).exit_code == 0
+    assert command(*own, "--overwrite").exit_code == 0
+    assert command(*own).exit_code == 0
+    assert "holds a run trained on pictures" in command("train", *options).stderr
+    (directory / "data.json").unlink()
+    assert "holds a run trained on other data" in command("train", *options).stderr
+    assert command("train", directory, *options).exit_code == 0
+    assert command("train", "--resume", *options).exit_code == 0
+    help_text = " ".join(command("train", "--help").stdout.split())
+    assert "ARTIFACT_DIR is artifacts/mnist unless given" in help_text
+    assert "replaced with --overwrite alone" in help_text
+
+
+def test_help_says_which_epoch_is_the_best() -> None:
+    for name in ("evaluate", "predict", "export"):
+        assert "best (of lowest validation loss)" in " ".join(command(name, "-h").stdout.split())
+
+
+def test_a_size_that_no_file_says_is_told(tmp_path: Path) -> None:
+    config = ModelConfig(hidden_size=8, image_height=64, image_width=63)
+    path = Model(config, seed=1).save(tmp_path / "m.mpk")
+    image = ("predict", path, tmp_path / "a.png")
+    write_png(tmp_path / "a.png", numpy.zeros((9, 9), numpy.uint8))
+    done = command(*image, "--image-size=64x63")
+    assert done.exit_code == 0, done.output
+    assert "assumed" not in done.stderr
+    assert "image_height 64, image_width 63" in command("show", path).stdout
+    companion = tmp_path / "m.mpk.meta.json"
+    assert companion.is_file()
+    companion.unlink()
+    assert "<its name>.meta.json" in command(*image).stderr
+    done = command(*image, "--image-size=63x64")
+    assert done.exit_code == 0, done.output
+    assert "height 63 and width 64 are assumed, as --image-size has it" in done.stderr
+    shown = command("show", path).stdout
+    assert "image_height" not in shown
+    assert "image size    not known" in shown
+    described = json.loads(command("show", path, "--json").stdout)
+    assert described["config"]["image_height"] is None
 
 
 @pytest.mark.usefixtures("small_mnist")

@@ -62,6 +62,19 @@ def test_examples_of_the_readme(tmp_path: Path) -> None:
     assert done.stdout
 
 
+def test_no_example_of_the_readme_replaces_the_run_of_other_data() -> None:
+    text = README.read_text("utf-8")
+    on_the_command_line = dict(
+        re.findall(r"^\$ mnistburn train (\S+) --data (\S+)", text, re.MULTILINE)
+    )
+    assert on_the_command_line["artifacts/own"] == "pictures"
+    in_python = re.findall(r'mb\.train\(\s*"(\S+?)"(.*)', text)
+    assert any(directory == "artifacts/own" for directory, _ in in_python)
+    for directory, rest in in_python:
+        data = on_the_command_line.get(directory)
+        assert data is None or f'data="{data}"' in rest
+
+
 DOCS = README.parent / "docs"
 
 

@@ -119,7 +119,27 @@ IMAGES = [
         dataset=DIGITS,
         labelled=TABLE.astype("u1"),
     ),
-    *rows("colour_model.predict(images)", None, "images", grey=RAW, one_channel=RAW[..., None]),
+    *rows(
+        "colour_model.predict(images)",
+        None,
+        "images",
+        grey=RAW,
+        one_channel=RAW[..., None],
+    ),
+    *rows(
+        "one(colour_model.predict(images))",
+        None,
+        "images",
+        grey=RAW[0],
+        grey_with_a_channel=RAW[0][..., None],
+        channels_first=numpy.moveaxis(COLOURS[0], 2, 0),
+        channels_between=numpy.moveaxis(COLOURS[0], 2, 1),
+        channels_first_in_lists=numpy.moveaxis(COLOURS[0], 2, 0).tolist(),
+        transparent=RGBA[0],
+    ),
+    *rows(
+        "one(model.predict(images))", None, "images", colour=COLOURS[0], colour_and_alpha=RGBA[0]
+    ),
     *rows(
         MAKE,
         RAW,
@@ -250,7 +270,10 @@ def test_what_a_message_proposes_works(
     def train(data: Any) -> Any:
         return mnistburn.train(tmp_path / "run", config, "cpu", data=data, progress=False)
 
-    names: dict[str, Any] = {"numpy": numpy, "mnistburn": mnistburn, "train": train}
+    def one(predictions: Any) -> None:
+        assert len(predictions) == 1
+
+    names: dict[str, Any] = {"numpy": numpy, "mnistburn": mnistburn, "train": train, "one": one}
     names |= {"images": RAW, "targets": CLASSES, **models, **given}
     messages = []
     for _ in range(4):  # one thing after the other
@@ -295,31 +318,40 @@ def test_what_is_proposed_for_paths_works(
 
 
 @pytest.mark.parametrize(
-    "targets",
-    [CLASSES + 1, numpy.where(CLASSES > 4, 900, 0), CLASSES * 10],
-    ids=["from one", "two numbers", "tens"],
+    ("targets", "classes"),
+    [
+        (CLASSES + 1, 10),
+        (CLASSES % 3 + 1, 3),
+        (numpy.where(CLASSES > 4, 900, 0), 2),
+        (numpy.where(CLASSES > 4, 7, 3), 2),
+        (CLASSES * 10, 9),  # there is no 8
+    ],
+    ids=["from one", "three from one", "two numbers", "two small ones", "tens"],
 )
 def test_what_is_proposed_for_labels_that_leave_classes_out_works(
-    targets: Any, caplog: pytest.LogCaptureFixture
+    targets: Any, classes: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = {"numpy": numpy, "targets": targets}
     with caplog.at_level(logging.WARNING, logger="mnistburn"):
-        found = fitting_model(mnistburn.Dataset(RAW, targets))
+        data = mnistburn.Dataset(RAW, targets)
+        found = fitting_model(data, data[:0])
         assert found.num_classes == targets.max() + 1
         (record,) = caplog.records
         apply_hint(record.getMessage(), names)
         caplog.clear()
-        again = fitting_model(mnistburn.Dataset(RAW, names["targets"]))
-    assert again.num_classes == 10
+        data = mnistburn.Dataset(RAW, names["targets"])
+        again = fitting_model(data, data)
+    assert again.num_classes == classes
     assert len(numpy.unique(names["targets"])) == len(numpy.unique(targets))
     assert not caplog.records
 
 
-@pytest.mark.parametrize("targets", [CLASSES, CLASSES % 3 + 4, CLASSES + numpy.arange(60) % 2 * 9])
+@pytest.mark.parametrize("targets", [CLASSES, CLASSES % 2 * 2, CLASSES + numpy.arange(60) % 2 * 9])
 def test_labels_that_may_be_meant_are_not_told(
     targets: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="mnistburn"):
-        fitting_model(mnistburn.Dataset(RAW, targets))
-        fitting_model(mnistburn.Dataset(RAW, targets * 10, [str(name) for name in range(200)]))
+        names = [str(name) for name in range(200)]
+        for data in (mnistburn.Dataset(RAW, targets), mnistburn.Dataset(RAW, targets * 10, names)):
+            fitting_model(data, data)
     assert not caplog.records

@@ -33,6 +33,7 @@ __all__ = [
     "devices",
     "folder_classes",
     "folder_pictures",
+    "holds_run",
     "load_run",
     "prepare_digit",
     "read_folder",
@@ -176,7 +177,7 @@ class Loss:
 @final
 class Model:
     """
-    A guide network on a device.
+    A network on a device.
     """
     def __new__(
         cls,
@@ -270,6 +271,7 @@ class Model:
         path: str | PathLike[str],
         device: str,
         image_size: tuple[SupportsIndex, SupportsIndex] | None,
+        class_names: SupportsGetItem[int, str] | None,
     ) -> Model:
         """
         Loads a model file; format, precision and sizes are read from it.
@@ -278,6 +280,7 @@ class Model:
             path: The file.
             device: Where the model computes.
             image_size: Height and width of the images; None for what is known of them.
+            class_names: The names of the classes; None for those that are known.
         """
     def load_state_dict(
         self,
@@ -636,6 +639,11 @@ def folder_pictures(path: str | PathLike[str]) -> tuple[list[Path], dict[str, in
 
     Raises:
         OSError: A folder can't be read.
+    """
+
+def holds_run(artifact_dir: str | PathLike[str]) -> bool:
+    """
+    Whether a directory holds a run.
     """
 
 def load_run(

@@ -55,7 +55,9 @@ def match_classes(
         return dataset
     is_model = of == "model"
     owner = "model" if is_model else "train"
-    way_out = ", or pass by_number=True if the numbers are right" if is_model else ""
+    used = numpy.unique(dataset.targets)
+    fits = is_model and bool(numpy.all(used < num_classes))
+    way_out = ", or pass by_number=True if the numbers are right" if fits else ""
     if found is None:
         assert class_names is not None  # noqa: S101  they differ
         if _are_numbers(class_names):
@@ -68,19 +70,21 @@ def match_classes(
     if class_names is None:
         if len(found) == num_classes or (_are_numbers(found) and len(found) < num_classes):
             return dataset
+        named = "Model.load(path, class_names=[...])" if is_model else "class_names= of a Dataset"
         message = (
             f"{what} must have the {num_classes} classes of the {of}, whose names are not known, "
-            f"got {len(found)}: {_shown(found)}; give the {of} class_names too{way_out}"
+            f"got {len(found)}: {_shown(found)}; {named} gives the {of} names{way_out}"
         )
         raise DataError(message)
     numbers = {name: number for number, name in enumerate(class_names)}
-    used = numpy.unique(dataset.targets)
     unknown = [found[number] for number in used if found[number] not in numbers]
     if unknown:
+        lacks = f", of which the {of} lacks {_shown(unknown)}; leave those images out, or name"
+        if len(unknown) == len(used):
+            lacks = f", of which the {of} has none; take data of its classes, or name"
         message = (
             f"the classes of {what} must be among those of the {of}, {_shown(class_names)}, got "
-            f"{_shown(found)}, of which the {of} lacks {_shown(unknown)}; leave those images out, "
-            f"or name the classes alike{way_out}"
+            f"{_shown(found)}{lacks} the classes alike{way_out}"
         )
         raise DataError(message)
     # A name without an image may be unknown: nothing is counted for it.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 __all__ = [
     "data_hint",
     "float_hint",
+    "folder_hint",
     "images_hint",
     "integer_hint",
     "pairs_hint",
@@ -132,8 +133,32 @@ def images_hint(array: NDArray[Any], name: str, shape: tuple[int, int, int] | No
         return f"; images in last place are numpy.moveaxis({name}, -1, 0)"
     if len(sizes) == _AXES:
         return _channels(sizes, name, shape)
-    if channels == _COLOURS and sizes[1:] == (height, width):
-        return f"; grey images are numpy.repeat({name}[..., None], 3, axis=3)"
+    return _one_image(sizes, name, (height, width, channels)) if shape else ""
+
+
+def _one_image(  # noqa: PLR0911  a return for each kind
+    sizes: tuple[int, ...], name: str, shape: tuple[int, int, int]
+) -> str:
+    """Propose how an image, or grey ones, get the channels of a model in last place."""
+    height, width, channels = shape
+    size = (height, width)
+    if channels == _COLOURS:
+        if sizes == size:
+            return f"; a grey image is numpy.repeat({name}[..., None], 3, axis=2)"
+        if sizes == (*size, 1):
+            return f"; a grey image is numpy.repeat({name}, 3, axis=2)"
+        if sizes == (height, _COLOURS, width):
+            return f"; with the channels last it is {name}.transpose(0, 2, 1)"
+        grey = f"numpy.repeat({name}[..., None], 3, axis=3)"
+        if sizes == (_COLOURS, *size):
+            last = f"an image with the channels first is {name}.transpose(1, 2, 0)"
+            return f"; three grey images are {grey}; {last}"
+        if sizes[1:] == size:
+            return f"; grey images are {grey}"
+    if sizes == (*size, _AXES) and channels == _COLOURS:
+        return f"; without transparency it is {name}[..., :3]"
+    if channels == 1 and sizes in {(*size, _COLOURS), (*size, _AXES)}:
+        return f"; in grey it is ({name}[..., :3] @ {_GREY}).round().astype(numpy.uint8)"
     return ""
 
 
@@ -233,6 +258,27 @@ def data_hint(data: object) -> str:  # noqa: C901, PLR0911  a return for each ki
         if sizes[0] == sizes[1] and sizes[2] == sizes[3]:
             return f"; pass data=({make}(data[0], data[1]), {make}(data[2], data[3]))"
     return ""
+
+
+def folder_hint(
+    shape: tuple[int, int, int], preprocessing: tuple[str, str | None], path: object = None
+) -> str:
+    """Propose how pictures are read in a shape.
+
+    Args:
+        shape: Height, width and channels.
+        preprocessing: The fit and the preparation.
+        path: The folder; None where it is not known.
+
+    Returns:
+        The text.
+    """
+    height, width, channels = shape
+    fit, prepare = preprocessing
+    code = f"image_size=({height}, {width}), channels={channels}"
+    code += f", fit={fit!r}" * (fit != "stretch") + f", prepare={prepare!r}" * (prepare is not None)
+    folder = "path" if path is None else repr(path)
+    return f"; pictures are read so with mnistburn.Dataset.from_folder({folder}, {code})"
 
 
 def _is_array(value: object) -> bool:

@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native
+from mnistburn import _native, datasets
 from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
 from mnistburn.arrays import (
     Images,
@@ -36,6 +36,7 @@ from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.gradients import Loss
+from mnistburn.hints import folder_hint
 from mnistburn.image_statistics import ImageStatistics
 from mnistburn.likeness import LOOKED_AT, warn_of_unlike
 from mnistburn.pictures import read_pictures
@@ -161,6 +162,7 @@ class Model:
         device: str = "cpu",
         *,
         image_size: tuple[int, int] | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> Self:
         """Read a model from a file of any of Burn's recorders, or from another program's.
 
@@ -179,20 +181,22 @@ class Model:
             device: Where the model computes.
             image_size: Height and width of the images, where no file says them: those that a
                 program of Burn or PyTorch wrote do not.
+            class_names: The names of the classes, one for each, where no file says them.
 
         Returns:
             The model.
 
         Raises:
             RecordError: The file is damaged, or of another model, or what lies beside it is; or
-                image_size is not that of the model.
-            DataError: image_size is no size of images.
+                image_size or class_names are not those of the model.
+            DataError: image_size is no size of images, or class_names are no names.
             DeviceError: There is no such device, or it cannot be used.
             OSError: The file cannot be read.
         """
         source = as_path(path, "path", RecordError)
         size = None if image_size is None else as_image_size(image_size)
-        return cls._wrap(_native.Model.load(str(source), resolve_device(device), size))
+        names = None if class_names is None else list(as_class_names(class_names))
+        return cls._wrap(_native.Model.load(str(source), resolve_device(device), size, names))
 
     def save(
         self,
@@ -395,8 +399,8 @@ class Model:
         names = self._class_names
         if names is None:
             message = (
-                "the class names of this model are not known; predict gives the numbers, and a "
-                "model has names from its training data, or from Model(config, class_names=[...])"
+                "the class names of this model are not known; predict gives the numbers, and "
+                "Model.load(path, class_names=[...]) gives names to a model in a file"
             )
             raise DataError(message)
         numbers = self.predict(images).tolist()
@@ -481,27 +485,48 @@ class Model:
         """
         if not isinstance(dataset, Dataset):
             message = (
-                f"dataset must be a Dataset, got {shown(dataset)}; "
-                "arrays become one with Dataset.from_numpy(images, targets)"
+                f"dataset must be a Dataset, got {shown(dataset)}{self._dataset_hint(dataset)}"
             )
             raise DataError(message)
         size = as_integer(batch_size, "batch_size", ConfigError, minimum=1)
         if not isinstance(by_number, bool):
             message = f"by_number must be True or False, got {shown(by_number)}"
             raise ConfigError(message)
-        self._image_shape()
+        shape = self._image_shape()
         if not len(dataset):
             message = "dataset must not be empty: the accuracy on no images does not exist"
             raise DataError(message)
+        if dataset.image_shape != shape:
+            message = (
+                f"the images of the data set must be of the model's {shape}, got "
+                f"{dataset.image_shape}{folder_hint(shape, self._preprocessing)}"
+            )
+            raise DataError(message)
         num_classes = self._config.num_classes
         dataset = match_classes(dataset, self._class_names, num_classes, by_number=by_number)
-        as_targets(dataset.targets, len(dataset), num_classes)
+        if dataset.targets.max() >= num_classes:
+            message = (
+                f"targets must be below the number of classes, {num_classes}, got "
+                f"{dataset.targets.max()}; take data of the model's classes, which are here "
+                f"dataset.subset(numpy.flatnonzero(dataset.targets < {num_classes}))"
+            )
+            raise DataError(message)
         step = -(-len(dataset) // LOOKED_AT)
         some = dataset._pixels(slice(None, None, step))  # noqa: SLF001  few of those on disk
         warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
         return Evaluation(*self._native.evaluate(dataset._native(), size))  # noqa: SLF001
+
+    def _dataset_hint(self, value: object) -> str:
+        """Propose how what stands in the place of a data set becomes one."""
+        if isinstance(value, str | bytes | os.PathLike):
+            if isinstance(value, str) and datasets.is_name(value):
+                return f'; mnistburn.datasets.load({value!r}, "test") gives it'
+            return folder_hint(self._config.image_shape, self._preprocessing, value)
+        if hasattr(value, "load_pair"):  # the data of a run
+            return '; its .load("valid") gives what the run was validated on'
+        return "; arrays become one with Dataset.from_numpy(images, targets)"
 
     def state_dict(self) -> dict[str, NDArray[numpy.float32]]:
         """Return the parameters by name.

@@ -16,6 +16,7 @@ from mnistburn.datasets.source import (
     PictureOptions,
     load_pair,
     load_part,
+    part_named_or_tested,
 )
 from mnistburn.errors import ArtifactError, DataError
 from mnistburn.preprocessing import Preprocessing, as_fit, as_prepare
@@ -145,9 +146,11 @@ class RunData:
             The data set, with the shape and the classes of the run.
 
         Raises:
-            DataError: The data no longer exist, or are others than those of the run.
+            DataError: There is no such part, the data no longer exist, or are others than those of
+                the run.
             OSError: A file cannot be read.
         """
+        part = part_named_or_tested(self._found(), part)
         dataset = load_part(
             self._found(),
             part,

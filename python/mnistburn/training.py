@@ -19,6 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy
+
 from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
@@ -29,7 +31,7 @@ from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
-from mnistburn.hints import data_hint, renumbering_hint
+from mnistburn.hints import data_hint, folder_hint, renumbering_hint
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
@@ -122,8 +124,7 @@ def train(
         if line != pair.train.shape_rule:
             _log("info", line)
     train_data = pair.train
-    model = used.model or fitting_model(train_data)
-    used = replace(used, model=model)
+    model = used.model or fitting_model(train_data, pair.valid)
     valid_data = match_classes(
         pair.valid,
         train_data.class_names,
@@ -132,7 +133,8 @@ def train(
         of="training data",
     )
     _check_data(train_data, model, "training")
-    _check_data(valid_data, model, "validation")
+    _check_data(valid_data, model, "validation", like=train_data)
+    used = replace(used, model=model)
 
     observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
     try:
@@ -188,47 +190,63 @@ def _data_pair(
     raise DataError(message)
 
 
-def fitting_model(data: Dataset) -> ModelConfig:
-    """Return the default model for the images and classes of a data set.
+def fitting_model(train: Dataset, valid: Dataset) -> ModelConfig:
+    """Return the default model for the images and classes of data.
 
-    The log tells where class numbers without an image make it larger than the data need.
+    The log tells where labels leave classes out, which the model has all the same.
 
     Args:
-        data: The images to train with.
+        train: The images to train with.
+        valid: Those to validate on; without names they may have classes that the others lack.
 
     Returns:
         The configuration of the model.
     """
-    default = ModelConfig()
-    # Images without class names may lack some of the ten classes by chance.
-    least = default.num_classes if data.class_names is None else 2
-    num_classes = max(least, data.num_classes)
-    if data.class_names is None and num_classes > default.num_classes:
-        hint = renumbering_hint(data.targets)
+    num_classes = train.num_classes
+    if train.class_names is None and len(train):
+        targets = train.targets
+        if valid.class_names is None:
+            targets = numpy.concatenate([targets, valid.targets])
+        num_classes = int(targets.max()) + 1
+        hint = renumbering_hint(targets)
         if hint:
-            largest = num_classes - 1
-            text = f"the labels go up to {largest}, so the model gets {num_classes} classes"
+            text = f"the labels go up to {num_classes - 1}, so the model gets {num_classes} classes"
             _log("warning", text + hint)
-    height, width, channels = data.image_shape
+    height, width, channels = train.image_shape
     return ModelConfig(
-        num_classes=num_classes,
+        # A single one is no classification.
+        num_classes=max(2, num_classes),
         image_height=height,
         image_width=width,
         image_channels=channels,
     )
 
 
-def _check_data(data: Dataset, model: ModelConfig, name: str) -> None:
+def _check_data(
+    data: Dataset,
+    model: ModelConfig,
+    name: str,
+    *,
+    like: Dataset | None = None,
+) -> None:
     if not len(data):
         message = f"the {name} data must not be empty"
         raise DataError(message)
-    if data.image_shape != model.image_shape:
-        height, width, channels = data.image_shape
-        fitting = replace(model, image_height=height, image_width=width, image_channels=channels)
-        message = (
-            f"the {name} images of {data.image_shape} do not fit the model, which takes images of "
-            f"{model.image_shape}; leave model out of TrainingConfig, or pass model={fitting}"
-        )
+    shape = model.image_shape
+    if data.image_shape != shape:
+        message = f"the {name} images of {data.image_shape} do not fit the model, which takes "
+        if like is None:
+            height, width, channels = data.image_shape
+            fitting = replace(
+                model, image_height=height, image_width=width, image_channels=channels
+            )
+            message += (
+                f"images of {shape}; leave model out of TrainingConfig, or pass model={fitting}"
+            )
+        else:
+            # The training images do: a model that fits these would not fit those.
+            message += f"images of {shape}, as the training images are"
+            message += folder_hint(shape, like.preprocessing)
         raise DataError(message)
     try:
         as_targets(data.targets, len(data), model.num_classes)

@@ -29,6 +29,7 @@ pub use artifact::{
 pub use checkpoint::state_again;
 pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 pub use observer::{Event, Level, Observer, Silent};
+pub use older::holds_run;
 pub use run::{Data, TrainOptions, Trained, WhichModel, load_run, train};
 pub use run_data::{Part, RunData};
 pub use summary::summary_table;

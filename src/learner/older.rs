@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// Whether a directory holds a run that can be gone on with.
-pub(super) fn holds_run(path: &Path) -> bool {
+pub fn holds_run(path: &Path) -> bool {
     path.join(MANIFEST_FILE).is_file() && path.join(CONFIG_FILE).is_file()
 }
 

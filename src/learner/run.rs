@@ -306,7 +306,7 @@ impl Train<'_> {
         if let Some(Checkpoint { state, .. }) = &checkpoint {
             // Not what config.json says: that may have been edited since.
             check_same_run(&state.config, &config)?;
-            check_same_data(state, &fingerprints, self.artifact_dir)?;
+            check_same_data(state, &fingerprints, self.data, self.artifact_dir)?;
             check_reached(state, &config, self.data)?;
         } else if let Some(stored) = &stored_config {
             check_same_run(&stored.write(true), &config)?;
@@ -514,24 +514,36 @@ fn warn_of_data(
     Ok(train.statistics())
 }
 
-fn check_same_data(state: &State, fingerprints: &[String; 2], artifact_dir: &Path) -> Result<()> {
-    for (name, (stored, given)) in ["training", "validation"]
+fn check_same_data(
+    state: &State,
+    fingerprints: &[String; 2],
+    data: &Data,
+    artifact_dir: &Path,
+) -> Result<()> {
+    let names = ["training", "validation"];
+    let changed = names
         .iter()
         .zip(state.data.iter().zip(fingerprints))
-    {
-        if stored != given {
-            let source = RunData::read(artifact_dir)
-                .and_then(|data| Some(data.source.get("described")?.as_str()?.to_owned()))
-                .map_or_else(String::new, |source| {
-                    format!("; the run began with {source}")
-                });
-            return Err(Error::Artifact(format!(
-                "a resumed run must have the data of its start, and the {name} set is another (SHA-256 {stored}, got {given})\
-                 {source}; leave data out or give the same data, or start a new run"
-            )));
-        }
-    }
-    Ok(())
+        .find(|(_, (stored, given))| stored != given);
+    let Some((name, (stored, given))) = changed else {
+        return Ok(());
+    };
+    let began = RunData::read(artifact_dir).map_or_else(String::new, |run| {
+        let source = run.source.get("described").and_then(Value::as_str);
+        format!(
+            "; the run began with {} images to train with and {} to validate on{}, and now these are {} and {}",
+            run.train.images,
+            run.valid.images,
+            source.map_or_else(String::new, |source| format!(" of {source}")),
+            data.train.len(),
+            data.valid.len()
+        )
+    });
+    Err(Error::Artifact(format!(
+        "a resumed run must have the data of its start, and the {name} set is another (SHA-256 {stored}, got {given}){began}; bring \
+         the data back as they were, or name them where they are now, with data= or --data; to train on others, start a new run, \
+         without resume and in another directory"
+    )))
 }
 
 /// What a resumed run may change: the rest decides its results.

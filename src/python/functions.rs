@@ -308,6 +308,12 @@ pub fn settle_run(py: Python<'_>, artifact_dir: PathBuf) -> PyResult<()> {
     detached(py, || learner::settle(&artifact_dir))
 }
 
+/// Whether a directory holds a run.
+#[pyfunction]
+pub fn holds_run(artifact_dir: PathBuf) -> bool {
+    learner::holds_run(&artifact_dir)
+}
+
 /// What is in a model file: JSON with format, precision, tensors, config, about, metadata and problem.
 #[pyfunction]
 pub fn describe(py: Python<'_>, path: PathBuf) -> PyResult<String> {

@@ -23,8 +23,8 @@ mod _native {
     #[pymodule_export]
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
-        complete_config, cuda_driver, cuda_toolkit, describe, devices, load_run, read_idx,
-        resolve_device, settle_run, split_indices,
+        complete_config, cuda_driver, cuda_toolkit, describe, devices, holds_run, load_run,
+        read_idx, resolve_device, settle_run, split_indices,
     };
     #[pymodule_export]
     use super::likeness::unlike;

@@ -92,18 +92,23 @@ impl Model {
     ///     path: The file.
     ///     device: Where the model computes.
     ///     image_size: Height and width of the images; None for what is known of them.
+    ///     class_names: The names of the classes; None for those that are known.
     #[staticmethod]
     fn load(
         py: Python<'_>,
         path: PathBuf,
         device: &str,
         image_size: Option<(usize, usize)>,
+        class_names: Option<Vec<String>>,
     ) -> PyResult<Self> {
         let Loaded { classifier, about } = detached(py, || {
-            let loaded = interchange::load(&path, device.parse()?)?;
-            match image_size {
+            let mut loaded = interchange::load(&path, device.parse()?)?;
+            if let Some(size) = image_size {
+                loaded = loaded.with_image_size(size, &path)?;
+            }
+            match class_names {
                 None => Ok(loaded),
-                Some(size) => loaded.with_image_size(size, &path),
+                Some(names) => loaded.with_class_names(names, &path),
             }
         })?;
         Ok(Self::new(classifier, 0, about))

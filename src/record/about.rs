@@ -35,8 +35,9 @@ impl About {
             return Ok(());
         }
         Err(Error::Data(
-            "the image_size of this model is not known: its file holds no more than the weights, and no file beside it says the \
-             height and width of its images; give them with Model.load(path, image_size=(height, width)), or --image-size on the command line"
+            "the image_size of this model is not known: its file holds no more than the weights, and neither <its name>.meta.json, \
+             which is saved beside a model, nor the config.json of a run is there; bring that file back, or give height and width \
+             with Model.load(path, image_size=(height, width)), or --image-size on the command line"
                 .into(),
         ))
     }
@@ -114,6 +115,30 @@ impl Loaded {
                 ..about
             },
         })
+    }
+}
+
+impl Loaded {
+    /// The same with names of its classes, where its files have none.
+    pub fn with_class_names(mut self, names: Vec<String>, path: &Path) -> Result<Self> {
+        let num_classes = self.classifier.config().num_classes();
+        if names.len() != num_classes {
+            return Err(Error::Record(format!(
+                "class_names must name each of the {num_classes} classes of the model in {}, got {} names: {names:?}",
+                path.display(),
+                names.len()
+            )));
+        }
+        match &self.about.metadata.class_names {
+            Some(known) if *known != names => Err(Error::Record(format!(
+                "class_names must be those of the model, and the classes of {} are {known:?}, got {names:?}; leave class_names out",
+                path.display()
+            ))),
+            _ => {
+                self.about.metadata.class_names = Some(names);
+                Ok(self)
+            }
+        }
     }
 }
 

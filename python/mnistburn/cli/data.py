@@ -11,7 +11,13 @@ from mnistburn.cli.groups import Group
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
 from mnistburn.datasets.registry import KnownDataset
-from mnistburn.datasets.source import PictureOptions, classes_line, load_part, part_taken, source_of
+from mnistburn.datasets.source import (
+    PictureOptions,
+    classes_line,
+    load_part,
+    part_named_or_tested,
+    source_of,
+)
 
 __all__ = ["data"]
 
@@ -87,7 +93,7 @@ def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_jso
     """
     source = source_of(data)
     against = None
-    if part_taken(source, split) != "train" and source.parts["train"] is not None:
+    if part_named_or_tested(source, split) != "train" and source.parts["train"] is not None:
         against = load_part(source, "train")
     options = PictureOptions() if against is None else PictureOptions.of(against.image_shape)
     part = load_part(source, split, options=options)

@@ -51,7 +51,8 @@ split_option = click.option(
 epoch_option = click.option(
     "--epoch",
     metavar="EPOCH",
-    help="The model of which epoch of a run: last (unless given), best or a number.",
+    help="The model of which epoch of a run: last (unless given), best (of lowest validation "
+    "loss) or a number.",
 )
 
 

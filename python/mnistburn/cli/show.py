@@ -49,7 +49,9 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(described))
         return
-    best = "none yet" if run.best_epoch is None else str(run.best_epoch)
+    best = "none yet"
+    if run.best_epoch is not None:
+        best = f"{run.best_epoch} (lowest validation loss)"
     click.echo(f"run           {printable(str(run.artifact_dir))}")
     click.echo(
         f"ended         {run.ended}, after {run.history.num_epochs} of {run.config.num_epochs} "
@@ -85,15 +87,21 @@ def _listed(names: tuple[str, ...]) -> str:
 
 def _show_file(file: Path, *, as_json: bool) -> None:
     found = mnistburn.describe(file)
+    config = None if found.config is None else dataclasses.asdict(found.config)
+    if config is not None and found.image_size is None:
+        config |= {"image_height": None, "image_width": None}
     if as_json:
-        click.echo(json.dumps({**dataclasses.asdict(found), "num_params": found.num_params}))
+        described = {**dataclasses.asdict(found), "config": config, "num_params": found.num_params}
+        click.echo(json.dumps(described))
         return
     click.echo(f"format        {found.format}")
     click.echo(f"precision     {found.precision or 'not stated'}")
     click.echo(f"parameters    {found.num_params:,}")
-    if found.config is not None:
-        values = dataclasses.asdict(found.config).items()
-        click.echo("config        " + ", ".join(f"{name} {value}" for name, value in values))
+    if config is not None:
+        values = [f"{name} {value}" for name, value in config.items() if value is not None]
+        click.echo(f"config        {', '.join(values)}")
+        if found.image_size is None:
+            click.echo("image size    not known; --image-size gives it to the other commands")
     if found.class_names is not None:
         click.echo(f"classes       {_listed(found.class_names)}")
     for key, text in found.metadata.items():

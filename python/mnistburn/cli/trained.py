@@ -9,7 +9,13 @@ import click
 import mnistburn
 from mnistburn.dataset import Dataset
 from mnistburn.datasets.parts import Split
-from mnistburn.datasets.source import DataSource, PictureOptions, load_part, part_taken, source_of
+from mnistburn.datasets.source import (
+    DataSource,
+    PictureOptions,
+    load_part,
+    part_named_or_tested,
+    source_of,
+)
 from mnistburn.errors import DataError
 from mnistburn.preprocessing import Preprocessing
 from mnistburn.results import run_directory
@@ -52,6 +58,13 @@ class Trained:
             message = f"--epoch is for the directory of a run, and {path} is none"
             raise click.UsageError(message)
         model = mnistburn.Model.load(path, device, image_size=image_size)
+        if image_size is not None and mnistburn.describe(path).image_size is None:
+            height, width = image_size
+            click.echo(
+                f"{path} says nothing of its images: height {height} and width {width} are "
+                "assumed, as --image-size has it, and that pictures are stretched to it",
+                err=True,
+            )
         directory = run_directory(path)
         return cls(path, model, None if directory is None else RunData.read(directory))
 
@@ -69,7 +82,10 @@ class Trained:
         """
         if given is None and self.data is not None:
             source = self.data.source or DataSource.of_arrays()
-            taken = part_taken(source, part or "test") if source.location else "train"
+            if source.location is None:
+                taken: Split = "train"  # refused, with the way out
+            else:
+                taken = part_named_or_tested(source, part)
             return Chosen(self.data.load(taken, progress=True), f"{source}, {taken}")
         if given is None:
             message = (
@@ -78,7 +94,7 @@ class Trained:
             )
             raise DataError(message)
         source = source_of(given)
-        taken = part_taken(source, part or "test")
+        taken = part_named_or_tested(source, part)
         fit, kind = self.model.preprocessing
         options = PictureOptions.of(
             self.model.config.image_shape, Preprocessing(fit, kind if prepare else None)

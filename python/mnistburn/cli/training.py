@@ -7,11 +7,13 @@ from typing import Any, Final, get_args
 import click
 
 import mnistburn
+from mnistburn import _native
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.optimizers import OPTIMIZERS
-from mnistburn.datasets.source import PictureOptions, load_pair
+from mnistburn.datasets.source import DataSource, PictureOptions, load_pair, source_of
 from mnistburn.device import resolve_devices
+from mnistburn.errors import ArtifactError
 from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.results import (
     CHECKPOINTS,
@@ -23,7 +25,7 @@ from mnistburn.results import (
     SUMMARY_FILE,
     stored_config,
 )
-from mnistburn.run_data import DATA_FILE
+from mnistburn.run_data import DATA_FILE, RunData
 from mnistburn.training import DEFAULT_DATA, fitting_model
 
 __all__ = ["train"]
@@ -86,7 +88,8 @@ __all__ = ["train"]
     "--overwrite/--no-overwrite",
     default=True,
     show_default=True,
-    help="Whether a new run may take the place of one in ARTIFACT_DIR.",
+    help="Whether a new run may take the place of one in ARTIFACT_DIR. Where ARTIFACT_DIR is not "
+    "given, a run of other data is replaced with --overwrite alone.",
 )
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.pass_context
@@ -105,7 +108,10 @@ def train(
     no_progress: bool,
     **values: float | str | None,
 ) -> None:
-    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR."""
+    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
+
+    ARTIFACT_DIR is artifacts/mnist unless given.
+    """
     given = {name: value for name, value in values.items() if value is not None}
     stored = stored_config(artifact_dir) if resume else None
     # An option changes the run that goes on, not the defaults.
@@ -114,6 +120,9 @@ def train(
     images: Any = data
     # Before data are read, which may take long.
     places = resolve_devices(devices)
+    chosen = {name for name in ("artifact_dir", "overwrite") if _is_given(ctx, name)}
+    if not (resume or chosen):
+        _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
     _changed_model(config.model or mnistburn.ModelConfig(), given)
     if not resume or validation is not None:
         images = load_pair(
@@ -126,7 +135,7 @@ def train(
         for line in images.told:
             click.echo(line, err=True)
         if config.model is None:
-            model = _changed_model(fitting_model(images.train), given)
+            model = _changed_model(fitting_model(images.train, images.valid), given)
             config = dataclasses.replace(config, model=model)
     with termination_as_interrupt() as termination:
         run = mnistburn.train(
@@ -140,10 +149,11 @@ def train(
         )
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if run.history.num_epochs else []
-    if accuracies:
+    if accuracies and run.best_epoch is not None:
         click.echo(
             f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
-            f"{max(accuracies):.4f} at best"
+            f"{accuracies[run.best_epoch - 1]:.4f} after the best one, epoch {run.best_epoch}, "
+            "which has the lowest validation loss"
         )
     if run.data is not None:
         click.echo(
@@ -167,6 +177,28 @@ def train(
     if run.interrupted:
         click.echo("stopped before its end; --resume goes on", err=True)
         ctx.exit(TERMINATED if termination.came else INTERRUPTED)
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def _check_unnamed(directory: Path, source: DataSource) -> None:
+    """Refuse to replace a run of other data in a directory that nobody named."""
+    stored_config(directory)  # settles what a killed run left
+    if not _native.holds_run(str(directory)):
+        return
+    run = RunData.read(directory)
+    there = None if run is None else run.source
+    if there is not None and (there.kind, there.location) == (source.kind, source.location):
+        return
+    trained = "other data" if there is None else str(there)
+    message = (
+        f"{directory}, which is taken where no ARTIFACT_DIR is given, holds a run trained on "
+        f"{trained}, and this one is of {source}; name another directory for it, as in "
+        f"`mnistburn train artifacts/own`, or replace that run with --overwrite"
+    )
+    raise ArtifactError(message)
 
 
 def _picture_options(

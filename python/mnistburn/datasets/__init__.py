@@ -72,8 +72,18 @@ def info(name: str) -> KnownDataset:
     if len(parts) > 1:
         message += f"; did you mean one of {', '.join(map(repr, parts))}?"
     elif isinstance(name, str):
-        message += nearest(name, DATASETS) or "; and there is no folder of that name"
+        message += _folder_hint(name) or nearest(name, DATASETS)
     raise DataError(message)
+
+
+def _folder_hint(name: str) -> str:
+    try:
+        if name and Path(name).expanduser().is_dir():
+            make = f"mnistburn.Dataset.from_folder({name!r})"
+            return f"; the folder of that name is read with {make}, or with data= and --data"
+    except (OSError, ValueError, RuntimeError):
+        pass  # no path, or one without a home directory
+    return ""
 
 
 def is_name(text: str) -> bool:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Literal, NoReturn, Self, get_args
 
 import numpy
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ __all__ = [
     "classes_line",
     "load_pair",
     "load_part",
+    "part_named_or_tested",
     "part_taken",
     "source_of",
 ]
@@ -204,8 +205,17 @@ def source_of(data: object) -> DataSource:
             return DataSource("name", datasets.info(data).name, parts)
         if not Path(data).expanduser().exists() and not Path(data).suffix:
             # The message lists the names.
-            datasets.info(data)
+            _refuse_name(data)
     return _path_source(data)
+
+
+def _refuse_name(name: str) -> NoReturn:
+    try:
+        datasets.info(name)
+    except DataError as error:
+        message = f"{error}; and there is no folder of that name"
+        raise DataError(message) from None
+    raise AssertionError(name)
 
 
 def _path_source(data: object) -> DataSource:
@@ -290,6 +300,33 @@ def part_taken(source: DataSource, split: Split) -> Split:
             "for every class; or give the folder of the images itself"
         )
     raise DataError(message)
+
+
+def part_named_or_tested(source: DataSource, split: Split | None) -> Split:
+    """Tell which part is measured: the one that was asked for, or else what there is to test on.
+
+    Args:
+        source: The source.
+        split: The part that was asked for; None where none was.
+
+    Returns:
+        The part; where none was asked for, what `part_taken` tells for ``"test"``.
+
+    Raises:
+        DataError: There is no such part.
+    """
+    if split is None:
+        return part_taken(source, "test")
+    if source.location is None:
+        raise DataError(_ARRAYS)
+    there = available_parts(source)
+    if split not in there:
+        message = (
+            f"{source} has no part {split}: there is {' and '.join(there)}; name one of these, or "
+            "leave --split out"
+        )
+        raise DataError(message)
+    return split
 
 
 _ARRAYS: Final = (
@@ -386,6 +423,13 @@ def _source(kind: SourceKind, path: Path, parts: Mapping[Split, str]) -> DataSou
 
 
 def _folder_source(folder: Path) -> DataSource:
+    if _native.holds_run(str(folder)):
+        message = (
+            f"data must be {_TAKEN}, and {folder} is the directory of a run; it comes first and "
+            "the data behind it: train(artifact_dir, data=...), `mnistburn train ARTIFACT_DIR "
+            "--data DATA`"
+        )
+        raise DataError(message)
     parts = find_parts(folder)
     if not parts.folders and not holds_pictures(folder):
         files = idx_files.parts_of_folder(folder)

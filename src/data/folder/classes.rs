@@ -1,7 +1,7 @@
 //! The sub-folders of a folder of pictures: whether they are its classes.
 
 use super::MAX_DEPTH;
-use super::files::{entries, holds_pictures};
+use super::files::{entries, holds_pictures, pictures_below};
 use super::names::PARTS;
 use crate::data::idx::fault;
 use crate::error::Result;
@@ -42,8 +42,8 @@ pub(super) fn check_classes(path: &Path, names: &[String]) -> Result<()> {
         return Err(fault(
             path,
             &format!(
-                "one class is no classification, and {name:?} is the only sub-folder; add a folder for each other class, or, \
-                 for pictures of one class of several, pass class_names with the names of all"
+                "one class is no classification, and {name:?} is the only sub-folder; add a folder for each other class, an empty \
+                 one where there are no pictures of it"
             ),
         ));
     }
@@ -62,6 +62,12 @@ pub(super) fn check_classes(path: &Path, names: &[String]) -> Result<()> {
 
 /// Checks that the only sub-folder isn't the one that should have been passed.
 pub(super) fn check_height(path: &Path, name: &str) -> Result<()> {
+    if pictures_below(&path.join(name))?.0.is_empty() {
+        return Err(fault(
+            path,
+            "a folder of images must have a sub-folder with pictures for each class, and there is no picture in it",
+        ));
+    }
     let Some((below, names)) = classes_below(&path.join(name))? else {
         return Ok(());
     };
