@@ -94,6 +94,7 @@ def test_train_reads_a_config_and_resumes(artifact_dir: Path, tmp_path: Path) ->
     assert done.exit_code == 0, done.output
     run = mnistburn.load_run(artifact_dir)
     assert run.history["epoch"] == [1, 2]
+    assert isinstance(run.model.config, mnistburn.ModelConfig)
     assert run.model.config.hidden_size == 8
 
 

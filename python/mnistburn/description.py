@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from mnistburn import _native
 from mnistburn.arguments import as_path
-from mnistburn.config import ModelConfig
+from mnistburn.config import NetworkConfig
+from mnistburn.config.networks import network_from_json
 from mnistburn.errors import RecordError
 from mnistburn.image_statistics import ImageStatistics
 from mnistburn.preprocessing import STRETCHED, Preprocessing
@@ -62,7 +63,7 @@ class FileDescription:
     format: str
     precision: str
     tensors: tuple[StoredTensor, ...]
-    config: ModelConfig | None
+    config: NetworkConfig | None
     metadata: Mapping[str, str]
     problem: str | None
     image_size: tuple[int, int] | None = None
@@ -93,7 +94,7 @@ def describe(path: str | os.PathLike[str]) -> FileDescription:
     found = json.loads(_native.describe(str(source)))
     config = None
     if found["config"] is not None:
-        config = ModelConfig.from_json(json.dumps(found["config"]))
+        config = network_from_json(json.dumps(found["config"]))
     about = found["about"] or {"metadata": {}, "image_size_known": False}
     known = about["metadata"]
     names, statistics = known.get("class_names"), known.get("statistics")

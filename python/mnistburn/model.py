@@ -31,7 +31,8 @@ from mnistburn.arrays import (
     as_targets,
 )
 from mnistburn.classes import match_classes
-from mnistburn.config import ModelConfig
+from mnistburn.config import ModelConfig, NetworkConfig
+from mnistburn.config.networks import check_network, network_from_json
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
@@ -99,7 +100,7 @@ class Model:
 
     def __init__(
         self,
-        config: ModelConfig | None = None,
+        config: NetworkConfig | None = None,
         device: str = "cpu",
         seed: int | None = None,
         *,
@@ -119,9 +120,7 @@ class Model:
             DeviceError: There is no such device, or it cannot be used.
         """
         config = ModelConfig() if config is None else config
-        if not isinstance(config, ModelConfig):
-            message = f"config must be a ModelConfig, got {shown(config)}; pass ModelConfig(...)"
-            raise ConfigError(message)
+        check_network("config", config)
         place = resolve_device(device)
         number = (
             int.from_bytes(os.urandom(8)) >> 1
@@ -132,7 +131,7 @@ class Model:
         if names is not None and len(names) != config.num_classes:
             message = (
                 f"class_names must name each of the {config.num_classes} classes of the "
-                f"configuration, got {len(names)} names; set ModelConfig(num_classes={len(names)})"
+                f"configuration, got {len(names)} names; set num_classes={len(names)} there"
             )
             raise DataError(message)
         self._native = _native.Model(config.to_json(), place, number, names)
@@ -142,10 +141,10 @@ class Model:
     def _wrap(cls, native: _native.Model) -> Self:
         model = cls.__new__(cls)
         model._native = native  # noqa: SLF001  a way to make one besides __init__
-        model._fill(ModelConfig.from_json(native.config))  # noqa: SLF001
+        model._fill(network_from_json(native.config))  # noqa: SLF001
         return model
 
-    def _fill(self, config: ModelConfig) -> None:
+    def _fill(self, config: NetworkConfig) -> None:
         about = json.loads(self._native.about)
         names, statistics = about["class_names"], about["statistics"]
         self._config = config
@@ -273,7 +272,7 @@ class Model:
         return Path(self._native.export(str(target), format, normalise))
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> NetworkConfig:
         """The configuration."""
         return self._config
 
@@ -573,8 +572,7 @@ class Model:
     def __repr__(self) -> str:
         """Return configuration, device and number of parameters."""
         return (
-            f"Model(num_classes={self._config.num_classes}, "
-            f"hidden_size={self._config.hidden_size}, dropout={self._config.dropout}, "
+            f"Model({self._config._sizes()}, "  # noqa: SLF001
             f"device={self.device!r}, num_params={self.num_params})"
         )
 

@@ -26,7 +26,7 @@ from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
 from mnistburn.callbacks import Callback, CallbackList
 from mnistburn.classes import match_classes
-from mnistburn.config import ModelConfig, TrainingConfig
+from mnistburn.config import ModelConfig, NetworkConfig, TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
 from mnistburn.device import resolve_devices
@@ -124,17 +124,17 @@ def train(
         if line != pair.train.shape_rule:
             _log("info", line)
     train_data = pair.train
-    model = used.model or fitting_model(train_data, pair.valid)
+    network = used.model or fitting_model(train_data, pair.valid)
     valid_data = match_classes(
         pair.valid,
         train_data.class_names,
-        model.num_classes,
+        network.num_classes,
         what="the validation data",
         of="training data",
     )
-    _check_data(train_data, model, "training")
-    _check_data(valid_data, model, "validation", like=train_data)
-    used = replace(used, model=model)
+    _check_data(train_data, network, "training")
+    _check_data(valid_data, network, "validation", like=train_data)
+    used = replace(used, model=network)
 
     observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
     try:
@@ -153,7 +153,9 @@ def train(
         )
     finally:
         observer.close()
-    return read_result(directory, Model._wrap(native), used)  # noqa: SLF001
+    model = Model._wrap(native)  # noqa: SLF001
+    # It has the mean and the deviation of the images where the network has places for them.
+    return read_result(directory, model, replace(used, model=model.config))
 
 
 def _data_pair(
@@ -190,14 +192,17 @@ def _data_pair(
     raise DataError(message)
 
 
-def fitting_model(train: Dataset, valid: Dataset) -> ModelConfig:
-    """Return the default model for the images and classes of data.
+def fitting_model(
+    train: Dataset, valid: Dataset, network: type[NetworkConfig] = ModelConfig
+) -> NetworkConfig:
+    """Return the model of default sizes for the images and classes of data.
 
     The log tells where labels leave classes out, which the model has all the same.
 
     Args:
         train: The images to train with.
         valid: Those to validate on; without names they may have classes that the others lack.
+        network: The kind of network.
 
     Returns:
         The configuration of the model.
@@ -212,19 +217,12 @@ def fitting_model(train: Dataset, valid: Dataset) -> ModelConfig:
         if hint:
             text = f"the labels go up to {num_classes - 1}, so the model gets {num_classes} classes"
             _log("warning", text + hint)
-    height, width, channels = train.image_shape
-    return ModelConfig(
-        # A single one is no classification.
-        num_classes=max(2, num_classes),
-        image_height=height,
-        image_width=width,
-        image_channels=channels,
-    )
+    return network.for_data(train, num_classes=max(2, num_classes))
 
 
 def _check_data(
     data: Dataset,
-    model: ModelConfig,
+    model: NetworkConfig,
     name: str,
     *,
     like: Dataset | None = None,

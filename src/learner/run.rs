@@ -8,7 +8,7 @@ use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, Ended, HISTORY_FILE, History, MODEL_FILE};
 use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConfig, shown};
-use crate::data::{Augmentation, DataLoader, Dataset, Description, Order};
+use crate::data::{Augmentation, DataLoader, Dataset, Description, Order, pixel_statistics};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, boxed};
@@ -268,6 +268,7 @@ impl Train<'_> {
             .unwrap_or_default();
         config.validate()?;
         check_data(self.data, &config)?;
+        let config = with_pixels(config, stored_config.as_ref(), &self.data.train)?;
         if config.batch_size < self.devices.len() {
             return Err(Error::Config(format!(
                 "batch_size must be at least the number of devices, {}, got {}; use a larger batch or fewer devices",
@@ -347,6 +348,26 @@ impl Train<'_> {
             observer,
         })
     }
+}
+
+/// The configuration with the mean and the deviation of the training images in its network, where that has places for them and
+/// they are not given.
+fn with_pixels(
+    config: TrainingConfig,
+    stored: Option<&TrainingConfig>,
+    train: &Dataset,
+) -> Result<TrainingConfig> {
+    if !config.model.wants_pixels() {
+        return Ok(config);
+    }
+    let model = match stored.and_then(|stored| stored.model.pixels()) {
+        Some((mean, std)) => config.model.with_pixels(mean, std),
+        None => {
+            let (mean, std) = pixel_statistics(train)?;
+            config.model.with_pixels(&mean, &std)
+        }
+    };
+    Ok(TrainingConfig { model, ..config })
 }
 
 /// The model at the start of a run or at its checkpoint, and the run around it.

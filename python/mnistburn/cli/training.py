@@ -1,15 +1,18 @@
 """``mnistburn train``."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import click
 
 import mnistburn
 from mnistburn import _native
+from mnistburn.cli.networks import NETWORK_OPTIONS, changed_network, kind_of, network_options
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
+from mnistburn.config.networks import NetworkConfig
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import DataSource, PictureOptions, load_pair, source_of
 from mnistburn.device import resolve_devices
@@ -29,6 +32,12 @@ from mnistburn.run_data import DATA_FILE, RunData
 from mnistburn.training import DEFAULT_DATA, fitting_model
 
 __all__ = ["train"]
+
+
+def _network_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(network_options):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -51,11 +60,7 @@ __all__ = ["train"]
 @click.option("--seed", type=int, help="The seed of weights, order and dropout.")
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
 @click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
-@click.option("--hidden-size", type=int, help="Features between the linear layers.")
-@click.option("--image-height", type=int, help="Height of the images; pictures are resized.")
-@click.option("--image-width", type=int, help="Width of the images.")
-@click.option("--image-channels", type=int, help="1 for grey images, 3 for colours.")
-@click.option("--dropout", type=float, help="The share of values set to zero in training.")
+@_network_options
 @click.option(
     "--device",
     "devices",
@@ -106,7 +111,8 @@ def train(
     resume: bool,
     overwrite: bool,
     no_progress: bool,
-    **values: float | str | None,
+    network: str | None,
+    **values: float | str | tuple[int, ...] | None,
 ) -> None:
     """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
 
@@ -116,14 +122,16 @@ def train(
     stored = stored_config(artifact_dir) if resume else None
     # An option changes the run that goes on, not the defaults.
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
-    config = _changed(base or mnistburn.TrainingConfig(), given)
+    config = base or mnistburn.TrainingConfig()
+    kind = kind_of(network, config.model)
+    config = _changed(config, kind, given)
     images: Any = data
     # Before data are read, which may take long.
     places = resolve_devices(devices)
     chosen = {name for name in ("artifact_dir", "overwrite") if _is_given(ctx, name)}
     if not (resume or chosen):
         _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
-    _changed_model(config.model or mnistburn.ModelConfig(), given)
+    changed_network(config.model or kind(), kind, given)
     if not resume or validation is not None:
         images = load_pair(
             data or DEFAULT_DATA,
@@ -135,7 +143,8 @@ def train(
         for line in images.told:
             click.echo(line, err=True)
         if config.model is None:
-            model = _changed_model(fitting_model(images.train, images.valid), given)
+            fitting = fitting_model(images.train, images.valid, kind)
+            model = changed_network(fitting, kind, given)
             config = dataclasses.replace(config, model=model)
     with termination_as_interrupt() as termination:
         run = mnistburn.train(
@@ -202,7 +211,7 @@ def _check_unnamed(directory: Path, source: DataSource) -> None:
 
 
 def _picture_options(
-    model: mnistburn.ModelConfig | None, given: dict[str, float | str], fit: Fit
+    model: NetworkConfig | None, given: dict[str, Any], fit: Fit
 ) -> PictureOptions:
     """Return what pictures are made to: the model's images, or what the options ask for."""
     if model is not None:
@@ -217,25 +226,15 @@ def _picture_options(
     return PictureOptions(size, None if channels is None else int(channels), fit)
 
 
-_MODEL_OPTIONS: Final = frozenset(item.name for item in dataclasses.fields(mnistburn.ModelConfig))
-
-
 def _changed(
-    config: mnistburn.TrainingConfig, given: dict[str, float | str]
+    config: mnistburn.TrainingConfig, kind: type[NetworkConfig], given: dict[str, Any]
 ) -> mnistburn.TrainingConfig:
     """Return the configuration with the options given, those of the model where it has one."""
-    rest: dict[str, Any] = {k: value for k, value in given.items() if k not in _MODEL_OPTIONS}
+    rest: dict[str, Any] = {k: value for k, value in given.items() if k not in NETWORK_OPTIONS}
     chosen = rest.pop("optimizer", None)
-    for tag, kind in OPTIMIZERS.items():
+    for tag, optimizer in OPTIMIZERS.items():
         # One of that kind keeps its values.
-        if tag.lower() == chosen and not isinstance(config.optimizer, kind):
-            rest["optimizer"] = kind()
-    model = None if config.model is None else _changed_model(config.model, given)
+        if tag.lower() == chosen and not isinstance(config.optimizer, optimizer):
+            rest["optimizer"] = optimizer()
+    model = None if config.model is None else changed_network(config.model, kind, given)
     return dataclasses.replace(config, model=model, **rest)
-
-
-def _changed_model(
-    model: mnistburn.ModelConfig, given: dict[str, float | str]
-) -> mnistburn.ModelConfig:
-    values: dict[str, Any] = {k: value for k, value in given.items() if k in _MODEL_OPTIONS}
-    return dataclasses.replace(model, **values)

@@ -16,6 +16,7 @@ Example:
 """
 
 from mnistburn.config.augmentation import AugmentationConfig
+from mnistburn.config.networks import ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig
 from mnistburn.config.optimizers import (
     AdamConfig,
     AdamWConfig,
@@ -32,12 +33,14 @@ from mnistburn.config.schedules import (
     NoamLrSchedulerConfig,
     StepLrSchedulerConfig,
 )
-from mnistburn.config.training import ModelConfig, TrainingConfig
+from mnistburn.config.training import TrainingConfig
 
 __all__ = [
     "AdamConfig",
     "AdamWConfig",
     "AugmentationConfig",
+    "ConvBlock",
+    "ConvNetConfig",
     "CosineAnnealingLrSchedulerConfig",
     "ExponentialLrSchedulerConfig",
     "GradientClippingConfig",
@@ -45,6 +48,7 @@ __all__ = [
     "LinearLrSchedulerConfig",
     "ModelConfig",
     "MomentumConfig",
+    "NetworkConfig",
     "NoamLrSchedulerConfig",
     "OptimizerConfig",
     "SgdConfig",

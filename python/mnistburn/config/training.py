@@ -1,13 +1,13 @@
-"""The model and the training."""
+"""The training."""
 
 import json
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
-from mnistburn.arrays import ImageShape
 from mnistburn.config.augmentation import AugmentationConfig
 from mnistburn.config.base import File, check_type, json_fields
+from mnistburn.config.networks import NetworkConfig, check_network, network_from
 from mnistburn.config.optimizers import (
     AdamConfig,
     OptimizerConfig,
@@ -17,45 +17,7 @@ from mnistburn.config.optimizers import (
 from mnistburn.config.schedules import SCHEDULES, LearningRateSchedule, Schedule
 from mnistburn.errors import ConfigError
 
-__all__ = ["ModelConfig", "TrainingConfig"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig(File):
-    """The guide model of the Burn book: two convolutions, pooling, two linear layers.
-
-    Attributes:
-        num_classes: The number of classes, the length of the logits.
-        hidden_size: The number of features between the two linear layers.
-        dropout: The share of values set to zero in training, at least 0 and below 1.
-        image_height: The height of the images in pixels, at least 5.
-        image_width: Their width.
-        image_channels: Their channels: 1 for grey images, 3 for colours.
-
-    Example:
-        >>> import mnistburn
-        >>> config = mnistburn.ModelConfig(hidden_size=64)
-        >>> config.num_classes, config.image_height, config.image_width, config.image_channels
-        (10, 28, 28, 1)
-    """
-
-    _kind: ClassVar[str] = "model"
-
-    num_classes: int = 10
-    hidden_size: int = 512
-    dropout: float = 0.5
-    image_height: int = 28
-    image_width: int = 28
-    image_channels: int = 1
-
-    def __post_init__(self) -> None:
-        """Check the values."""
-        self._keep(self._complete(), tuple(item.name for item in fields(self)))
-
-    @property
-    def image_shape(self) -> ImageShape:
-        """Height, width and channels of the images."""
-        return ImageShape(self.image_height, self.image_width, self.image_channels)
+__all__ = ["TrainingConfig"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +54,7 @@ class TrainingConfig(File):
 
     _kind: ClassVar[str] = "training"
 
-    model: ModelConfig | None = None
+    model: NetworkConfig | None = None
     optimizer: OptimizerConfig = field(default_factory=AdamConfig)
     num_epochs: int = 10
     batch_size: int = 64
@@ -108,7 +70,7 @@ class TrainingConfig(File):
     def __post_init__(self) -> None:
         """Check the values."""
         if self.model is not None:
-            check_type("model", self.model, ModelConfig)
+            check_network("model", self.model)
         check_optimizer("optimizer", self.optimizer)
         if self.lr_scheduler is not None and not isinstance(self.lr_scheduler, Schedule):
             names = ", ".join(schedule.__name__ for schedule in SCHEDULES.values())
@@ -186,7 +148,7 @@ class TrainingConfig(File):
         return cls(
             **{
                 **checked,
-                "model": ModelConfig._from_checked(checked["model"]),  # noqa: SLF001
+                "model": network_from(checked["model"]),
                 "optimizer": optimizer_from(checked["optimizer"]),
                 "lr_scheduler": schedule,
                 "augmentation": augmentation,

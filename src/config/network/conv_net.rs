@@ -261,8 +261,22 @@ impl Settings for ConvNetConfig {
 
     fn read(fields: &mut Fields<'_>) -> Result<Self> {
         let default = Self::default();
+        let widths = fields.get_some("widths");
         let blocks = match fields.get("blocks") {
-            None => default.blocks,
+            Some(blocks) if widths.is_some() => {
+                let rule = "left out where there are widths, which stand for blocks";
+                return Err(fields.broken("blocks", rule, blocks));
+            }
+            None => match widths {
+                None => default.blocks,
+                Some(widths) => Self::of_widths(&whole_numbers(
+                    fields,
+                    "widths",
+                    widths,
+                    (1, Self::MAX_BLOCKS / 2),
+                    Self::MAX_CHANNELS,
+                )?),
+            },
             Some(Value::Array(blocks)) if (1..=Self::MAX_BLOCKS).contains(&blocks.len()) => blocks
                 .iter()
                 .enumerate()
@@ -275,31 +289,15 @@ impl Settings for ConvNetConfig {
                 return Err(fields.broken("blocks", &rule, other));
             }
         };
-        let hidden = (1, ModelConfig::MAX_HIDDEN_SIZE as u64);
         let hidden_sizes = match fields.get("hidden_sizes") {
             None => default.hidden_sizes,
-            Some(value) => {
-                let sizes = value
-                    .as_array()
-                    .filter(|sizes| sizes.len() <= Self::MAX_HIDDEN);
-                let sizes: Option<Vec<usize>> = sizes.and_then(|sizes| {
-                    let size = |size: &Value| {
-                        size.as_u64()
-                            .filter(|size| (hidden.0..=hidden.1).contains(size))
-                    };
-                    sizes
-                        .iter()
-                        .map(|value| Some(size(value)? as usize))
-                        .collect()
-                });
-                let rule = format!(
-                    "a list of at most {} whole numbers from {} to {}",
-                    Self::MAX_HIDDEN,
-                    hidden.0,
-                    hidden.1
-                );
-                sizes.ok_or_else(|| fields.broken("hidden_sizes", &rule, value))?
-            }
+            Some(sizes) => whole_numbers(
+                fields,
+                "hidden_sizes",
+                sizes,
+                (0, Self::MAX_HIDDEN),
+                ModelConfig::MAX_HIDDEN_SIZE,
+            )?,
         };
         let image = ModelConfig::read_image(fields)?;
         let config = Self {
@@ -344,6 +342,34 @@ impl Settings for ConvNetConfig {
     }
 }
 
+/// A list of whole numbers from 1 to `largest`; its length is in `lengths`.
+fn whole_numbers(
+    fields: &Fields<'_>,
+    key: &str,
+    value: &Value,
+    lengths: (usize, usize),
+    largest: usize,
+) -> Result<Vec<usize>> {
+    let numbers: Option<Vec<usize>> = value.as_array().and_then(|numbers| {
+        let number = |value: &Value| {
+            value
+                .as_u64()
+                .filter(|number| (1..=largest as u64).contains(number))
+        };
+        numbers
+            .iter()
+            .map(|value| Some(number(value)? as usize))
+            .collect()
+    });
+    let (least, most) = lengths;
+    numbers
+        .filter(|numbers| (least..=most).contains(&numbers.len()))
+        .ok_or_else(|| {
+            let rule = format!("a list of {least} to {most} whole numbers from 1 to {largest}");
+            fields.broken(key, &rule, value)
+        })
+}
+
 /// A number for each channel, or nothing.
 fn pixels(
     fields: &mut Fields<'_>,
@@ -384,6 +410,22 @@ impl NetworkSettings for ConvNetConfig {
             "num_classes {}, blocks of {channels:?} channels, hidden_sizes {:?} and images of {}",
             self.num_classes, self.hidden_sizes, self.image
         )
+    }
+
+    fn pixels(&self) -> Option<(&[f64], &[f64])> {
+        Some((self.pixel_mean.as_deref()?, self.pixel_std.as_deref()?))
+    }
+
+    fn wants_pixels(&self) -> bool {
+        self.pixel_mean.is_none() || self.pixel_std.is_none()
+    }
+
+    fn with_pixels(self, mean: &[f64], std: &[f64]) -> Self {
+        Self {
+            pixel_mean: self.pixel_mean.or_else(|| Some(mean.to_vec())),
+            pixel_std: self.pixel_std.or_else(|| Some(std.to_vec())),
+            ..self
+        }
     }
 }
 

@@ -39,6 +39,22 @@ pub trait NetworkSettings: Settings + Clone {
 
     /// The sizes that tell it from others of its kind, as messages show them: "num_classes 10 and hidden_size 512".
     fn sizes(&self) -> String;
+
+    /// Mean and standard deviation of the pixels of each channel, where it has some of its own.
+    fn pixels(&self) -> Option<(&[f64], &[f64])> {
+        None
+    }
+
+    /// Whether training has to find these.
+    fn wants_pixels(&self) -> bool {
+        false
+    }
+
+    /// The same network with these, if it wants them.
+    #[must_use]
+    fn with_pixels(self, _mean: &[f64], _std: &[f64]) -> Self {
+        self
+    }
 }
 
 macro_rules! network_config {
@@ -102,6 +118,28 @@ macro_rules! network_config {
             pub fn num_classes(&self) -> usize {
                 match self {
                     $(Self::$kind(config) => config.num_classes(),)+
+                }
+            }
+
+            /// Mean and standard deviation of the pixels of each channel, where it has some of its own.
+            pub fn pixels(&self) -> Option<(&[f64], &[f64])> {
+                match self {
+                    $(Self::$kind(config) => config.pixels(),)+
+                }
+            }
+
+            /// Whether training has to find these.
+            pub fn wants_pixels(&self) -> bool {
+                match self {
+                    $(Self::$kind(config) => config.wants_pixels(),)+
+                }
+            }
+
+            /// The same network with these, if it wants them.
+            #[must_use]
+            pub fn with_pixels(self, mean: &[f64], std: &[f64]) -> Self {
+                match self {
+                    $(Self::$kind(config) => Self::$kind(config.with_pixels(mean, std)),)+
                 }
             }
 

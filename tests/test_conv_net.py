@@ -1,0 +1,273 @@
+"""`ConvNetConfig` and its network: against NumPy, in every file format, in training."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+from reference import conv_net
+
+import mnistburn
+from mnistburn import ConvBlock, ConvNetConfig, Dataset, Model, ModelConfig, TrainingConfig
+from mnistburn.cli import main
+from mnistburn.errors import ConfigError, DataError, RecordError
+from mnistburn.model import Recorder
+
+# Every part that a block may have, odd sides, and channels that fill no vector.
+NETWORKS = {
+    "of widths": ConvNetConfig(widths=(8, 16), num_classes=3),
+    "of LeNet's kind": ConvNetConfig(
+        blocks=[
+            ConvBlock(channels=6, kernel_size=5, pool=True),
+            ConvBlock(channels=16, kernel_size=5, padding=False, pool=True),
+        ],
+        average=False,
+        hidden_sizes=(24, 12),
+        num_classes=7,
+    ),
+    "of ResNet's kind": ConvNetConfig(
+        blocks=[
+            ConvBlock(channels=8),
+            ConvBlock(channels=8, norm=True),
+            ConvBlock(channels=8, norm=True, residual=2),
+            ConvBlock(channels=5, pool=True, norm=True),
+            ConvBlock(channels=5, residual=1),
+        ],
+        image_height=15,
+        image_width=11,
+        image_channels=3,
+        pixel_mean=(0.5, 0.4, 0.3),
+        pixel_std=(0.2, 0.25, 0.3),
+        num_classes=4,
+    ),
+}
+
+
+def pixels_given(config: ConvNetConfig) -> ConvNetConfig:
+    """Return the configuration with the numbers for pixels that a model of its own has."""
+    if config.pixel_mean is not None:
+        return config
+    channels = config.image_channels
+    return dataclasses.replace(config, pixel_mean=(0.5,) * channels, pixel_std=(0.25,) * channels)
+
+
+def images_of(config: ConvNetConfig | ModelConfig, count: int) -> numpy.ndarray:
+    """Return random images."""
+    shape = (count, *config.image_shape)
+    images = numpy.random.default_rng(7).integers(0, 256, shape, dtype=numpy.uint8)
+    return images[..., 0] if shape[-1] == 1 else images
+
+
+@pytest.fixture(params=NETWORKS)
+def config(request: pytest.FixtureRequest) -> ConvNetConfig:
+    """Return each of the configurations."""
+    return NETWORKS[request.param]
+
+
+def state_of(model: Model) -> conv_net.Parameters:
+    """Return the parameters in float64."""
+    return {name: value.astype(numpy.float64) for name, value in model.state_dict().items()}
+
+
+def test_logits_are_those_of_the_reference(config: ConvNetConfig) -> None:
+    model, images = Model(config, seed=3), images_of(config, 4)
+    probabilities = model.predict_proba(images)
+    expected = conv_net.logits(pixels_given(config), state_of(model), images)
+    expected = numpy.exp(expected) / numpy.exp(expected).sum(1, keepdims=True)
+    numpy.testing.assert_allclose(probabilities, expected, rtol=2e-5)
+
+
+def test_gradients_are_the_slopes_of_the_reference(config: ConvNetConfig) -> None:
+    model, images = Model(config, seed=3), images_of(config, 5)
+    targets = numpy.arange(5) % config.num_classes
+    out = model.forward_classification(images, targets)
+    gradients, state = out.loss.backward(), state_of(model)
+    given = pixels_given(config)
+
+    def loss(parameters: conv_net.Parameters) -> float:
+        return conv_net.cross_entropy(conv_net.logits(given, parameters, images), targets)
+
+    assert math.isclose(float(out.loss), loss(state), rel_tol=1e-5)
+    generator = numpy.random.default_rng(1)
+    for name, value in state.items():
+        gradient = gradients[name].astype(numpy.float64)
+        assert gradient.shape == value.shape
+        # Beside the steepest direction a random one, which an error in one element can't hide from.
+        for direction in (gradient, generator.standard_normal(value.shape)):
+            length = numpy.linalg.norm(direction)
+            step = 1e-6 * direction / length
+            slope = (
+                loss({**state, name: value + step}) - loss({**state, name: value - step})
+            ) / 2e-6
+            expected = float((gradient * direction).sum() / length)
+            assert abs(slope - expected) <= 2e-4 * numpy.linalg.norm(gradient) + 1e-7, name
+
+
+def test_an_image_has_the_same_bits_in_any_batch(config: ConvNetConfig) -> None:
+    model, images = Model(config, seed=3), images_of(config, 70)
+    whole = model.predict_proba(images)
+    for first, last in ((0, 1), (3, 5), (7, 70)):
+        assert numpy.array_equal(model.predict_proba(images[first:last]), whole[first:last])
+
+
+@pytest.mark.parametrize("recorder", get_args(Recorder))
+def test_every_recorder_keeps_the_network(
+    config: ConvNetConfig, recorder: Recorder, tmp_path: Path
+) -> None:
+    model, images = Model(config, seed=3), images_of(config, 3)
+    path = model.save(tmp_path / "model", recorder=recorder, precision="full")
+    loaded = Model.load(path)
+    assert loaded.config == model.config
+    assert numpy.array_equal(loaded.predict_proba(images), model.predict_proba(images))
+    assert mnistburn.describe(path).config == model.config
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.npz"])
+def test_files_of_other_programs_keep_the_network(
+    config: ConvNetConfig, name: str, tmp_path: Path
+) -> None:
+    model, images = Model(config, seed=3), images_of(config, 3)
+    loaded = Model.load(model.export(tmp_path / name))
+    assert loaded.config == model.config
+    assert numpy.array_equal(loaded.predict_proba(images), model.predict_proba(images))
+
+
+def test_onnxruntime_gives_the_same_logits(config: ConvNetConfig, tmp_path: Path) -> None:
+    model, images = Model(config, seed=3), images_of(config, 3)
+    path = model.export(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(str(path))
+    (outputs,) = session.run(None, {"pixels": images})
+    chances = numpy.exp(outputs) / numpy.exp(outputs).sum(1, keepdims=True)
+    numpy.testing.assert_allclose(chances, model.predict_proba(images), rtol=1e-4)
+
+
+def test_a_record_without_what_is_beside_it_is_refused(tmp_path: Path) -> None:
+    path = Model(NETWORKS["of widths"], seed=3).save(tmp_path / "model.mpk")
+    (tmp_path / "model.mpk.meta.json").unlink()
+    with pytest.raises(RecordError, match=r"configuration of its network .* \.meta\.json"):
+        Model.load(path)
+
+
+def test_a_run_takes_the_pixels_of_its_images_and_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    images = mnistburn.datasets.load("mnist", "train")[:200]
+    data = (images[:150], images[150:])
+    network = ConvNetConfig.for_data(images, widths=(4, 8), hidden_sizes=(8,), dropout=0.25)
+    config = TrainingConfig(model=network, num_epochs=2, learning_rate=3e-3, batch_size=32)
+    whole = mnistburn.train(tmp_path / "whole", config, "cpu", data=data, progress=False)
+    trained = whole.config.model
+    assert isinstance(trained, ConvNetConfig)
+    assert trained.pixel_mean == pytest.approx([data[0].images.mean() / 255.0])
+    assert trained.pixel_std == pytest.approx([data[0].images.std() / 255.0])
+    assert whole.model.config == trained
+
+    directory = tmp_path / "parts"
+    once = dataclasses.replace(config, num_epochs=1, threads=1)
+    mnistburn.train(directory, once, "cpu", data=data, progress=False)
+    again = dataclasses.replace(config, threads=3)
+    mnistburn.train(directory, again, "cpu", data=data, progress=False, resume=True)
+    files = [path / "model.mpk" for path in (tmp_path / "whole", directory)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    loaded = mnistburn.load_run(directory)
+    assert loaded.model.config == trained
+    assert loaded.model.evaluate(data[1]) == whole.model.evaluate(data[1])
+
+
+def test_hidden_layers_of_one_size_have_masks_of_their_own() -> None:
+    config = ConvNetConfig(widths=(4,), hidden_sizes=(64, 64), dropout=0.5)
+    model, images = Model(config, seed=5), images_of(config, 1)
+    # With weights of 1 and biases of 1, what a mask drops is not counted.
+    state = {name: numpy.zeros_like(value) for name, value in model.state_dict().items()}
+    for index in (0, 1):
+        state[f"hidden.{index}.bias"][:] = 1.0
+    model.load_state_dict(state)
+    gradients = model.forward_classification(images, [0]).loss.backward()
+    first = gradients["hidden.1.weight"]
+    assert not first.any()
+    state["output.weight"][:] = numpy.arange(640).reshape(64, 10)
+    state["hidden.1.weight"][:] = numpy.eye(64)
+    model.load_state_dict(state)
+    gradients = model.forward_classification(images, [0]).loss.backward()
+    kept = [gradients[f"hidden.{index}.bias"] != 0.0 for index in (0, 1)]
+    both = kept[0].sum(), kept[1].sum()
+    assert both[0] < both[1] < 64
+
+
+def test_json_has_the_network_under_its_name(config: ConvNetConfig) -> None:
+    assert list(json.loads(config.to_json())) == ["ConvNet"]
+    assert ConvNetConfig.from_json(config.to_json()) == config
+    training = TrainingConfig(model=config)
+    assert TrainingConfig.from_json(training.to_json()) == training
+    with pytest.raises(ConfigError, match=r"ConvNetConfig\.from_json"):
+        ModelConfig.from_json(config.to_json())
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "no block": ({"blocks": []}, "a list of 1 to 64 blocks"),
+    "a number": ({"blocks": [3]}, "blocks must be a list of ConvBlock"),
+    "both": (
+        {"blocks": [ConvBlock(channels=2)], "widths": (2,)},
+        "left out where there are widths",
+    ),
+    "widths of text": ({"widths": ("8",)}, "widths must be a list of 1 to 32 whole numbers"),
+    "an even kernel": ({"blocks": [ConvBlock(channels=2, kernel_size=4)]}, "3 or 5"),
+    "a channel too few": ({"blocks": [ConvBlock(channels=0)]}, r"blocks\[0\].channels"),
+    "pooled away": (
+        {"blocks": [ConvBlock(channels=2, pool=True)] * 5},
+        "such that a pixel is left of images of 28 x 28 x 1",
+    ),
+    "a residual of another shape": (
+        {"blocks": [ConvBlock(channels=2, residual=1)]},
+        r"blocks\[0\].residual must be 0",
+    ),
+    "a residual from before": (
+        {"blocks": [ConvBlock(channels=1, residual=2)]},
+        r"blocks\[0\].residual must be 0",
+    ),
+    "pixels of other channels": ({"pixel_mean": (0.1, 0.2)}, "1 numbers in 0..1"),
+    "a deviation of 0": ({"pixel_std": (0.0,)}, "pixel_std must be 1 numbers"),
+    "a layer too large": (
+        {"average": False, "hidden_sizes": (1 << 20,), "widths": (4096,)},
+        "at most 2\\^30 weights",
+    ),
+}
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ConvNetConfig(**settings)
+
+
+def test_the_command_line_trains_it(tmp_path: Path) -> None:
+    images = mnistburn.datasets.load("mnist", "train")[:60]
+    numpy.savez(
+        tmp_path / "data.npz",
+        x_train=images.images[:40],
+        y_train=images.targets[:40],
+        x_test=images.images[40:],
+        y_test=images.targets[40:],
+    )
+    options = ["--data", str(tmp_path / "data.npz"), "--num-epochs", "1", "--no-progress"]
+    run = ["train", str(tmp_path / "run"), *options, "--device", "cpu"]
+    done = CliRunner().invoke(main, [*run, "--network", "conv-net", "--widths", "4,8"])
+    assert done.exit_code == 0, done.output
+    config = mnistburn.load_run(tmp_path / "run").model.config
+    assert isinstance(config, ConvNetConfig)
+    assert [block.channels for block in config.blocks or ()] == [4, 4, 8, 8]
+    wrong = CliRunner().invoke(main, [*run, "--network", "conv-net", "--hidden-size", "8"])
+    assert wrong.exit_code == 2
+    assert "--hidden-size is no setting of the network 'conv-net'" in wrong.output
+    wrong = CliRunner().invoke(main, [*run, "--widths", "4;8"])
+    assert wrong.exit_code == 2
+    assert "16,32,64" in wrong.output
+
+
+def test_images_that_do_not_fit_are_refused() -> None:
+    images = Dataset.from_numpy(numpy.zeros((4, 10, 10), numpy.uint8), [0, 1, 0, 1])
+    with pytest.raises(DataError, match="the model's 28 x 28, got 10 x 10"):
+        Model(NETWORKS["of widths"], seed=1).evaluate(images)
