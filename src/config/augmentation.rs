@@ -7,6 +7,10 @@ use serde_json::{Map, Value, json};
 /// [`Augmentation`](crate::data::Augmentation) says what is done and in which order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AugmentationConfig {
+    /// Whether an image is mirrored left to right in every other epoch; chance decides in which it begins.
+    pub flip: bool,
+    /// Largest shift by whole pixels, up or down and left or right, where the image goes on mirrored; from 0 to 64.
+    pub crop: usize,
     /// Largest shift, up or down and left or right, as a fraction of the image's height and width; from 0 to 1.
     pub shift: f64,
     /// Largest rotation to either side, in degrees; from 0 to 180.
@@ -20,6 +24,12 @@ pub struct AugmentationConfig {
     pub elastic: f64,
     /// Standard deviation of the Gaussian that smooths the field, in pixels; above 0 and at most 64.
     pub elastic_sigma: f64,
+    /// Largest change of the brightness: 0.2 multiplies it with a factor from 0.8 to 1.2; from 0 to 1.
+    pub brightness: f64,
+    /// The same for the contrast.
+    pub contrast: f64,
+    /// The same for the saturation of colours.
+    pub saturation: f64,
     /// Standard deviation of normal noise, where black is 0 and white 1; from 0 to 1.
     pub noise: f64,
     /// Side of a black square (cutout: DeVries and Taylor, 2017) as a fraction of the image's shorter side; from 0 to 1.
@@ -29,6 +39,8 @@ pub struct AugmentationConfig {
 impl Default for AugmentationConfig {
     fn default() -> Self {
         Self {
+            flip: false,
+            crop: 0,
             shift: 0.0,
             rotate: 0.0,
             scale: 0.0,
@@ -36,6 +48,9 @@ impl Default for AugmentationConfig {
             elastic: 0.0,
             // That of the paper, whose alpha is 34.
             elastic_sigma: 4.0,
+            brightness: 0.0,
+            contrast: 0.0,
+            saturation: 0.0,
             noise: 0.0,
             cutout: 0.0,
         }
@@ -43,9 +58,21 @@ impl Default for AugmentationConfig {
 }
 
 impl AugmentationConfig {
+    /// Largest `crop`.
+    pub const MAX_CROP: usize = 64;
+
     /// Whether every strength is 0, so that images stay as they are.
     pub fn is_off(&self) -> bool {
-        !self.moves() && self.elastic == 0.0 && self.noise == 0.0 && self.cutout == 0.0
+        let strengths = [self.elastic, self.noise, self.cutout];
+        let none = strengths.iter().all(|strength| *strength == 0.0);
+        none && !self.flip && self.crop == 0 && !self.moves() && !self.changes_colours()
+    }
+
+    /// Whether one of the strengths is above 0 that change brightness and colours.
+    pub(crate) fn changes_colours(&self) -> bool {
+        [self.brightness, self.contrast, self.saturation]
+            .iter()
+            .any(|strength| *strength > 0.0)
     }
 
     /// Whether one of the strengths is above 0 that move an image as a whole.
@@ -65,6 +92,15 @@ impl Settings for AugmentationConfig {
             (0.0..=1.0).contains(&share)
         });
         Ok(Self {
+            flip: fields.flag("flip", default.flip)?,
+            crop: fields.whole(
+                "crop",
+                Some(default.crop as u64),
+                (0, Self::MAX_CROP as u64),
+            )? as usize,
+            brightness: fields.number("brightness", Some(default.brightness), share.0, share.1)?,
+            contrast: fields.number("contrast", Some(default.contrast), share.0, share.1)?,
+            saturation: fields.number("saturation", Some(default.saturation), share.0, share.1)?,
             shift: fields.number("shift", Some(default.shift), share.0, share.1)?,
             rotate: fields.number(
                 "rotate",
@@ -103,6 +139,9 @@ impl Settings for AugmentationConfig {
 
     fn write(&self, _complete: bool) -> Map<String, Value> {
         let values = [
+            ("brightness", self.brightness),
+            ("contrast", self.contrast),
+            ("saturation", self.saturation),
             ("shift", self.shift),
             ("rotate", self.rotate),
             ("scale", self.scale),
@@ -115,6 +154,10 @@ impl Settings for AugmentationConfig {
         values
             .into_iter()
             .map(|(key, value)| (key.to_owned(), json!(value)))
+            .chain([
+                ("flip".to_owned(), json!(self.flip)),
+                ("crop".to_owned(), json!(self.crop)),
+            ])
             .collect()
     }
 }

@@ -1,6 +1,6 @@
 //! Graphics adapters, found without CubeCL, which panics where there is none.
 
-use super::{Device, DeviceInfo};
+use super::{Device, DeviceInfo, process};
 use crate::error::{Error, Result};
 use burn::backend::wgpu::WgpuDevice;
 use std::sync::OnceLock;
@@ -49,6 +49,8 @@ fn adapters() -> &'static [Adapter] {
 }
 
 fn find_adapters() -> Vec<Adapter> {
+    // Who only lists them has the driver's connection too. A process that may not have it is refused where it uses one.
+    let _ = process::check(Device::Wgpu(0));
     let instance = Instance::new(InstanceDescriptor {
         backends: INTERFACE.1,
         ..InstanceDescriptor::new_without_display_handle()

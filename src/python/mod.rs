@@ -11,6 +11,7 @@ mod panics;
 mod pictures;
 mod pool;
 mod run;
+mod tapes;
 mod train;
 
 /// The core of mnistburn in Rust. Use the package `mnistburn`, whose classes and functions stand on this module.

@@ -1,6 +1,7 @@
 use super::arguments::{ImageBuffer, float_bytes};
 use super::dataset::Dataset;
 use super::run::{detached, interruptible};
+use super::tapes;
 use crate::config::{Metadata, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
@@ -426,13 +427,23 @@ impl ClassificationOutput {
     }
 }
 
-type Backward = Box<dyn FnOnce() -> Result<model::Gradients> + Send>;
+/// Computes the gradients of a loss, and uses up its tape.
+pub type Backward = Box<dyn FnOnce() -> Result<model::Gradients> + Send>;
 
 /// A loss with its tape.
 #[pyclass(frozen, module = "mnistburn._native")]
 pub struct Loss {
     value: f32,
     backward: Mutex<Option<Backward>>,
+}
+
+impl Drop for Loss {
+    fn drop(&mut self) {
+        let tape = self.backward.get_mut();
+        if let Some(tape) = tape.unwrap_or_else(PoisonError::into_inner).take() {
+            tapes::put_aside(tape);
+        }
+    }
 }
 
 #[pymethods]

@@ -1,7 +1,7 @@
 //! The one door out of the interpreter: all work in Rust is done behind it, without the GIL.
 
-use super::panics;
 use super::pool::in_pool;
+use super::{panics, tapes};
 use crate::error::{Error, Result};
 use pyo3::prelude::*;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,13 @@ pub const TICK: Duration = Duration::from_millis(50);
 
 /// Does short work without the GIL.
 pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    let result = py.detach(|| in_pool(work));
+    let tapes = tapes::unused();
+    let result = py.detach(|| {
+        in_pool(|| {
+            drop(tapes);
+            work()
+        })
+    });
     panics::report(py);
     Ok(result?)
 }
@@ -35,6 +41,7 @@ pub fn watched<T: Send>(
     mut watch: impl FnMut() -> PyResult<()>,
 ) -> PyResult<T> {
     let stop = AtomicBool::new(false);
+    let tapes = tapes::unused();
     let mut signal = None;
     let result = std::thread::scope(|scope| {
         let (done, mut waiting) = sync_channel::<()>(1);
@@ -42,7 +49,10 @@ pub fn watched<T: Send>(
         let worker = std::thread::Builder::new()
             .name("mnistburn".into())
             .spawn_scoped(scope, move || {
-                let result = in_pool(|| work(stop));
+                let result = in_pool(|| {
+                    drop(tapes);
+                    work(stop)
+                });
                 drop(done);
                 result
             });

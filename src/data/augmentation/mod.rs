@@ -1,5 +1,8 @@
 //! Training images that are moved, bent and disturbed at random.
 
+mod colour;
+mod whole_pixels;
+
 use crate::config::{AugmentationConfig, ImageShape, Settings};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
@@ -22,6 +25,9 @@ const BACKGROUND: u8 = 0;
 /// it follows from (seed, epoch, index of the image in its data set) alone, and is the same on every machine: no number comes
 /// from the system's mathematical library, and no sum depends on threads or on vector instructions.
 ///
+/// - Flip: an image is mirrored left to right in every other epoch, so that it is seen either way equally often (K. Jordan, "94%
+///   on CIFAR-10 in 3.29 seconds on a single GPU", 2024).
+/// - Crop: a window of the image's own size out of the image with a border in which it goes on mirrored.
 /// - Movement: the value at a place of the new image is taken, bilinearly, from the place in the old one that goes there when
 ///   the image is slanted, turned (anticlockwise) and sized about its centre and then shifted, plus the displacement of the
 ///   elastic field. Outside of the image is the background, 0.
@@ -29,6 +35,7 @@ const BACKGROUND: u8 = 0;
 ///   equally strong everywhere, smoothed by a Gaussian of `elastic_sigma` that is cut off at three of its deviations, times
 ///   `elastic` (P. Simard, D. Steinkraus and J. Platt, "Best practices for convolutional neural networks applied to visual
 ///   document analysis", 2003).
+/// - Colours: brightness, contrast and saturation are multiplied with factors, as torchvision's `ColorJitter` does.
 /// - Noise: normal, for each value on its own. A sum of twelve uniform numbers stands for a normal one, which takes integers
 ///   alone: mean, deviation and skewness are the same, the kurtosis is 2.9 instead of 3.
 /// - Cutout: a square about a pixel drawn from all, so that a part of it may lie outside (T. DeVries and G. Taylor, "Improved
@@ -50,6 +57,9 @@ enum Part {
     Elastic = 2,
     Noise = 3,
     Cutout = 4,
+    Flip = 5,
+    Crop = 6,
+    Colour = 7,
 }
 
 /// Memory of the work on one image, used again for the next.
@@ -136,6 +146,12 @@ impl Augmentation {
                 &[self.seed, epoch, index, part as u64],
             )
         };
+        if self.config.flip && self.flips(epoch, index) {
+            whole_pixels::flip(self.shape, image);
+        }
+        if self.config.crop > 0 {
+            whole_pixels::crop(self.config.crop, self.shape, &mut stream(Part::Crop), image);
+        }
         if let Some(smoothing) = &self.smoothing {
             smoothing.draw(self.shape, &mut stream(Part::Elastic), scratch);
         }
@@ -150,6 +166,10 @@ impl Augmentation {
                 scratch,
             );
         }
+        if self.config.changes_colours() {
+            let stream = &mut stream(Part::Colour);
+            colour::jitter(&self.config, self.shape, stream, image);
+        }
         if self.config.noise > 0.0 {
             add_noise(self.config.noise, &mut stream(Part::Noise), image);
         }
@@ -161,6 +181,13 @@ impl Augmentation {
                 image,
             );
         }
+    }
+
+    /// Whether an image is mirrored in an epoch: in the first one or in the second, as chance has it, and in every other one after.
+    fn flips(&self, epoch: u64, index: u64) -> bool {
+        let words = [self.seed, 0, index, Part::Flip as u64];
+        let first = Stream::new(Purpose::Augmentation, &words).next_u64() >> 63;
+        (first + epoch).is_multiple_of(2)
     }
 
     /// Changes a batch in its place: `images` has the bytes of the images at `indices` of the data set, in that order.

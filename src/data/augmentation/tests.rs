@@ -1,6 +1,11 @@
 use super::*;
 
 const OFF: AugmentationConfig = AugmentationConfig {
+    flip: false,
+    crop: 0,
+    brightness: 0.0,
+    contrast: 0.0,
+    saturation: 0.0,
     shift: 0.0,
     rotate: 0.0,
     scale: 0.0,
@@ -420,4 +425,26 @@ fn a_strength_out_of_range_is_refused() {
         text.contains("scale must be a number of at least 0 and below 1, got 1"),
         "{text}"
     );
+}
+
+#[test]
+fn an_image_is_mirrored_in_every_other_epoch_and_half_of_them_in_the_first() {
+    let shape = ImageShape::from((1, 2, 1));
+    let config = AugmentationConfig {
+        flip: true,
+        ..AugmentationConfig::default()
+    };
+    let augmentation = Augmentation::new(&config, shape, 42).unwrap();
+    let mirrored = |epoch, index| {
+        let mut image = [1, 2];
+        augmentation.apply(epoch, index, &mut image, &mut augmentation.scratch());
+        image == [2, 1]
+    };
+    for index in 0..100 {
+        for epoch in 1..5 {
+            assert_ne!(mirrored(epoch, index), mirrored(epoch + 1, index));
+        }
+    }
+    let first = (0..1000).filter(|index| mirrored(1, *index)).count();
+    assert!((430..570).contains(&first), "{first}");
 }
