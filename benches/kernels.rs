@@ -12,19 +12,23 @@
     reason = "a benchmark that can't run has nothing to report"
 )]
 
-use burn::backend::Flex;
 use burn::backend::flex::{FlexDevice, FlexTensor};
+use burn::backend::{Autodiff, Flex};
 use burn::optim::SimpleOptimizer;
 use burn::tensor::activation::relu;
+use burn::tensor::backend::Backend;
 use burn::tensor::module::{adaptive_avg_pool2d, conv2d};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Distribution, Tensor, TensorPrimitive};
 use divan::Bencher;
+use divan::counter::ItemsCount;
 use mnistburn::config::AdamConfig;
 use mnistburn::kernels::adam::{AdamRule, AdamStep, Decay, Moments};
 use mnistburn::kernels::cpu::{Level, kernels};
 use mnistburn::kernels::guide::LINEAR1;
-use mnistburn::kernels::{Activation, Dropout, DropoutKey, IMAGE_PIXELS, ImageShape, Images};
+use mnistburn::kernels::{
+    Activation, Around, Dropout, DropoutKey, IMAGE_PIXELS, ImageShape, Images,
+};
 use std::hint::black_box;
 
 const BATCH: usize = 64;
@@ -214,6 +218,107 @@ fn convolutions_backward(bencher: Bencher, by: By) {
     let (_, pullback) = forward.unwrap();
     let gradient = primitive(random([BATCH, 1024], 0.1));
     bencher.bench_local(|| pullback.pull(gradient.clone()));
+}
+
+/// Channels and sides of the blocks of a `ConvNet`.
+const BLOCKS: [(usize, usize); 4] = [(16, 28), (32, 14), (64, 7), (32, 32)];
+
+/// What computes a block of a `ConvNet`, of 3 x 3 windows with padding and ReLU.
+fn blocks() -> impl Iterator<Item = Block> {
+    let by = with_burn().filter(|by| !matches!(by, By::Level(Level::Portable)));
+    by.flat_map(|by| BLOCKS.map(|(channels, side)| Block { by, channels, side }))
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    by: By,
+    channels: usize,
+    side: usize,
+}
+
+impl std::fmt::Display for Block {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { by, channels, side } = self;
+        write!(formatter, "{by} {channels}-{channels} at {side}x{side}")
+    }
+}
+
+impl Block {
+    /// What enters it, its weight and its bias.
+    fn inputs(self) -> (Tensor<Flex, 4>, Tensor<Flex, 4>, Tensor<Flex, 1>) {
+        let Self { channels, side, .. } = self;
+        (
+            random([BATCH, channels, side, side], 1.0),
+            random([channels, channels, 3, 3], 0.1),
+            random([channels], 0.1),
+        )
+    }
+
+    /// Products and sums of some passes of plain loops.
+    fn operations(self, passes: usize) -> ItemsCount {
+        ItemsCount::new(passes * 2 * 9 * BATCH * (self.channels * self.side).pow(2))
+    }
+}
+
+/// What the blocks come with.
+const AROUND: Around = Around {
+    padding: 1,
+    pool: false,
+    activation: Activation::Relu,
+};
+
+fn burn_block<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Tensor<B, 1>,
+) -> Tensor<B, 4> {
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    relu(conv2d(x, weight, Some(bias), options))
+}
+
+/// A block of a `ConvNet`; items are floating-point operations of the plain sums.
+#[divan::bench(args = blocks(), sample_count = 20)]
+fn block(bencher: Bencher, block: Block) {
+    let (x, weight, bias) = block.inputs();
+    let bencher = bencher.counter(block.operations(1));
+    match block.by {
+        By::Level(level) => {
+            let kernel = kernels(level).convolution.unwrap();
+            let inputs = [primitive(x), primitive(weight), primitive(bias)];
+            bencher.bench_local(|| kernel.forward(&inputs, AROUND));
+        }
+        By::Burn | By::Loops => {
+            bencher.bench_local(|| burn_block(x.clone(), weight.clone(), bias.clone()));
+        }
+    }
+}
+
+/// A block there and back: three passes.
+#[divan::bench(args = blocks(), sample_count = 20)]
+fn block_and_back(bencher: Bencher, block: Block) {
+    let (x, weight, bias) = block.inputs();
+    let gradient = random([BATCH, block.channels, block.side, block.side], 0.1);
+    let bencher = bencher.counter(block.operations(3));
+    match block.by {
+        By::Level(level) => {
+            let kernel = kernels(level).convolution.unwrap();
+            let inputs = [primitive(x), primitive(weight), primitive(bias)];
+            let gradient = primitive(gradient);
+            bencher.bench_local(|| {
+                let (y, pullback) = kernel.forward_training(&inputs, AROUND, true).unwrap();
+                (y, pullback.pull(gradient.clone()))
+            });
+        }
+        By::Burn | By::Loops => {
+            let tracked = |tensor: Tensor<Flex, 4>| Tensor::from_inner(tensor).require_grad();
+            let gradient = Tensor::<Autodiff<Flex>, 4>::from_inner(gradient);
+            bencher.bench_local(|| {
+                let bias = Tensor::from_inner(bias.clone()).require_grad();
+                let y = burn_block(tracked(x.clone()), tracked(weight.clone()), bias);
+                (y * gradient.clone()).sum().backward()
+            });
+        }
+    }
 }
 
 fn layer() -> [Tensor<Flex, 2>; 2] {

@@ -8,6 +8,7 @@
 
 mod adam;
 mod choice;
+mod convolution;
 mod cross_entropy;
 mod guide;
 mod linear;
@@ -42,7 +43,7 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
     };
     Kernels {
         linear: Some(cpu),
-        convolution: None,
+        convolution: Some(cpu),
         cross_entropy: Some(cpu),
         adam: Some(cpu),
         guide: Some(cpu),

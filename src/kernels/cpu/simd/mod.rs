@@ -130,6 +130,10 @@ pub trait Simd: Copy + Send + Sync {
     fn positive(self, a: Self::Wide) -> u16;
     /// The same, and a bit for what is not a number: what passes ReLU.
     fn passing(self, a: Self::Wide) -> u16;
+    /// A bit for each number of `a` that is above that of `b`, or that is not a number.
+    fn exceeding(self, a: Self::Wide, b: Self::Wide) -> u16;
+    /// The numbers of `a` whose bit is set, and those of `b` for the others.
+    fn select(self, bits: u16, a: Self::Wide, b: Self::Wide) -> Self::Wide;
     /// The numbers whose bit is set, and 0 for the others.
     fn keep(self, a: Self::Wide, bits: u16) -> Self::Wide;
 
@@ -241,6 +245,18 @@ impl Simd for Portable {
     #[inline(always)]
     fn passing(self, a: [f32; 16]) -> u16 {
         !bits!(u16, 16, |lane| a[lane] <= 0.0)
+    }
+    #[inline(always)]
+    fn exceeding(self, a: [f32; 16], b: [f32; 16]) -> u16 {
+        bits!(u16, 16, |lane| a[lane] > b[lane] || a[lane].is_nan())
+    }
+    #[inline(always)]
+    fn select(self, bits: u16, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        lanes!(16, |lane| if bits >> lane & 1 == 1 {
+            a[lane]
+        } else {
+            b[lane]
+        })
     }
     #[inline(always)]
     fn keep(self, a: [f32; 16], bits: u16) -> [f32; 16] {

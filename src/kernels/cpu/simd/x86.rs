@@ -204,6 +204,28 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn exceeding(self, a: [__m256; 2], b: [__m256; 2]) -> u16 {
+        // SAFETY: `self` shows that the instructions are there.
+        unsafe {
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a[0], b[0]);
+            let low = _mm256_or_ps(above, _mm256_cmp_ps::<_CMP_UNORD_Q>(a[0], a[0]));
+            let above = _mm256_cmp_ps::<_CMP_GT_OQ>(a[1], b[1]);
+            let high = _mm256_or_ps(above, _mm256_cmp_ps::<_CMP_UNORD_Q>(a[1], a[1]));
+            (_mm256_movemask_ps(low) | _mm256_movemask_ps(high) << 8) as u16
+        }
+    }
+    #[inline(always)]
+    fn select(self, bits: u16, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+        let (kept, others) = (self.keep(a, bits), self.keep(b, !bits));
+        // SAFETY: `self` shows that the instructions are there.
+        unsafe {
+            [
+                _mm256_or_ps(kept[0], others[0]),
+                _mm256_or_ps(kept[1], others[1]),
+            ]
+        }
+    }
+    #[inline(always)]
     fn keep(self, a: [__m256; 2], bits: u16) -> [__m256; 2] {
         [
             self.keep_half(a[0], bits as u8),
@@ -287,6 +309,16 @@ impl Simd for Avx512 {
     fn passing(self, a: __m512) -> u16 {
         // SAFETY: `self` shows that the instructions are there.
         unsafe { _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(a, _mm512_setzero_ps()) }
+    }
+    #[inline(always)]
+    fn exceeding(self, a: __m512, b: __m512) -> u16 {
+        // SAFETY: `self` shows that the instructions are there.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a) }
+    }
+    #[inline(always)]
+    fn select(self, bits: u16, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: `self` shows that the instructions are there.
+        unsafe { _mm512_mask_mov_ps(b, bits, a) }
     }
     #[inline(always)]
     fn keep(self, a: __m512, bits: u16) -> __m512 {

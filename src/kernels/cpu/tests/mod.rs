@@ -2,6 +2,7 @@
 //! held to finite differences.
 
 mod adam;
+mod convolution;
 mod cross_entropy;
 mod guide;
 mod linear;

@@ -1,0 +1,367 @@
+//! Backward: the gradients of what leaves are laid out as a plane, whose convolution gives those of what enters.
+
+#![allow(
+    unsafe_code,
+    reason = "megabytes of results are not filled with zeros before they are written"
+)]
+
+use super::forward::{After, Routes, Weights, convolve, pixels, tiled};
+use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
+use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::{window, window_mut};
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+/// Pixels whose numbers stay in the first-level cache while all products of two channels are taken.
+const PIXELS: usize = 128;
+
+/// The gradients of a convolution.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    /// Of what entered, if wanted.
+    pub x: Option<Vec<f32>>,
+    /// `[outputs, inputs, kernel, kernel]`
+    pub weight: Vec<f32>,
+    /// `[outputs]`
+    pub bias: Vec<f32>,
+}
+
+/// The gradients from those of what left.
+pub fn backward(
+    level: Level,
+    geometry: Geometry,
+    after: After,
+    x: &[f32],
+    weight: &[f32],
+    routes: &Routes,
+    gradients: &[f32],
+    wants_input: bool,
+) -> Gradients {
+    let back = geometry.transposed();
+    let images = x.len() / geometry.image();
+    let pixels = pixels(geometry, after.pool);
+    let weights = wants_input.then(|| Weights::transposed(geometry, weight));
+    let inside = back.padding * (back.step() + back.inputs);
+    let routed = super::geometry::places(geometry.rows(), geometry.columns(), after.pool)
+        .map(|(row, column)| (inside + row * back.step() + column * back.inputs) as u32);
+    let pass = Pass {
+        geometry,
+        after,
+        weights: weights.as_ref(),
+        routes,
+        inside: &geometry.pixels(),
+        routed: &routed.collect::<Vec<_>>(),
+        staged: &(0..pixels)
+            .map(|pixel| (pixel * BLOCK) as u32)
+            .collect::<Vec<_>>(),
+        windows: &tiled(back.windows(false)),
+    };
+    let cells = pixels.max(if wants_input { pass.windows.len() } else { 0 });
+    let length = cells * BLOCK + geometry.plane() + back.plane();
+    let task = |place: usize, sums: &mut Vec<Cell>, output: Option<&mut [MaybeUninit<f32>]>| {
+        with_scratch(length, |scratch| {
+            let images = place * TASK..images.min(place * TASK + TASK);
+            *sums = level.run(Images {
+                pass,
+                x: &x[images.start * geometry.image()..images.end * geometry.image()],
+                gradients: &gradients[images.start * geometry.outputs * pixels..],
+                first: images.start,
+                output,
+                cells,
+                scratch,
+            });
+        });
+    };
+    let mut tasks = vec![Vec::new(); images.div_ceil(TASK)];
+    let of_x = if wants_input {
+        let work = |place, sums, output: &mut [_]| task(place, sums, Some(output));
+        let (length, chunk) = (x.len(), TASK * geometry.image());
+        // SAFETY: `separate` writes every block of channels of every image.
+        Some(unsafe { collect_chunks(length, chunk, tasks.iter_mut().collect(), work) })
+    } else {
+        let tasks = tasks.par_iter_mut().enumerate();
+        tasks.for_each(|(place, sums)| task(place, sums, None));
+        None
+    };
+    let (weight, bias) = add(geometry, &tasks);
+    Gradients {
+        x: of_x,
+        weight,
+        bias,
+    }
+}
+
+/// Adds up the sums of tasks, and lays them out as Burn has them.
+fn add(geometry: Geometry, tasks: &[Vec<Cell>]) -> (Vec<f32>, Vec<f32>) {
+    let Geometry {
+        inputs,
+        outputs,
+        kernel,
+        ..
+    } = geometry;
+    let (taps, area) = (geometry.taps(), kernel * kernel);
+    let mut weight = vec![0.0; outputs * taps];
+    let mut bias = vec![0.0; outputs];
+    weight
+        .par_chunks_mut(BLOCK * taps)
+        .zip(bias.par_chunks_mut(BLOCK))
+        .enumerate()
+        .for_each(|(block, (weight, bias))| {
+            let mut sums = vec![[0.0; BLOCK]; taps + 1];
+            for task in tasks {
+                let task = &task[block * (taps + 1)..][..taps + 1];
+                for (sums, task) in sums.iter_mut().zip(task) {
+                    for lane in 0..BLOCK {
+                        sums[lane] += task.0[lane];
+                    }
+                }
+            }
+            for (output, weight) in weight.chunks_exact_mut(taps).enumerate() {
+                for (input, weight) in weight.chunks_exact_mut(area).enumerate() {
+                    for (tap, weight) in weight.iter_mut().enumerate() {
+                        *weight = sums[tap * inputs + input][output];
+                    }
+                }
+            }
+            bias.copy_from_slice(&sums[taps][..bias.len()]);
+        });
+    (weight, bias)
+}
+
+/// The sums of sixteen outputs.
+type Cell = Aligned<[f32; BLOCK]>;
+
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    geometry: Geometry,
+    after: After,
+    /// Those of the way back, if the gradient of what entered is wanted.
+    weights: Option<&'a Weights>,
+    routes: &'a Routes,
+    /// Where the pixels that entered lie in their plane.
+    inside: &'a [u32],
+    /// Where the pixels of the convolution lie in the plane of their gradients, those that were pooled one behind the other.
+    routed: &'a [u32],
+    /// Where the gradients of a block are put first.
+    staged: &'a [u32],
+    /// Where the windows of the way back begin, in whole tiles.
+    windows: &'a [u32],
+}
+
+/// A task.
+struct Images<'a> {
+    pass: Pass<'a>,
+    x: &'a [f32],
+    /// Those of these images and of those behind them.
+    gradients: &'a [f32],
+    /// The first image.
+    first: usize,
+    output: Option<&'a mut [MaybeUninit<f32>]>,
+    /// Cells of sixteen in the scratch memory.
+    cells: usize,
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Images<'_> {
+    /// For each block of outputs the sums of its weights, as [`Weights`] has them, and of its biases.
+    type Output = Vec<Cell>;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Vec<Cell> {
+        let Pass {
+            geometry,
+            after,
+            weights,
+            routes,
+            inside,
+            routed,
+            staged,
+            windows,
+        } = self.pass;
+        let Geometry {
+            inputs, outputs, ..
+        } = geometry;
+        let (back, taps, pixels) = (geometry.transposed(), geometry.taps(), staged.len());
+        let (cells, planes) = self.scratch.split_at_mut(self.cells * BLOCK);
+        let (plane, gradient_plane) = planes.split_at_mut(geometry.plane());
+        // The borders stay zero, and so do pixels that pooling leaves out.
+        plane.fill(0.0);
+        gradient_plane.fill(0.0);
+        let mut sums = vec![Aligned([0.0; BLOCK]); geometry.blocks() * (taps + 1)];
+        let mut output = self.output;
+        for (image, x) in self.x.chunks_exact(geometry.image()).enumerate() {
+            interleave(simd, x, inputs, inside, plane);
+            let gradients = &self.gradients[image * outputs * pixels..][..outputs * pixels];
+            let routes = routes.of(self.first + image);
+            let own = routes.len() / geometry.blocks();
+            for (block, gradients) in gradients.chunks(BLOCK * pixels).enumerate() {
+                let channels = gradients.len() / pixels;
+                interleave(simd, gradients, channels, staged, cells);
+                let (cells, _) = cells.as_chunks();
+                let cells = &cells[..pixels];
+                let routes = &routes[block * own..][..own];
+                let bias = &mut sums[block * (taps + 1) + taps].0;
+                let to = &mut gradient_plane[BLOCK * block..];
+                route(simd, after, cells, routes, routed, channels, bias, to);
+            }
+            for block in 0..geometry.blocks() {
+                let sums = &mut sums[block * (taps + 1)..][..taps];
+                multiply(
+                    simd,
+                    geometry,
+                    plane,
+                    &gradient_plane[BLOCK * block..],
+                    sums,
+                );
+            }
+            if let (Some(weights), Some(output)) = (weights, &mut output) {
+                let area = geometry.height * geometry.width;
+                let output = &mut output[image * geometry.image()..][..geometry.image()];
+                let (cells, _) = cells[..windows.len() * BLOCK].as_chunks_mut();
+                for (block, output) in output.chunks_mut(BLOCK * area).enumerate() {
+                    let (weights, bias) = (weights.block(back, block), [0.0; BLOCK]);
+                    convolve(simd, back, weights, &bias, gradient_plane, windows, cells);
+                    separate(simd, &cells[..area], output.len() / area, output);
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Takes the gradients of a block of channels back through ReLU and pooling to their places in a plane, and adds up those of
+/// the bias.
+#[inline(always)]
+fn route<S: Simd>(
+    simd: S,
+    after: After,
+    cells: &[[f32; BLOCK]],
+    routes: &[u16],
+    routed: &[u32],
+    channels: usize,
+    bias: &mut [f32; BLOCK],
+    to: &mut [f32],
+) {
+    let mut sum = simd.load(bias);
+    if after.pool {
+        let (routes, _) = routes.as_chunks::<4>();
+        let (routed, _) = routed.as_chunks::<4>();
+        for ((cell, routes), routed) in cells.iter().zip(routes).zip(routed) {
+            let gradient = simd.load(cell);
+            for place in 0..4 {
+                let passed = simd.keep(gradient, routes[place]);
+                sum = simd.add(sum, passed);
+                put(simd, passed, channels, routed[place], to);
+            }
+        }
+    } else {
+        for (pixel, (cell, routed)) in cells.iter().zip(routed).enumerate() {
+            let mut gradient = simd.load(cell);
+            if after.relu {
+                gradient = simd.keep(gradient, routes[pixel]);
+            }
+            sum = simd.add(sum, gradient);
+            put(simd, gradient, channels, *routed, to);
+        }
+    }
+    simd.store(sum, bias);
+}
+
+#[inline(always)]
+fn put<S: Simd>(simd: S, value: S::Wide, channels: usize, place: u32, to: &mut [f32]) {
+    if channels == BLOCK {
+        simd.store(value, window_mut(to, place as usize));
+    } else {
+        let mut values = [0.0; BLOCK];
+        simd.store(value, &mut values);
+        to[place as usize..][..channels].copy_from_slice(&values[..channels]);
+    }
+}
+
+/// Adds to `sums`, those of the weights of a block, the products of each pixel's gradients and its window.
+#[inline(always)]
+fn multiply<S: Simd>(
+    simd: S,
+    geometry: Geometry,
+    plane: &[f32],
+    gradients: &[f32],
+    sums: &mut [Cell],
+) {
+    let run = geometry.run();
+    let some = (PIXELS / geometry.columns()).max(1);
+    for first in (0..geometry.rows()).step_by(some) {
+        let rows = first..geometry.rows().min(first + some);
+        for row in 0..geometry.kernel {
+            let products = Products {
+                geometry,
+                plane: &plane[row * geometry.step()..],
+                gradients,
+                rows: rows.clone(),
+            };
+            let mut tap = 0;
+            let sums = &mut sums[row * run..][..run];
+            if S::SUMS == 24 {
+                while run - tap >= 12 {
+                    products.add::<S, 12>(simd, tap, sums);
+                    tap += 12;
+                }
+            }
+            if S::SUMS >= 6 {
+                while run - tap >= 6 {
+                    products.add::<S, 6>(simd, tap, sums);
+                    tap += 6;
+                }
+                if run - tap >= 3 {
+                    products.add::<S, 3>(simd, tap, sums);
+                    tap += 3;
+                }
+            }
+            while run - tap >= 2 {
+                products.add::<S, 2>(simd, tap, sums);
+                tap += 2;
+            }
+            if run > tap {
+                products.add::<S, 1>(simd, tap, sums);
+            }
+        }
+    }
+}
+
+struct Products<'a> {
+    geometry: Geometry,
+    /// From the row of the window on.
+    plane: &'a [f32],
+    gradients: &'a [f32],
+    rows: std::ops::Range<usize>,
+}
+
+impl Products<'_> {
+    /// Adds those of `T` numbers of the row of a window, from `tap` on.
+    #[inline(always)]
+    fn add<S: Simd, const T: usize>(&self, simd: S, tap: usize, sums: &mut [Cell]) {
+        let sums: &mut [Cell; T] = window_mut(sums, tap);
+        let mut vectors = [simd.splat(0.0); T];
+        for place in 0..T {
+            vectors[place] = simd.load(&sums[place].0);
+        }
+        let (geometry, back) = (self.geometry, self.geometry.transposed());
+        let inside = back.padding * (back.step() + back.inputs);
+        let columns = geometry.columns();
+        for row in self.rows.clone() {
+            let pixels = &self.plane[row * geometry.step() + tap..];
+            let gradients = &self.gradients[inside + row * back.step()..];
+            for column in 0..columns {
+                let pixels: &[f32; T] = window(pixels, column * geometry.inputs);
+                let gradient = simd.load(window(gradients, column * geometry.outputs));
+                for place in 0..T {
+                    let pixel = simd.splat(pixels[place]);
+                    vectors[place] = simd.mul_add(pixel, gradient, vectors[place]);
+                }
+            }
+        }
+        for place in 0..T {
+            simd.store(vectors[place], &mut sums[place].0);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Forward: windows of a plane times weights, sixteen channels by a tile of pixels at a time; then pooling and ReLU.
+
+#![allow(
+    unsafe_code,
+    reason = "megabytes of results are not filled with zeros before they are written"
+)]
+
+use super::geometry::{BLOCK, Geometry, TASK, TILE, interleave, separate};
+use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::padded;
+use std::mem::MaybeUninit;
+
+/// What follows a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After {
+    /// Whether the largest of each 2 x 2 values is taken.
+    pub pool: bool,
+    /// Whether ReLU comes last.
+    pub relu: bool,
+}
+
+impl After {
+    /// Bits that a pixel leaves for the way back, for each channel: which of its four pixels it is, or whether ReLU passed it.
+    const fn bits(self) -> usize {
+        match self {
+            Self { pool: true, .. } => 4,
+            Self { relu: true, .. } => 1,
+            _ => 0,
+        }
+    }
+}
+
+/// Weights as the passes read them, by block of outputs: by row and column of the window and input, for sixteen outputs.
+#[derive(Clone, Debug)]
+pub struct Weights(Vec<Aligned<[f32; BLOCK]>>);
+
+impl Weights {
+    /// Those of a convolution, `[outputs, inputs, kernel, kernel]`.
+    pub fn new(geometry: Geometry, weight: &[f32]) -> Self {
+        let Geometry { inputs, kernel, .. } = geometry;
+        let (taps, area) = (geometry.taps(), kernel * kernel);
+        let mut packed = vec![Aligned([0.0; BLOCK]); geometry.blocks() * taps];
+        for (output, weight) in weight.chunks_exact(taps).enumerate() {
+            let block = &mut packed[output / BLOCK * taps..][..taps];
+            for (input, weight) in weight.chunks_exact(area).enumerate() {
+                for (tap, weight) in weight.iter().enumerate() {
+                    block[tap * inputs + input].0[output % BLOCK] = *weight;
+                }
+            }
+        }
+        Self(packed)
+    }
+
+    /// Those of [`Geometry::transposed`]: inputs for outputs, and the windows turned round.
+    pub fn transposed(geometry: Geometry, weight: &[f32]) -> Self {
+        let Geometry {
+            outputs, kernel, ..
+        } = geometry;
+        let (back, area) = (geometry.transposed(), kernel * kernel);
+        let mut packed = vec![Aligned([0.0; BLOCK]); back.blocks() * back.taps()];
+        for (output, weight) in weight.chunks_exact(geometry.taps()).enumerate() {
+            for (input, weight) in weight.chunks_exact(area).enumerate() {
+                let block = &mut packed[input / BLOCK * back.taps()..][..back.taps()];
+                for (tap, weight) in weight.iter().rev().enumerate() {
+                    block[tap * outputs + output].0[input % BLOCK] = *weight;
+                }
+            }
+        }
+        Self(packed)
+    }
+
+    /// A block of outputs.
+    #[inline(always)]
+    pub fn block(&self, geometry: Geometry, block: usize) -> &[Aligned<[f32; BLOCK]>] {
+        &self.0[block * geometry.taps()..][..geometry.taps()]
+    }
+}
+
+/// For each image, each block of channels and each pixel that leaves, the bits of [`After::bits`].
+#[derive(Clone, Debug)]
+pub struct Routes {
+    bits: Vec<u16>,
+    /// Those of an image.
+    image: usize,
+}
+
+impl Routes {
+    /// Those of an image.
+    pub fn of(&self, image: usize) -> &[u16] {
+        &self.bits[image * self.image..][..self.image]
+    }
+}
+
+/// Numbers that leave a convolution for each channel of an image.
+pub const fn pixels(geometry: Geometry, pool: bool) -> usize {
+    let side = if pool { 2 } else { 1 };
+    (geometry.rows() / side) * (geometry.columns() / side)
+}
+
+/// What leaves, and with `training` what the way back needs.
+pub fn forward(
+    level: Level,
+    geometry: Geometry,
+    after: After,
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    training: bool,
+) -> (Vec<f32>, Routes) {
+    let images = x.len() / geometry.image();
+    let pixels = pixels(geometry, after.pool);
+    let bits = if training { after.bits() } else { 0 };
+    let mut routes = Routes {
+        bits: vec![0; images * geometry.blocks() * pixels * bits],
+        image: geometry.blocks() * pixels * bits,
+    };
+    let output = geometry.outputs * pixels;
+    let task = images.div_ceil(rayon::current_num_threads()).clamp(1, TASK);
+    let mut chunks = routes.bits.chunks_mut((task * routes.image).max(1));
+    let chunks = (0..images.div_ceil(task))
+        .map(|_| chunks.next().unwrap_or_default())
+        .collect();
+    let pass = Pass {
+        geometry,
+        after,
+        weights: &Weights::new(geometry, weight),
+        bias,
+        inside: &geometry.pixels(),
+        windows: &tiled(geometry.windows(after.pool)),
+    };
+    let work = |place, routes: &mut [u16], output: &mut [_]| {
+        let length = geometry.plane() + pass.windows.len() * BLOCK;
+        with_scratch(length, |scratch| {
+            let x = &x[place * task * geometry.image()..];
+            level.run(Images {
+                pass,
+                x,
+                routes,
+                output,
+                scratch,
+            });
+        });
+    };
+    // SAFETY: `separate` writes every block of channels of every image.
+    let output = unsafe { collect_chunks(images * output, task * output, chunks, work) };
+    (output, routes)
+}
+
+/// Fills up the last tile with one of its places.
+pub fn tiled(mut places: Vec<u32>) -> Vec<u32> {
+    if let Some(last) = places.last() {
+        places.resize(places.len().next_multiple_of(TILE), *last);
+    }
+    places
+}
+
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    geometry: Geometry,
+    after: After,
+    weights: &'a Weights,
+    bias: &'a [f32],
+    /// Where the pixels of an image lie in its plane.
+    inside: &'a [u32],
+    /// Where the windows begin, in whole tiles.
+    windows: &'a [u32],
+}
+
+/// Some images after each other.
+struct Images<'a> {
+    pass: Pass<'a>,
+    /// Those images, and those behind them.
+    x: &'a [f32],
+    routes: &'a mut [u16],
+    output: &'a mut [MaybeUninit<f32>],
+    /// A plane, and sixteen numbers for each window.
+    scratch: &'a mut [f32],
+}
+
+impl Kernel for Images<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Pass {
+            geometry,
+            after,
+            weights,
+            bias,
+            inside,
+            windows,
+        } = self.pass;
+        let Geometry {
+            inputs, outputs, ..
+        } = geometry;
+        let pixels = pixels(geometry, after.pool);
+        let (cells, plane) = self.scratch.split_at_mut(windows.len() * BLOCK);
+        let (cells, _) = cells.as_chunks_mut();
+        plane.fill(0.0);
+        let mut routes = self.routes;
+        for (image, output) in self.output.chunks_exact_mut(outputs * pixels).enumerate() {
+            let x = &self.x[image * geometry.image()..][..geometry.image()];
+            interleave(simd, x, inputs, inside, plane);
+            for (block, output) in output.chunks_mut(BLOCK * pixels).enumerate() {
+                let bias = padded(&bias[BLOCK * block..]);
+                let weights = weights.block(geometry, block);
+                convolve(simd, geometry, weights, &bias, plane, windows, cells);
+                let count = (pixels * after.bits()).min(routes.len());
+                let (own, others) = std::mem::take(&mut routes).split_at_mut(count);
+                routes = others;
+                if after.pool {
+                    pool(simd, after.relu, pixels, cells, own);
+                } else if after.relu {
+                    relu(simd, pixels, cells, own);
+                }
+                separate(simd, &cells[..pixels], output.len() / pixels, output);
+            }
+        }
+    }
+}
+
+/// A block of outputs of the windows of a plane: `cells` are whole tiles of `windows`.
+#[inline(always)]
+pub fn convolve<S: Simd>(
+    simd: S,
+    geometry: Geometry,
+    weights: &[Aligned<[f32; BLOCK]>],
+    bias: &[f32; BLOCK],
+    plane: &[f32],
+    windows: &[u32],
+    cells: &mut [[f32; BLOCK]],
+) {
+    match S::SUMS {
+        24 => tiles::<S, 12>(simd, geometry, weights, bias, plane, windows, cells),
+        6 => tiles::<S, 6>(simd, geometry, weights, bias, plane, windows, cells),
+        _ => tiles::<S, 2>(simd, geometry, weights, bias, plane, windows, cells),
+    }
+}
+
+#[inline(always)]
+fn tiles<S: Simd, const T: usize>(
+    simd: S,
+    geometry: Geometry,
+    weights: &[Aligned<[f32; BLOCK]>],
+    bias: &[f32; BLOCK],
+    plane: &[f32],
+    windows: &[u32],
+    cells: &mut [[f32; BLOCK]],
+) {
+    let (run, step) = (geometry.run(), geometry.step());
+    let (windows, _) = windows.as_chunks::<T>();
+    let (cells, _) = cells.as_chunks_mut::<T>();
+    for (windows, cells) in windows.iter().zip(cells) {
+        let mut sums = [simd.load(bias); T];
+        for row in 0..geometry.kernel {
+            let weights = &weights[row * run..][..run];
+            let mut pixels = [&plane[..0]; T];
+            for pixel in 0..T {
+                pixels[pixel] = &plane[windows[pixel] as usize + row * step..][..run];
+            }
+            for tap in 0..run {
+                let weight = simd.load(&weights[tap].0);
+                for pixel in 0..T {
+                    let input = simd.splat(pixels[pixel][tap]);
+                    sums[pixel] = simd.mul_add(input, weight, sums[pixel]);
+                }
+            }
+        }
+        for pixel in 0..T {
+            simd.store(sums[pixel], &mut cells[pixel]);
+        }
+    }
+}
+
+/// The largest of each four; which it is goes to `routes`, if there are any. The first of equal ones wins, and what is not a
+/// number wins over all before it.
+#[inline(always)]
+fn pool<S: Simd>(
+    simd: S,
+    relu: bool,
+    pixels: usize,
+    cells: &mut [[f32; BLOCK]],
+    routes: &mut [u16],
+) {
+    let (routes, _) = routes.as_chunks_mut::<4>();
+    for pixel in 0..pixels {
+        let mut largest = simd.load(&cells[4 * pixel]);
+        let mut wins = [u16::MAX, 0, 0, 0];
+        for place in 1..4 {
+            let value = simd.load(&cells[4 * pixel + place]);
+            wins[place] = simd.exceeding(value, largest);
+            largest = simd.select(wins[place], value, largest);
+        }
+        let mut passed = u16::MAX;
+        if relu {
+            passed = simd.passing(largest);
+            largest = simd.max(simd.splat(0.0), largest);
+        }
+        simd.store(largest, &mut cells[pixel]);
+        if let Some(routes) = routes.get_mut(pixel) {
+            for place in (0..4).rev() {
+                routes[place] = passed & wins[place];
+                passed &= !wins[place];
+            }
+        }
+    }
+}
+
+/// ReLU; what passes it goes to `routes`, if there are any.
+#[inline(always)]
+fn relu<S: Simd>(simd: S, pixels: usize, cells: &mut [[f32; BLOCK]], routes: &mut [u16]) {
+    for pixel in 0..pixels {
+        let value = simd.load(&cells[pixel]);
+        if let Some(passed) = routes.get_mut(pixel) {
+            *passed = simd.passing(value);
+        }
+        simd.store(simd.max(simd.splat(0.0), value), &mut cells[pixel]);
+    }
+}

@@ -1,0 +1,191 @@
+//! Sizes of a convolution, and where its pixels lie in memory.
+//!
+//! An image is laid out as a plane: its pixels with their border of zeros row by row, the channels of a pixel beside each
+//! other. A row of a window is then one run of numbers.
+
+use crate::kernels::cpu::simd::Simd;
+use crate::kernels::cpu::slices::{window, window_mut};
+use std::mem::MaybeUninit;
+
+/// Channels that leave together, in one vector.
+pub const BLOCK: usize = 16;
+/// Pixels are computed in tiles of a divisor of this number.
+pub const TILE: usize = 12;
+/// Images of a task. The gradients of each task are added up in the order of the images, so that the number of threads
+/// changes nothing.
+pub const TASK: usize = 4;
+
+/// A convolution of stride 1 with a square kernel, without what follows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Channels that enter.
+    pub inputs: usize,
+    /// Channels that leave.
+    pub outputs: usize,
+    /// Rows and columns of a window.
+    pub kernel: usize,
+    /// Rows of an image.
+    pub height: usize,
+    /// Columns of an image.
+    pub width: usize,
+    /// Rows and columns of zeros on each side; fewer than those of a window.
+    pub padding: usize,
+}
+
+impl Geometry {
+    /// Rows that leave.
+    pub const fn rows(self) -> usize {
+        self.height + 2 * self.padding + 1 - self.kernel
+    }
+
+    /// Columns that leave.
+    pub const fn columns(self) -> usize {
+        self.width + 2 * self.padding + 1 - self.kernel
+    }
+
+    /// Numbers of an image.
+    pub const fn image(self) -> usize {
+        self.inputs * self.height * self.width
+    }
+
+    /// Numbers from a row of a plane to the next.
+    pub const fn step(self) -> usize {
+        (self.width + 2 * self.padding) * self.inputs
+    }
+
+    /// Numbers of a plane, and those behind it that a vector of its last pixel reaches.
+    pub const fn plane(self) -> usize {
+        (self.height + 2 * self.padding) * self.step() + BLOCK
+    }
+
+    /// Numbers of a row of a window.
+    pub const fn run(self) -> usize {
+        self.kernel * self.inputs
+    }
+
+    /// Numbers of a window.
+    pub const fn taps(self) -> usize {
+        self.kernel * self.run()
+    }
+
+    /// Blocks of the channels that leave.
+    pub const fn blocks(self) -> usize {
+        self.outputs.div_ceil(BLOCK)
+    }
+
+    /// The convolution that takes the gradients of what leaves to those of what enters.
+    pub const fn transposed(self) -> Self {
+        Self {
+            inputs: self.outputs,
+            outputs: self.inputs,
+            kernel: self.kernel,
+            height: self.rows(),
+            width: self.columns(),
+            padding: self.kernel - 1 - self.padding,
+        }
+    }
+
+    /// Where the pixels of an image lie in its plane.
+    pub fn pixels(self) -> Vec<u32> {
+        let inside = self.padding * (self.step() + self.inputs);
+        places(self.height, self.width, false)
+            .map(|(row, column)| (inside + row * self.step() + column * self.inputs) as u32)
+            .collect()
+    }
+
+    /// Where the windows begin in a plane; with `pool` those of four pixels that are pooled one behind the other.
+    pub fn windows(self, pool: bool) -> Vec<u32> {
+        places(self.rows(), self.columns(), pool)
+            .map(|(row, column)| (row * self.step() + column * self.inputs) as u32)
+            .collect()
+    }
+}
+
+/// Rows and columns of pixels, row by row, or the four of each pooled pixel together.
+pub fn places(rows: usize, columns: usize, pool: bool) -> impl Iterator<Item = (usize, usize)> {
+    let side = if pool { 2 } else { 1 };
+    let (rows, columns) = (rows / side, columns / side);
+    (0..rows * columns).flat_map(move |place| {
+        let (row, column) = (side * (place / columns), side * (place % columns));
+        (0..side * side).map(move |pixel| (row + pixel / side, column + pixel % side))
+    })
+}
+
+/// Where eights begin that together are all of `count`, eight at least; the last two may overlap.
+#[inline(always)]
+fn eights(count: usize) -> impl Iterator<Item = usize> {
+    (0..count.div_ceil(8)).map(move |eight| (8 * eight).min(count - 8))
+}
+
+/// Lays channels, one behind the other, beside each other: each pixel where `places` has it, in ascending order.
+#[inline(always)]
+pub fn interleave<S: Simd>(
+    simd: S,
+    image: &[f32],
+    channels: usize,
+    places: &[u32],
+    to: &mut [f32],
+) {
+    let pixels = places.len();
+    let image = &image[..channels * pixels];
+    let vectors = if pixels < 8 { 0 } else { channels / 8 * 8 };
+    for channel in (0..vectors).step_by(8) {
+        for first in eights(pixels) {
+            let mut rows = [simd.splat_half(0.0); 8];
+            for lane in 0..8 {
+                rows[lane] = simd.load_half(window(image, (channel + lane) * pixels + first));
+            }
+            let rows = simd.transpose(rows);
+            let places: &[u32; 8] = window(places, first);
+            for lane in 0..8 {
+                let place = places[lane] as usize + channel;
+                simd.store_half(rows[lane], window_mut(to, place));
+            }
+        }
+    }
+    for channel in vectors..channels {
+        let row = &image[channel * pixels..][..pixels];
+        for pixel in 0..pixels {
+            to[places[pixel] as usize + channel] = row[pixel];
+        }
+    }
+}
+
+/// Lays channels one behind the other that lay beside each other, the first of each block of them. Writes all of `to`.
+#[inline(always)]
+pub fn separate<S: Simd>(
+    simd: S,
+    cells: &[[f32; BLOCK]],
+    channels: usize,
+    to: &mut [MaybeUninit<f32>],
+) {
+    let pixels = cells.len();
+    let to = &mut to[..channels * pixels];
+    if pixels < 8 {
+        for channel in 0..channels {
+            for pixel in 0..pixels {
+                to[channel * pixels + pixel] = MaybeUninit::new(cells[pixel][channel]);
+            }
+        }
+        return;
+    }
+    for channel in (0..channels).step_by(8) {
+        for first in eights(pixels) {
+            let cells: &[[f32; BLOCK]; 8] = window(cells, first);
+            let mut rows = [simd.splat_half(0.0); 8];
+            for lane in 0..8 {
+                rows[lane] = simd.load_half(window(&cells[lane], channel));
+            }
+            let rows = simd.transpose(rows);
+            for lane in 0..8.min(channels - channel) {
+                let mut values = [0.0; 8];
+                simd.store_half(rows[lane], &mut values);
+                let place = (channel + lane) * pixels + first;
+                let to: &mut [MaybeUninit<f32>; 8] = window_mut(to, place);
+                for pixel in 0..8 {
+                    to[pixel] = MaybeUninit::new(values[pixel]);
+                }
+            }
+        }
+    }
+}

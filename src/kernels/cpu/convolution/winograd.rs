@@ -1,0 +1,477 @@
+//! Windows of 3 x 3 with a quarter of the products of the windows themselves.
+//!
+//! They are taken for 4 x 4 pixels at once, from tiles of 6 x 6 inputs: F(4 x 4, 3 x 3) of Lavin and Gray, "Fast Algorithms
+//! for Convolutional Neural Networks", 2016. Inputs and weights are transformed, multiplied place by place (36 products in
+//! place of 144) and transformed back. The gradients of the weights are the same products the other way round.
+
+use super::forward::Weights;
+use super::geometry::{BLOCK, Geometry, TILE};
+use crate::kernels::cpu::scratch::Aligned;
+use crate::kernels::cpu::simd::Simd;
+use crate::kernels::cpu::slices::{window, window_mut};
+
+/// Rows and columns of a tile.
+const SIDE: usize = 6;
+/// Places of a tile.
+pub const PLACES: usize = SIDE * SIDE;
+/// Rows and columns that a tile leaves.
+pub const STEP: usize = 4;
+/// Tiles that are computed together, if the images are no larger.
+const TOGETHER: usize = 32;
+/// Transformed numbers that stay in the second-level cache.
+const NUMBERS: usize = 160 * 1024;
+
+/// The tiles of some images.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiles {
+    geometry: Geometry,
+    down: usize,
+    across: usize,
+}
+
+impl Tiles {
+    /// Those of a convolution, if they are less work than its windows.
+    pub fn new(geometry: Geometry) -> Option<Self> {
+        let tiles = Self {
+            geometry,
+            down: geometry.rows().div_ceil(STEP),
+            across: geometry.columns().div_ceil(STEP),
+        };
+        let products = tiles.of_an_image() * PLACES;
+        let plain = geometry.rows() * geometry.columns() * geometry.kernel * geometry.kernel;
+        let pays = geometry.kernel == 3
+            && geometry.inputs >= 16
+            && geometry.inputs.is_multiple_of(8)
+            && geometry.outputs >= 8
+            && 3 * products < 2 * plain
+            && products * geometry.inputs <= NUMBERS;
+        pays.then_some(tiles)
+    }
+
+    const fn of_an_image(self) -> usize {
+        self.down * self.across
+    }
+
+    /// Images that are computed together, of at most `most`.
+    pub fn images(self, most: usize) -> usize {
+        TOGETHER.div_ceil(self.of_an_image()).min(most)
+    }
+
+    /// Whole tiles of tiles.
+    pub fn count(self, images: usize) -> usize {
+        (images * self.of_an_image()).next_multiple_of(TILE)
+    }
+
+    /// Numbers of the transformed inputs of some images.
+    pub fn inputs(self, images: usize) -> usize {
+        PLACES * self.count(images) * self.geometry.inputs
+    }
+
+    /// Cells of a block of what is transformed back, or of the gradients of what leaves.
+    pub fn products(self, images: usize) -> usize {
+        PLACES * self.count(images)
+    }
+
+    /// For each pixel of each tile of an image the cell that it goes to, if any, of as many as `windows` has.
+    pub fn cells(self, windows: &[u32], pool: bool) -> Vec<Option<u32>> {
+        let Geometry { .. } = self.geometry;
+        let mut cells = vec![None; self.of_an_image() * STEP * STEP];
+        let places =
+            super::geometry::places(self.geometry.rows(), self.geometry.columns(), pool);
+        for (cell, (row, column)) in places.enumerate() {
+            let tile = row / STEP * self.across + column / STEP;
+            let pixel = row % STEP * STEP + column % STEP;
+            cells[tile * STEP * STEP + pixel] = Some(cell as u32);
+        }
+        debug_assert!(windows.len() >= cells.iter().flatten().count());
+        cells
+    }
+
+    /// Transforms the plane of an image, the `image`th of `images`.
+    #[inline(always)]
+    pub fn transform<S: Simd>(
+        self,
+        simd: S,
+        plane: &[f32],
+        image: usize,
+        images: usize,
+        to: &mut [f32],
+    ) {
+        let (inputs, step) = (self.geometry.inputs, self.geometry.step());
+        let between = self.count(images) * inputs;
+        for tile in 0..self.of_an_image() {
+            let first =
+                STEP * (tile / self.across * step + tile % self.across * inputs);
+            let place = (image * self.of_an_image() + tile) * inputs;
+            for input in (0..inputs).step_by(8) {
+                let mut columns = Aligned([[[0.0; 8]; SIDE]; SIDE]);
+                for column in 0..SIDE {
+                    let mut six = [simd.splat_half(0.0); SIDE];
+                    for row in 0..SIDE {
+                        let from = first + row * step + column * inputs + input;
+                        six[row] = simd.load_half(window(plane, from));
+                    }
+                    let six = transform_pixels(simd, six);
+                    for row in 0..SIDE {
+                        simd.store_half(six[row], &mut columns.0[row][column]);
+                    }
+                }
+                for row in 0..SIDE {
+                    let mut six = [simd.splat_half(0.0); SIDE];
+                    for column in 0..SIDE {
+                        six[column] = simd.load_half(&columns.0[row][column]);
+                    }
+                    let six = transform_pixels(simd, six);
+                    for column in 0..SIDE {
+                        let place = (SIDE * row + column) * between + place + input;
+                        simd.store_half(six[column], window_mut(to, place));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The products of a block of outputs, place by place.
+    #[inline(always)]
+    pub fn multiply<S: Simd>(
+        self,
+        simd: S,
+        weights: &[Aligned<[f32; BLOCK]>],
+        inputs: &[f32],
+        products: &mut [[f32; BLOCK]],
+    ) {
+        match S::SUMS {
+            24 => self.multiply_by::<S, 12>(simd, weights, inputs, products),
+            6 => self.multiply_by::<S, 6>(simd, weights, inputs, products),
+            _ => self.multiply_by::<S, 2>(simd, weights, inputs, products),
+        }
+    }
+
+    #[inline(always)]
+    fn multiply_by<S: Simd, const T: usize>(
+        self,
+        simd: S,
+        weights: &[Aligned<[f32; BLOCK]>],
+        inputs: &[f32],
+        products: &mut [[f32; BLOCK]],
+    ) {
+        let channels = self.geometry.inputs;
+        let between = products.len() / PLACES;
+        for place in 0..PLACES {
+            let weights = &weights[place * channels..][..channels];
+            let products = &mut products[place * between..][..between];
+            let inputs = &inputs[place * between * channels..][..between * channels];
+            let (products, _) = products.as_chunks_mut::<T>();
+            for (products, inputs) in products.iter_mut().zip(inputs.chunks_exact(T * channels)) {
+                let mut rows = [&inputs[..0]; T];
+                for tile in 0..T {
+                    rows[tile] = &inputs[tile * channels..][..channels];
+                }
+                let mut sums = [simd.splat(0.0); T];
+                for channel in 0..channels {
+                    let weight = simd.load(&weights[channel].0);
+                    for tile in 0..T {
+                        let input = simd.splat(rows[tile][channel]);
+                        sums[tile] = simd.mul_add(input, weight, sums[tile]);
+                    }
+                }
+                for tile in 0..T {
+                    simd.store(sums[tile], &mut products[tile]);
+                }
+            }
+        }
+    }
+
+    /// Transforms the products of an image back to its cells.
+    #[inline(always)]
+    pub fn transform_back<S: Simd>(
+        self,
+        simd: S,
+        products: &[[f32; BLOCK]],
+        image: usize,
+        bias: &[f32; BLOCK],
+        targets: &[Option<u32>],
+        cells: &mut [[f32; BLOCK]],
+    ) {
+        let between = products.len() / PLACES;
+        let bias = simd.load(bias);
+        let (targets, _) = targets.as_chunks::<{ STEP * STEP }>();
+        for (tile, targets) in targets.iter().enumerate() {
+            let products = &products[image * self.of_an_image() + tile..];
+            let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; STEP]);
+            for column in 0..SIDE {
+                let mut six = [simd.splat(0.0); SIDE];
+                for row in 0..SIDE {
+                    six[row] = simd.load(&products[(SIDE * row + column) * between]);
+                }
+                let four = transform_products(simd, six);
+                for row in 0..STEP {
+                    simd.store(four[row], &mut columns.0[row][column]);
+                }
+            }
+            for row in 0..STEP {
+                let mut six = [simd.splat(0.0); SIDE];
+                for column in 0..SIDE {
+                    six[column] = simd.load(&columns.0[row][column]);
+                }
+                let four = transform_products(simd, six);
+                for column in 0..STEP {
+                    if let Some(cell) = targets[STEP * row + column] {
+                        simd.store(simd.add(four[column], bias), &mut cells[cell as usize]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Transforms a block of the gradients of what leaves an image, which begin at the first of `plane`.
+    #[inline(always)]
+    pub fn transform_gradients<S: Simd>(
+        self,
+        simd: S,
+        plane: &[f32],
+        image: usize,
+        to: &mut [[f32; BLOCK]],
+    ) {
+        let between = to.len() / PLACES;
+        let back = self.geometry.transposed();
+        let (inputs, step) = (back.inputs, back.step());
+        for tile in 0..self.of_an_image() {
+            let first =
+                STEP * (tile / self.across * step + tile % self.across * inputs);
+            let to = &mut to[image * self.of_an_image() + tile..];
+            let mut columns = Aligned([[[0.0; BLOCK]; STEP]; SIDE]);
+            for column in 0..STEP {
+                let mut four = [simd.splat(0.0); STEP];
+                for row in 0..STEP {
+                    let from = first + row * step + column * inputs;
+                    four[row] = simd.load(window(plane, from));
+                }
+                let six = transform_four(simd, four);
+                for row in 0..SIDE {
+                    simd.store(six[row], &mut columns.0[row][column]);
+                }
+            }
+            for row in 0..SIDE {
+                let mut four = [simd.splat(0.0); STEP];
+                for column in 0..STEP {
+                    four[column] = simd.load(&columns.0[row][column]);
+                }
+                let six = transform_four(simd, four);
+                for column in 0..SIDE {
+                    simd.store(six[column], &mut to[(SIDE * row + column) * between]);
+                }
+            }
+        }
+    }
+
+    /// Adds the gradients of a block's weights to `sums`, by row and column of the window and input.
+    #[inline(always)]
+    pub fn add_weights<S: Simd>(
+        self,
+        simd: S,
+        inputs: &[f32],
+        gradients: &[[f32; BLOCK]],
+        sums: &mut [Aligned<[f32; BLOCK]>],
+    ) {
+        match S::SUMS {
+            24 | 6 => {
+                let mut first = 0;
+                let channels = self.geometry.inputs;
+                while channels - first >= 6 {
+                    self.add_some::<S, 6>(simd, first, inputs, gradients, sums);
+                    first += 6;
+                }
+                while first < channels {
+                    self.add_some::<S, 2>(simd, first, inputs, gradients, sums);
+                    first += 2;
+                }
+            }
+            _ => {
+                for first in (0..self.geometry.inputs).step_by(2) {
+                    self.add_some::<S, 2>(simd, first, inputs, gradients, sums);
+                }
+            }
+        }
+    }
+
+    /// Those of `T` channels from `first` on.
+    #[inline(always)]
+    fn add_some<S: Simd, const T: usize>(
+        self,
+        simd: S,
+        first: usize,
+        inputs: &[f32],
+        gradients: &[[f32; BLOCK]],
+        sums: &mut [Aligned<[f32; BLOCK]>],
+    ) {
+        let channels = self.geometry.inputs;
+        let between = gradients.len() / PLACES;
+        let mut products = Aligned([[[0.0; BLOCK]; T]; PLACES]);
+        for place in 0..PLACES {
+            let gradients = &gradients[place * between..][..between];
+            let inputs = &inputs[place * between * channels..][..between * channels];
+            let mut vectors = [simd.splat(0.0); T];
+            for (inputs, gradient) in inputs.chunks_exact(channels).zip(gradients) {
+                let inputs: &[f32; T] = window(inputs, first);
+                let gradient = simd.load(gradient);
+                for channel in 0..T {
+                    let input = simd.splat(inputs[channel]);
+                    vectors[channel] = simd.mul_add(input, gradient, vectors[channel]);
+                }
+            }
+            for channel in 0..T {
+                simd.store(vectors[channel], &mut products.0[place][channel]);
+            }
+        }
+        for channel in 0..T {
+            let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
+            for column in 0..SIDE {
+                let mut six = [simd.splat(0.0); SIDE];
+                for row in 0..SIDE {
+                    six[row] = simd.load(&products.0[SIDE * row + column][channel]);
+                }
+                let three = transform_to_taps(simd, six);
+                for row in 0..3 {
+                    simd.store(three[row], &mut columns.0[row][column]);
+                }
+            }
+            for row in 0..3 {
+                let mut six = [simd.splat(0.0); SIDE];
+                for column in 0..SIDE {
+                    six[column] = simd.load(&columns.0[row][column]);
+                }
+                let three = transform_to_taps(simd, six);
+                for column in 0..3 {
+                    let sum = &mut sums[(3 * row + column) * channels + first + channel].0;
+                    let added = simd.add(simd.load(sum), three[column]);
+                    simd.store(added, sum);
+                }
+            }
+        }
+    }
+
+    /// Transforms weights, to those of each place of a tile and input.
+    #[inline(always)]
+    pub fn transform_weights<S: Simd>(self, simd: S, weights: &Weights) -> Weights {
+        let (geometry, inputs) = (self.geometry, self.geometry.inputs);
+        let length = PLACES * inputs;
+        let mut transformed = vec![Aligned([0.0; BLOCK]); geometry.blocks() * length];
+        for block in 0..geometry.blocks() {
+            let weights = weights.block(geometry, block);
+            let to = &mut transformed[block * length..][..length];
+            for input in 0..inputs {
+                let mut columns = Aligned([[[0.0; BLOCK]; 3]; SIDE]);
+                for column in 0..3 {
+                    let mut three = [simd.splat(0.0); 3];
+                    for row in 0..3 {
+                        three[row] = simd.load(&weights[(3 * row + column) * inputs + input].0);
+                    }
+                    let six = transform_taps(simd, three);
+                    for row in 0..SIDE {
+                        simd.store(six[row], &mut columns.0[row][column]);
+                    }
+                }
+                for row in 0..SIDE {
+                    let mut three = [simd.splat(0.0); 3];
+                    for column in 0..3 {
+                        three[column] = simd.load(&columns.0[row][column]);
+                    }
+                    let six = transform_taps(simd, three);
+                    for column in 0..SIDE {
+                        simd.store(six[column], &mut to[(SIDE * row + column) * inputs + input].0);
+                    }
+                }
+            }
+        }
+        Weights::from_packed(transformed)
+    }
+}
+
+/// B^T of the paper, for rows or columns.
+#[inline(always)]
+fn transform_pixels<S: Simd>(simd: S, six: [S::Half; SIDE]) -> [S::Half; SIDE] {
+    let [two, four, five] = [-2.0, -4.0, -5.0].map(|factor| simd.splat_half(factor));
+    let sum = simd.mul_add_half(six[2], four, six[4]);
+    let difference = simd.mul_add_half(six[1], four, six[3]);
+    let even = simd.sub_half(six[4], six[2]);
+    let odd = simd.sub_half(six[1], six[3]);
+    let minus_four = simd.splat_half(4.0);
+    [
+        simd.mul_add_half(six[0], minus_four, simd.mul_add_half(six[2], five, six[4])),
+        simd.add_half(sum, difference),
+        simd.sub_half(sum, difference),
+        simd.mul_add_half(odd, two, even),
+        simd.mul_add_half(odd, simd.splat_half(2.0), even),
+        simd.mul_add_half(six[1], minus_four, simd.mul_add_half(six[3], five, six[5])),
+    ]
+}
+
+/// A^T of the paper.
+#[inline(always)]
+fn transform_products<S: Simd>(simd: S, six: [S::Wide; SIDE]) -> [S::Wide; STEP] {
+    let (sum, difference) = (simd.add(six[1], six[2]), simd.sub(six[1], six[2]));
+    let (other, apart) = (simd.add(six[3], six[4]), simd.sub(six[3], six[4]));
+    [
+        simd.add(simd.add(six[0], sum), other),
+        simd.mul_add(apart, simd.splat(2.0), difference),
+        simd.mul_add(other, simd.splat(4.0), sum),
+        simd.add(simd.mul_add(apart, simd.splat(8.0), difference), six[5]),
+    ]
+}
+
+/// A of the paper.
+#[inline(always)]
+fn transform_four<S: Simd>(simd: S, four: [S::Wide; STEP]) -> [S::Wide; SIDE] {
+    let (even, odd) = (simd.add(four[0], four[2]), simd.add(four[1], four[3]));
+    let even_of_two = simd.mul_add(four[2], simd.splat(4.0), four[0]);
+    let odd_of_two = simd.mul_add(four[3], simd.splat(4.0), four[1]);
+    [
+        four[0],
+        simd.add(even, odd),
+        simd.sub(even, odd),
+        simd.mul_add(odd_of_two, simd.splat(2.0), even_of_two),
+        simd.mul_add(odd_of_two, simd.splat(-2.0), even_of_two),
+        four[3],
+    ]
+}
+
+/// G of the paper.
+#[inline(always)]
+fn transform_taps<S: Simd>(simd: S, three: [S::Wide; 3]) -> [S::Wide; SIDE] {
+    let sixth = simd.splat(-1.0 / 6.0);
+    let ends = simd.mul(simd.add(three[0], three[2]), sixth);
+    let middle = simd.mul(three[1], sixth);
+    let far = simd.mul_add(
+        three[2],
+        simd.splat(1.0 / 6.0),
+        simd.mul(three[0], simd.splat(1.0 / 24.0)),
+    );
+    let twelfth = simd.mul(three[1], simd.splat(1.0 / 12.0));
+    [
+        simd.mul(three[0], simd.splat(0.25)),
+        simd.add(ends, middle),
+        simd.sub(ends, middle),
+        simd.add(far, twelfth),
+        simd.sub(far, twelfth),
+        three[2],
+    ]
+}
+
+/// G^T of the paper.
+#[inline(always)]
+fn transform_to_taps<S: Simd>(simd: S, six: [S::Wide; SIDE]) -> [S::Wide; 3] {
+    let sixth = simd.splat(-1.0 / 6.0);
+    let near = simd.mul(simd.add(six[1], six[2]), sixth);
+    let near_apart = simd.mul(simd.sub(six[1], six[2]), sixth);
+    let (far, far_apart) = (simd.add(six[3], six[4]), simd.sub(six[3], six[4]));
+    [
+        simd.mul_add(
+            six[0],
+            simd.splat(0.25),
+            simd.mul_add(far, simd.splat(1.0 / 24.0), near),
+        ),
+        simd.mul_add(far_apart, simd.splat(1.0 / 12.0), near_apart),
+        simd.add(simd.mul_add(far, simd.splat(1.0 / 6.0), near), six[5]),
+    ]
+}
