@@ -124,6 +124,8 @@ def train(
         if line != pair.train.shape_rule:
             _log("info", line)
     train_data = pair.train
+    if used.model is not None and not resume and pair.source.kind == "folder":
+        _tell_of_other_pictures(used.model, train_data)
     model = used.model or fitting_model(train_data, pair.valid)
     valid_data = match_classes(
         pair.valid,
@@ -220,6 +222,21 @@ def fitting_model(train: Dataset, valid: Dataset) -> ModelConfig:
         image_width=width,
         image_channels=channels,
     )
+
+
+def _tell_of_other_pictures(model: ModelConfig, train: Dataset) -> None:
+    """Tell where a configuration for digits seems to be taken for other pictures."""
+    default = ModelConfig()
+    if (model.image_shape, model.num_classes) != (default.image_shape, default.num_classes):
+        return
+    if train.num_classes != default.num_classes:
+        _log(
+            "warning",
+            f"the pictures have {train.num_classes} classes, and the model of the configuration "
+            f"has {model.num_classes} and takes grey images of {model.image_shape}, as for MNIST; "
+            "leave model out of TrainingConfig, and classes, size and channels follow the "
+            "pictures, or set num_classes, image_height, image_width and image_channels",
+        )
 
 
 def _check_data(

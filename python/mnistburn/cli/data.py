@@ -99,11 +99,13 @@ def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_jso
     part = load_part(source, split, options=options)
     found = part.describe(against)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found)))
+        broken = [{"path": str(path), "reason": reason} for path, reason in part.broken]
+        told = {"broken": broken, "shape_rule": part.shape_rule}
+        click.echo(json.dumps(dataclasses.asdict(found) | told))
     else:
         click.echo(classes_line(part, source))
         # The names of folders may hold anything.
-        for line in str(found).splitlines():
+        for line in [*filter(None, [part.shape_rule]), *str(found).splitlines()]:
             click.echo("".join(part if part.isprintable() else "?" for part in line))
 
 
