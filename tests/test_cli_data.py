@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy
 import pytest
 from click.testing import CliRunner, Result
+from pictures import write_png
 
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig
@@ -196,3 +197,22 @@ def test_a_copy_put_there_by_hand_is_used(fashion_mnist: Path, data_dir: Path) -
     labels.with_suffix("").write_bytes(gzip.decompress(labels.read_bytes()))
     labels.unlink()
     assert command("data", "verify", "fashion-mnist").exit_code == 0
+
+
+def test_describe_names_the_files_of_what_is_odd(tmp_path: Path) -> None:
+    for place, name in enumerate(("dark", "light")):
+        for part, count in (("train", 5), ("test", 3)):
+            for number in range(count):
+                image = numpy.full((8, 8), 100 * place + 10 * number, numpy.uint8)
+                image[0, 0] = 7 if part == "train" else 9
+                write_png(tmp_path / part / name / f"{number}.png", image)
+    train, test = tmp_path / "train", tmp_path / "test"
+    (train / "dark" / "1.png").write_bytes(b"no picture")
+    (train / "dark" / "4.png").write_bytes((train / "dark" / "2.png").read_bytes())
+    (test / "light" / "2.png").write_bytes((train / "light" / "3.png").read_bytes())
+    done = command("data", "describe", tmp_path)
+    files = ", ".join(str(train / "dark" / f"{number}.png") for number in (2, 4))
+    assert f"first of duplicates: {files}\n" in done.stdout
+    done = command("data", "describe", tmp_path, "--split=test", "--json")
+    leak = [str(test / "light" / "2.png"), str(train / "light" / "3.png")]
+    assert json.loads(done.stdout)["files"] == {"leaks": leak}

@@ -260,3 +260,23 @@ def test_a_training_without_a_model_stays_without_one() -> None:
     assert TrainingConfig.from_json(config.to_json()) == config
     with pytest.raises(ConfigError, match="model must be a ModelConfig"):
         TrainingConfig(model="guide")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "near"),
+    [({"epochs": 3}, "num_epochs"), ({"lr": 0.1}, "learning_rate"), ({"batch": 8}, "batch_size")],
+)
+def test_the_nearest_field_is_proposed(values: dict[str, Any], near: str) -> None:
+    with pytest.raises(TypeError, match=f"did you mean '{near}'") as caught:
+        TrainingConfig(**values)
+    proposed = str(caught.value).split("'")[-2]
+    TrainingConfig(**{proposed: next(iter(values.values()))})
+    untyped: Any = ModelConfig
+    with pytest.raises(TypeError, match=r"ModelConfig has no 'zzzz'; it has .*hidden_size"):
+        untyped(zzzz=1)
+
+
+def test_a_wrong_part_of_a_configuration_has_the_right_article() -> None:
+    value: Any = 3
+    with pytest.raises(ConfigError, match="must be an AugmentationConfig"):
+        TrainingConfig(augmentation=value)

@@ -1,5 +1,6 @@
 """A forked child computes, or says why it can't."""
 
+import math
 import multiprocessing
 import os
 from multiprocessing.connection import Connection
@@ -87,3 +88,17 @@ def test_a_child_cannot_train_on_several_devices_and_says_so(
     assert isinstance(answer, DeviceError)
     assert "spawn" in str(answer)
     assert in_child(lambda: train("alone", "cpu")) == expected
+
+
+def test_a_child_lets_go_of_a_loss_of_its_parent(small_data: Pair) -> None:
+    # So many classes that their sum is computed by several threads.
+    model = Model(mnistburn.ModelConfig(num_classes=70_000, hidden_size=64), seed=1)
+    images, targets = small_data[1].images[:2], small_data[1].targets[:2]
+    losses = [model.forward_classification(images, targets).loss]
+
+    def let_go() -> int:
+        losses.clear()
+        return len(model.forward(images))
+
+    assert in_child(let_go) == 2
+    assert math.isfinite(float(losses[0]))

@@ -1,5 +1,7 @@
 """What messages on folders, runs and classes propose is done, and works then."""
 
+import json
+import pathlib
 import re
 import shutil
 from collections.abc import Callable
@@ -248,3 +250,125 @@ def test_a_class_that_only_validation_has_is_counted(tmp_path: Path) -> None:
     named = Dataset(images, [0, 1, 2, 3], ["a", "b", "c", "d"])
     with pytest.raises(MnistburnError, match="must have the 3 classes of the training data"):
         mnistburn.train(tmp_path / "b", QUICK, "cpu", data=(data[0], named), progress=False)
+
+
+def test_a_configuration_for_digits_is_told_where_pictures_are_others(
+    here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def train(model: ModelConfig | None) -> str:
+        caplog.clear()
+        config = TrainingConfig(model=model, num_epochs=1)
+        mnistburn.train("told", config, "cpu", data="pictures", progress=False)
+        return caplog.text
+
+    told = train(ModelConfig(hidden_size=4))
+    assert "the pictures have 3 classes" in told
+    assert "leave model out of TrainingConfig" in told
+    assert "leave model out" not in train(None)
+    assert "leave model out" not in train(ModelConfig(hidden_size=4, num_classes=3))
+
+
+def test_images_that_were_trained_with_are_told(here: Path) -> None:
+    done = command("evaluate", "own", "--data=pictures")
+    assert "the model was trained with images of these (22 in all)" in done.stderr
+    assert done.stdout.endswith(f"on 24 images (pictures (folder {here / 'pictures'}))\n")
+    for arguments in (("--data=smaller",), ("--data=pictures", "--split=train"), ()):
+        assert "was trained with" not in command("evaluate", "own", *arguments).stderr
+    data = mnistburn.datasets.load("mnist", "test")[:40]
+    numpy.savez(here / "a.npz", x_train=data.images[:30], y_train=data.targets[:30])
+    numpy.savez(
+        here / "b.npz",
+        x_train=data.images[:30],
+        y_train=data.targets[:30],
+        x_test=data.images[30:],
+        y_test=data.targets[30:],
+    )
+    options = ("--device=cpu", "--no-progress", "--num-epochs=1", "--hidden-size=4")
+    assert command("train", "digits", "--data=b.npz", *options).exit_code == 0
+    # Another file of the same content.
+    assert "was trained with" in command("evaluate", "digits", "--data=a.npz").stderr
+    assert "was trained with" not in command("evaluate", "digits", "--data=b.npz").stderr
+
+
+def test_what_a_folder_becomes_is_described(here: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    shutil.copytree("pictures", folder)
+    (folder / "star" / "0.png").write_bytes(b"no picture")
+    done = command("data", "describe", folder)
+    assert (
+        "; not divided into train, valid and test\npictures are made to images of 13 x 12 x 3"
+        in (done.stdout)
+    )
+    found = json.loads(command("data", "describe", folder, "--json").stdout)
+    ((path, reason),) = [(item["path"], item["reason"]) for item in found["broken"]]
+    assert path == str(folder / "star" / "0.png")
+    assert reason
+    assert found["shape_rule"].startswith("pictures are made to images of 13 x 12 x 3")
+
+
+def test_folders_in_the_place_of_classes_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for year in ("2024", "2025"):
+        write_pictures(tmp_path / year)
+    data = Dataset.from_folder(tmp_path, progress=False)
+    assert data.class_names == ("2024", "2025")
+    assert "each of these holds the folders circle, square, star" in caplog.text
+    caplog.clear()
+    # One that lacks a class, or has a picture of its own, may be a class.
+    (tmp_path / "2025" / "star").rename(tmp_path / "2025" / "moon")
+    Dataset.from_folder(tmp_path, progress=False)
+    shutil.rmtree(tmp_path / "2025" / "moon")
+    write_pictures(tmp_path / "2025", names="star")
+    write_png(tmp_path / "2025" / "a.png", numpy.zeros((9, 9), numpy.uint8))
+    Dataset.from_folder(tmp_path, progress=False)
+    assert "each of these" not in caplog.text
+
+
+def test_a_folder_of_new_pictures_is_predicted(here: Path, run: TrainingResult) -> None:
+    message = message_of(lambda: run.model.predict_names("pictures"))
+    paths = eval(code_in(message, "sorted"), {"pathlib": pathlib})  # noqa: S307  that is the test
+    assert len(run.model.predict_names(paths)) == 24
+
+
+def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path, place: Path) -> None:
+    shutil.copytree(place / "own", tmp_path / "own")
+    resume = ("train", tmp_path / "own", "--resume", "--device=cpu", "--no-progress")
+    done = command(*resume)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("nothing was left to do")
+    assert "written to" not in done.stdout
+    assert "larger --num-epochs" in done.stdout
+    done = command(*resume, "--num-epochs=2")
+    assert "nothing was left" not in done.stdout
+    assert "written to" in done.stdout
+
+
+def test_a_run_knows_its_data_where_they_were_moved_to(tmp_path: Path, place: Path) -> None:
+    shutil.copytree(place / "pictures", tmp_path / "old")
+    run = ("train", tmp_path / "run", "--device=cpu", "--no-progress")
+    done = command(*run, "--data", tmp_path / "old", "--num-epochs=1", "--hidden-size=4")
+    assert done.exit_code == 0, done.output
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert "no longer exists" in command("evaluate", tmp_path / "run").stderr
+    done = command(*run, "--resume", "--num-epochs=2", "--data", tmp_path / "new")
+    assert done.exit_code == 0, done.output
+    done = command("evaluate", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    assert "(new (folder" in done.stdout
+    # Arrays are found nowhere: the run goes on knowing the folder.
+    kept = mnistburn.load_run(tmp_path / "run").data
+    assert kept is not None
+    pair = kept.load_pair()
+    mnistburn.train(
+        tmp_path / "run", None, "cpu", data=(pair.train, pair.valid), resume=True, progress=False
+    )
+    assert mnistburn.load_run(tmp_path / "run").data == kept
+
+
+def test_a_light_ground_is_told_of_characters_alone() -> None:
+    images = numpy.full((6, 9, 9), 250, numpy.uint8)
+    images[:, 4, 4] = numpy.arange(6)
+    for names, told in ((None, True), (("7", "B"), True), (("circle", "square"), False)):
+        warnings = " ".join(Dataset(images, [0, 1] * 3, names).describe().warnings)
+        assert ("255 - images" in warnings) is told

@@ -285,6 +285,29 @@ def test_a_forked_child_is_told_to_be_spawned(pair: tuple[Model, Model], batch: 
     os.waitpid(child, 0)
 
 
+LISTED = """
+import mnistburn, os, sys
+mnistburn.devices()
+child = os.fork()
+if child == 0:
+    try:
+        mnistburn.Model(seed=1, device=sys.argv[1])
+        print("no error")
+    except mnistburn.errors.DeviceError as error:
+        print(error)
+    sys.stdout.flush()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_of_a_process_that_listed_devices_is_told_to_be_spawned(wgpu: str) -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", LISTED, wgpu]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 'multiprocessing\'s "spawn" method' in done.stdout
+
+
 SCRIPT = """
 import mnistburn, sys
 model = mnistburn.Model(mnistburn.ModelConfig(hidden_size=16), seed=1, device=sys.argv[1])

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from mnistburn.model import ClassificationOutput, Evaluation, Model
     from mnistburn.optimizer import Optimizer
     from mnistburn.pictures import read_picture
+    from mnistburn.recipes import Recipe, recipe
     from mnistburn.results import History, TrainingResult, load_run
     from mnistburn.training import train
 
@@ -77,6 +78,7 @@ __all__ = [
     "MomentumConfig",
     "NoamLrSchedulerConfig",
     "Optimizer",
+    "Recipe",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
@@ -91,6 +93,7 @@ __all__ = [
     "errors",
     "load_run",
     "read_picture",
+    "recipe",
     "train",
 ]
 
@@ -124,6 +127,7 @@ _HOMES: Final = {
     "model": ("ClassificationOutput", "Evaluation", "Model"),
     "optimizer": ("Optimizer",),
     "pictures": ("read_picture",),
+    "recipes": ("Recipe", "recipe"),
     "results": ("History", "TrainingResult", "load_run"),
     "training": ("train",),
 }

@@ -278,7 +278,9 @@ def folder_hint(
     code = f"image_size=({height}, {width}), channels={channels}"
     code += f", fit={fit!r}" * (fit != "stretch") + f", prepare={prepare!r}" * (prepare is not None)
     folder = "path" if path is None else repr(path)
-    return f"; pictures are read so with mnistburn.Dataset.from_folder({folder}, {code})"
+    return (
+        f"; pictures in a folder are read so with mnistburn.Dataset.from_folder({folder}, {code})"
+    )
 
 
 def _is_array(value: object) -> bool:

@@ -495,12 +495,6 @@ class Model:
         if not len(dataset):
             message = "dataset must not be empty: the accuracy on no images does not exist"
             raise DataError(message)
-        if dataset.image_shape != shape:
-            message = (
-                f"the images of the data set must be of the model's {shape}, got "
-                f"{dataset.image_shape}{folder_hint(shape, self._preprocessing)}"
-            )
-            raise DataError(message)
         num_classes = self._config.num_classes
         dataset = match_classes(dataset, self._class_names, num_classes, by_number=by_number)
         if dataset.targets.max() >= num_classes:
@@ -508,6 +502,12 @@ class Model:
                 f"targets must be below the number of classes, {num_classes}, got "
                 f"{dataset.targets.max()}; take data of the model's classes, which are here "
                 f"dataset.subset(numpy.flatnonzero(dataset.targets < {num_classes}))"
+            )
+            raise DataError(message)
+        if dataset.image_shape != shape:
+            message = (
+                f"the images of the data set must be of the model's {shape}, got "
+                f"{dataset.image_shape}{folder_hint(shape, self._preprocessing)}"
             )
             raise DataError(message)
         step = -(-len(dataset) // LOOKED_AT)

@@ -1,6 +1,7 @@
 """Folders of pictures, as arrays."""
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,6 +168,14 @@ def _tell(
     empty = [repr(name) for name, n in zip(folder.class_names, counts, strict=True) if n == 0]
     if empty and not named:
         _logger.warning("in %s there is no whole picture of %s", path, _listed(empty, ", "))
+    inner = None if named else _shared_folders(path, folder.class_names)
+    if inner:
+        _logger.warning(
+            "the classes are %s, and each of these holds the folders %s: if those are the classes, "
+            "put the pictures of each into one folder, and pass the folder of these",
+            _listed(folder.class_names, ", "),
+            _listed(inner, ", "),
+        )
     if animated:
         files = _listed([f"{file} ({frames})" for file, frames in animated], ", ")
         _logger.warning(
@@ -177,6 +186,21 @@ def _tell(
         )
     if folder.shape_rule is not None:
         _logger.info("%s: %s", path, folder.shape_rule)
+
+
+def _shared_folders(path: Path, class_names: Sequence[str]) -> list[str]:
+    """Return the sub-folders that all classes have, where these hold nothing but such."""
+    found: set[frozenset[str]] = set()
+    for name in class_names:
+        with os.scandir(path / name) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            if not all(entry.is_dir() for entry in visible):
+                return []
+            found.add(frozenset(entry.name for entry in visible))
+        if len(found) > 1:
+            return []
+    inner = sorted(*found)
+    return inner if len(inner) > 1 else []
 
 
 def _listed(items: Sequence[str], separator: str) -> str:

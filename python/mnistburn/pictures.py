@@ -216,6 +216,12 @@ def _opened(source: Any) -> _native.Picture:  # noqa: ANN401  an image of Pillow
             message = f"a picture must have a path that is not empty, got {shown(source)}"
             raise DataError(message)
         path = expanded(as_path(source, "source", DataError))
+        if path.is_dir():
+            message = (
+                f"no picture can be read of {path}: it is a folder; the paths in it are "
+                f"sorted(pathlib.Path({str(path)!r}).rglob('*.*'))"
+            )
+            raise DataError(message)
         return _told(_native.Picture.open(str(path)), str(path))
     if not callable(getattr(source, "read", None)):
         message = (

@@ -124,7 +124,13 @@ def train(
         if line != pair.train.shape_rule:
             _log("info", line)
     train_data = pair.train
+<<<<<<< HEAD
     network = used.model or fitting_model(train_data, pair.valid)
+=======
+    if used.model is not None and not resume and pair.source.kind == "folder":
+        _tell_of_other_pictures(used.model, train_data)
+    model = used.model or fitting_model(train_data, pair.valid)
+>>>>>>> hints
     valid_data = match_classes(
         pair.valid,
         train_data.class_names,
@@ -218,6 +224,21 @@ def fitting_model(
             text = f"the labels go up to {num_classes - 1}, so the model gets {num_classes} classes"
             _log("warning", text + hint)
     return network.for_data(train, num_classes=max(2, num_classes))
+
+
+def _tell_of_other_pictures(model: ModelConfig, train: Dataset) -> None:
+    """Tell where a configuration for digits seems to be taken for other pictures."""
+    default = ModelConfig()
+    if (model.image_shape, model.num_classes) != (default.image_shape, default.num_classes):
+        return
+    if train.num_classes != default.num_classes:
+        _log(
+            "warning",
+            f"the pictures have {train.num_classes} classes, and the model of the configuration "
+            f"has {model.num_classes} and takes grey images of {model.image_shape}, as for MNIST; "
+            "leave model out of TrainingConfig, and classes, size and channels follow the "
+            "pictures, or set num_classes, image_height, image_width and image_channels",
+        )
 
 
 def _check_data(

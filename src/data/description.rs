@@ -256,7 +256,7 @@ impl Description {
                  0 to 1, or 0 to 16, to which pictures of 16 bits come that use 12; scale them to 255"
             ));
         }
-        if *border_mean >= LIGHT_GROUND && self.shape[2] == 1 {
+        if *border_mean >= LIGHT_GROUND && self.shape[2] == 1 && self.may_be_characters() {
             warnings.push(format!(
                 "the outermost pixels of the {name} have a mean of {border_mean:.0} of 255: dark strokes on a light ground, where \
                  MNIST and what is trained on it have light ones on a dark ground; invert them with 255 - images"
@@ -265,6 +265,12 @@ impl Description {
         warnings.extend(self.missing_classes(name));
         warnings.extend(self.imbalance(name));
         warnings
+    }
+
+    /// Whether the classes may be digits or letters, as MNIST's and its relatives' are; other pictures have grounds of any kind.
+    fn may_be_characters(&self) -> bool {
+        let mut names = self.class_names.iter().flatten();
+        names.all(|name| name.chars().count() == 1)
     }
 
     /// A class as warnings call it.

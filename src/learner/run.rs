@@ -337,6 +337,7 @@ impl Train<'_> {
             level: Level::Info,
             message,
         });
+        self.keep_source(&directory)?;
         // As found at the run's start; it goes on without them where data.json is gone or damaged.
         let known = record::run_metadata(self.artifact_dir, config.model.num_classes()).ok();
         Ok(Prepared {
@@ -368,6 +369,21 @@ fn with_pixels(
         }
     };
     Ok(TrainingConfig { model, ..config })
+}
+
+impl Train<'_> {
+    /// Keeps where the data of a resumed run are now; they may have been moved since its start.
+    fn keep_source(&mut self, directory: &ArtifactDirectory) -> Result<()> {
+        let source = std::mem::take(&mut self.options.data_source);
+        let is_found_again = source.get("location").is_some_and(Value::is_string);
+        match RunData::read(self.artifact_dir) {
+            Some(known) if is_found_again && known.source != source => {
+                let known = RunData { source, ..known };
+                directory.write(DATA_FILE, known.to_json()?.as_bytes())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The model at the start of a run or at its checkpoint, and the run around it.

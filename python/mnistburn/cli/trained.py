@@ -12,6 +12,7 @@ from mnistburn.datasets.parts import Split
 from mnistburn.datasets.source import (
     DataSource,
     PictureOptions,
+    available_parts,
     load_part,
     part_named_or_tested,
     source_of,
@@ -101,7 +102,25 @@ class Trained:
         )
         names = self.model.class_names
         dataset = load_part(source, taken, options=options, class_names=names)
-        return Chosen(dataset, f"{source}, {taken}")
+        if part is None:
+            self._warn_of_training_images(source, taken, dataset)
+        is_whole = available_parts(source) == ("train",)
+        return Chosen(dataset, str(source) if is_whole else f"{source}, {taken}")
+
+    def _warn_of_training_images(self, source: DataSource, taken: Split, dataset: Dataset) -> None:
+        if self.data is None:
+            return
+        run, train = self.data.source, self.data.train
+        place = None if run is None or run.location is None else (run.kind, run.location)
+        if (place == (source.kind, source.location) and taken == "train") or (
+            dataset._native().fingerprint() == train.sha256  # noqa: SLF001  of this package
+        ):
+            click.echo(
+                f"the model was trained with images of these ({train.images:,} in all), so what "
+                "is measured on them is too good; without --data those are taken that it did not "
+                "train with",
+                err=True,
+            )
 
 
 class Chosen(NamedTuple):

@@ -146,6 +146,7 @@ def train(
             fitting = fitting_model(images.train, images.valid, kind)
             model = changed_network(fitting, kind, given)
             config = dataclasses.replace(config, model=model)
+    epochs_before = _epochs_done(artifact_dir) if resume else 0
     with termination_as_interrupt() as termination:
         run = mnistburn.train(
             artifact_dir,
@@ -156,6 +157,42 @@ def train(
             overwrite=overwrite,
             progress=not no_progress,
         )
+    if epochs_before == run.config.num_epochs and run.ended == "completed":
+        click.echo(
+            f"nothing was left to do: the run in {click.format_filename(run.artifact_dir)} has "
+            f"all of its {epochs_before} epochs; a larger --num-epochs goes on with it"
+        )
+    else:
+        _tell(run)
+    if run.interrupted:
+        click.echo("stopped before its end; --resume goes on", err=True)
+        ctx.exit(TERMINATED if termination.came else INTERRUPTED)
+
+
+def _is_given(ctx: click.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def _check_unnamed(directory: Path, source: DataSource) -> None:
+    """Refuse to replace a run of other data in a directory that nobody named."""
+    stored_config(directory)  # settles what a killed run left
+    if not _native.holds_run(str(directory)):
+        return
+    run = RunData.read(directory)
+    there = None if run is None else run.source
+    if there is not None and (there.kind, there.location) == (source.kind, source.location):
+        return
+    trained = "other data" if there is None else str(there)
+    message = (
+        f"{directory}, which is taken where no ARTIFACT_DIR is given, holds a run trained on "
+        f"{trained}, and this one is of {source}; name another directory for it, as in "
+        f"`mnistburn train artifacts/own`, or replace that run with --overwrite"
+    )
+    raise ArtifactError(message)
+
+
+def _tell(run: mnistburn.TrainingResult) -> None:
+    """Print what came of a training, and where it is."""
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if run.history.num_epochs else []
     if accuracies and run.best_epoch is not None:
@@ -183,31 +220,13 @@ def train(
         path = run.artifact_dir / name
         if path.exists():
             click.echo(f"  {click.format_filename(path)}")
-    if run.interrupted:
-        click.echo("stopped before its end; --resume goes on", err=True)
-        ctx.exit(TERMINATED if termination.came else INTERRUPTED)
 
 
-def _is_given(ctx: click.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-
-
-def _check_unnamed(directory: Path, source: DataSource) -> None:
-    """Refuse to replace a run of other data in a directory that nobody named."""
-    stored_config(directory)  # settles what a killed run left
-    if not _native.holds_run(str(directory)):
-        return
-    run = RunData.read(directory)
-    there = None if run is None else run.source
-    if there is not None and (there.kind, there.location) == (source.kind, source.location):
-        return
-    trained = "other data" if there is None else str(there)
-    message = (
-        f"{directory}, which is taken where no ARTIFACT_DIR is given, holds a run trained on "
-        f"{trained}, and this one is of {source}; name another directory for it, as in "
-        f"`mnistburn train artifacts/own`, or replace that run with --overwrite"
-    )
-    raise ArtifactError(message)
+def _epochs_done(directory: Path) -> int:
+    try:
+        return mnistburn.load_run(directory).history.num_epochs
+    except (mnistburn.errors.MnistburnError, OSError):
+        return 0  # `train` says what is wrong
 
 
 def _picture_options(

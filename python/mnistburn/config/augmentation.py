@@ -26,13 +26,17 @@ _LARGEST_BYTES: Final = 8 << 30
 class AugmentationConfig(File):
     """How training images are changed at random, each epoch anew.
 
-    A strength of 0, the default of all, changes nothing. Movement and elastic distortion are done
-    together, in one bilinear resampling about the image's centre with 0, the background, outside of
-    the image; noise is added after that, and cutout comes last. All channels of a pixel move
-    together. What becomes of an image follows from the seed, the epoch and the image's position in
+    A strength of 0, the default of all, changes nothing. Flip and crop come first. Movement and
+    elastic distortion are done together, in one bilinear resampling about the image's centre with
+    0, the background, outside of the image; then come brightness, contrast and saturation, then
+    noise, and cutout comes last. All channels of a pixel move together. What becomes of an image follows from the seed, the epoch and the image's position in
     the data set alone; ``docs/augmentation.md`` has the details and a picture.
 
     Attributes:
+        flip: Whether an image is mirrored left to right in every other epoch; chance decides in
+            which it begins.
+        crop: The largest shift by whole pixels, up or down and left or right, from 0 to 64: a
+            window out of the image with a border of so many pixels, in which it goes on mirrored.
         shift: The largest shift, up or down and left or right, as a fraction of the image's height
             and width: from 0 to 1.
         rotate: The largest rotation to either side, in degrees: from 0 to 180.
@@ -46,6 +50,10 @@ class AugmentationConfig(File):
             convolutional neural networks applied to visual document analysis", 2003.
         elastic_sigma: The standard deviation of the Gaussian that smooths the field, in pixels:
             above 0 and at most 64.
+        brightness: The largest change of the brightness, from 0 to 1: 0.2 multiplies it with a
+            factor from 0.8 to 1.2.
+        contrast: The same for the contrast.
+        saturation: The same for the saturation of images with three channels.
         noise: The standard deviation of normal noise, where black is 0 and white 1: from 0 to 1.
         cutout: The side of a black square about a random pixel, as a fraction of the image's
             shorter side: from 0 to 1. A part of the square may lie outside of the image.
@@ -66,12 +74,17 @@ class AugmentationConfig(File):
 
     _kind: ClassVar[str] = "augmentation"
 
+    flip: bool = False
+    crop: int = 0
     shift: float = 0.0
     rotate: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
     elastic: float = 0.0
     elastic_sigma: float = 4.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
     noise: float = 0.0
     cutout: float = 0.0
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Self
 import numpy
 
 from mnistburn import _native
-from mnistburn.arguments import as_path, shown
+from mnistburn.arguments import as_path, nearest, shown
 from mnistburn.errors import ConfigError
 from mnistburn.system_errors import sync, trying
 
@@ -20,6 +20,8 @@ __all__ = ["File", "Part", "check_type", "json_fields", "json_value"]
 
 # A configuration takes about a kilobyte: a larger file is something else.
 _LARGEST_FILE: Final = 1 << 20
+# What people are used to from elsewhere, where the nearest name is none.
+_KNOWN_AS: Final = {"lr": "learning_rate", "max_epochs": "num_epochs", "workers": "num_workers"}
 # Wider integers are beyond what a JSON reader keeps exactly.
 _WIDEST_INTEGER: Final = 64
 
@@ -55,8 +57,9 @@ def json_fields(config: Any) -> dict[str, object]:  # noqa: ANN401  any of the d
 def check_type(name: str, value: object, expected: type) -> None:
     """Refuse a value of another type."""
     if not isinstance(value, expected):
+        article = "an" if expected.__name__[0] in "AEIOU" else "a"
         message = (
-            f"{name} must be a {expected.__name__}, got {shown(value)}; "
+            f"{name} must be {article} {expected.__name__}, got {shown(value)}; "
             f"pass {expected.__name__}(...)"
         )
         raise ConfigError(message)
@@ -64,6 +67,21 @@ def check_type(name: str, value: object, expected: type) -> None:
 
 class Part:
     """What can be a part of a configuration's JSON."""
+
+    def __new__(cls, *_: object, **values: object) -> Self:
+        """Refuse a value of no field, and propose the nearest.
+
+        Raises:
+            TypeError: There is no such field.
+        """
+        names = [item.name for item in fields(cls)]  # type: ignore[arg-type]  # a dataclass
+        for name in values:
+            if name not in names:
+                known = _KNOWN_AS.get(name, "")
+                near = f"; did you mean {known!r}?" if known in names else nearest(name, names)
+                message = f"{cls.__name__} has no {name!r}{near or f'; it has {names}'}"
+                raise TypeError(message)
+        return super().__new__(cls)
 
     def _json_object(self) -> dict[str, object]:
         return json_fields(self)

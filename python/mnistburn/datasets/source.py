@@ -552,6 +552,9 @@ def _named_dataset(
     return Dataset(images, [numbers[name] for name in found.tolist()], list(numbers))
 
 
+_UNDIVIDED: Final = "not divided into train, valid and test"
+
+
 def classes_line(train: Dataset, source: DataSource) -> str:
     """Say in a line what was taken for classes and for parts."""
     if train.class_names is None:
@@ -560,11 +563,11 @@ def classes_line(train: Dataset, source: DataSource) -> str:
         line = f"classes: {_listed(train.class_names)}"
     taken = {split: part for split, part in source.parts.items() if part is not None}
     if list(taken.values()) == [_WHOLE] and source.validation is None:
-        line += "; not divided"
+        line += f"; {_UNDIVIDED}"
     elif source.validation is not None:
         held = f"{source.validation:g} of the training images validate (seed {source.seed})"
         others = [str(part) for part in taken.values()]
-        line += f"; {'not divided' if len(others) == 1 else 'parts: ' + ', '.join(others)}; {held}"
+        line += f"; {_UNDIVIDED if len(others) == 1 else 'parts: ' + ', '.join(others)}; {held}"
     else:
         line += f"; parts: {', '.join(dict.fromkeys(taken.values()))}"
         if taken.get("valid") is not None and taken.get("valid") == taken.get("test"):
