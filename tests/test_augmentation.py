@@ -68,7 +68,7 @@ def movement_of(config: AugmentationConfig, key: Key, image: Bytes) -> Movement:
 )
 @pytest.mark.parametrize("size", [(28, 28, 1), (9, 14, 3)], ids=str)
 def test_movement_equals_the_reference(
-    strengths: dict[str, float], key: Key, size: tuple[int, int, int]
+    strengths: dict[str, Any], key: Key, size: tuple[int, int, int]
 ) -> None:
     config, image = AugmentationConfig(**strengths), picture(*size)
     expected = reference.moved(image, movement_of(config, key, image))

@@ -124,13 +124,9 @@ def train(
         if line != pair.train.shape_rule:
             _log("info", line)
     train_data = pair.train
-<<<<<<< HEAD
-    network = used.model or fitting_model(train_data, pair.valid)
-=======
     if used.model is not None and not resume and pair.source.kind == "folder":
         _tell_of_other_pictures(used.model, train_data)
-    model = used.model or fitting_model(train_data, pair.valid)
->>>>>>> hints
+    network = used.model or fitting_model(train_data, pair.valid)
     valid_data = match_classes(
         pair.valid,
         train_data.class_names,
@@ -226,7 +222,7 @@ def fitting_model(
     return network.for_data(train, num_classes=max(2, num_classes))
 
 
-def _tell_of_other_pictures(model: ModelConfig, train: Dataset) -> None:
+def _tell_of_other_pictures(model: NetworkConfig, train: Dataset) -> None:
     """Tell where a configuration for digits seems to be taken for other pictures."""
     default = ModelConfig()
     if (model.image_shape, model.num_classes) != (default.image_shape, default.num_classes):

@@ -29,8 +29,9 @@ class AugmentationConfig(File):
     A strength of 0, the default of all, changes nothing. Flip and crop come first. Movement and
     elastic distortion are done together, in one bilinear resampling about the image's centre with
     0, the background, outside of the image; then come brightness, contrast and saturation, then
-    noise, and cutout comes last. All channels of a pixel move together. What becomes of an image follows from the seed, the epoch and the image's position in
-    the data set alone; ``docs/augmentation.md`` has the details and a picture.
+    noise, and cutout comes last. All channels of a pixel move together. What becomes of an image
+    follows from the seed, the epoch and the image's position in the data set alone;
+    ``docs/augmentation.md`` has the details and a picture.
 
     Attributes:
         flip: Whether an image is mirrored left to right in every other epoch; chance decides in

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import inspect
 import json
 import math
 import os
@@ -74,7 +75,8 @@ class Part:
         Raises:
             TypeError: There is no such field.
         """
-        names = [item.name for item in fields(cls)]  # type: ignore[arg-type]  # a dataclass
+        # Not only its fields: a shorthand is none.
+        names = [*inspect.signature(cls.__init__).parameters][1:]
         for name in values:
             if name not in names:
                 known = _KNOWN_AS.get(name, "")
