@@ -8,9 +8,10 @@ Example:
 """
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from mnistburn.arguments import nearest, shown
 from mnistburn.config import (
@@ -25,7 +26,14 @@ from mnistburn.config.networks import NetworkConfig
 from mnistburn.dataset import Dataset
 from mnistburn.errors import ConfigError, DataError
 
-__all__ = ["RECIPES", "Recipe", "recipe"]
+__all__ = ["RECIPES", "Recipe", "expected_seconds", "recipe"]
+
+
+class _Length(NamedTuple):
+    """How long a training is; None for what the recipe says."""
+
+    num_epochs: int | None
+    batch_size: int | None
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,16 @@ class Recipe:
 
     name: str
     summary: str
-    make: Callable[[Dataset], TrainingConfig]
+    make: Callable[[Dataset, _Length], TrainingConfig]
 
 
-def recipe(name: str, data: object = None) -> TrainingConfig:
+def recipe(
+    name: str,
+    data: object = None,
+    *,
+    num_epochs: int | None = None,
+    batch_size: int | None = None,
+) -> TrainingConfig:
     """Return the configuration of a recipe for data.
 
     It is a plain `TrainingConfig`: print it, change it with `dataclasses.replace`, train with it.
@@ -52,6 +66,8 @@ def recipe(name: str, data: object = None) -> TrainingConfig:
         name: One of `RECIPES`: "book", "fast", "accurate" or "pictures".
         data: What to train with, as `train` takes it: the name of a data set, a folder or a
             `Dataset`. Of a pair the first counts. None stands for MNIST.
+        num_epochs: The number of epochs, which the learning rate follows; None for the recipe's.
+        batch_size: The number of images of a step, likewise.
 
     Returns:
         The configuration, with a model that fits the data.
@@ -75,7 +91,29 @@ def recipe(name: str, data: object = None) -> TrainingConfig:
     if not len(train):
         message = "the data of a recipe must have at least one image, got 0"
         raise DataError(message)
-    return known.make(train)
+    return known.make(train, _Length(num_epochs, batch_size))
+
+
+def expected_seconds(config: TrainingConfig, train: Dataset) -> float:
+    """Return about how long a training takes here on the CPU, by steps that leave no trace.
+
+    Args:
+        config: The training.
+        train: Its images.
+
+    Returns:
+        The seconds, without those of the validation.
+    """
+    from mnistburn.model import Model  # noqa: PLC0415  who only prints a recipe needs none
+
+    model = Model(config.model, seed=0)
+    batch = train[: config.batch_size]
+    fastest = math.inf
+    for _ in range(_TIMED_STEPS):
+        start = time.perf_counter()
+        model.forward_classification(batch.images, batch.targets).loss.backward()
+        fastest = min(fastest, time.perf_counter() - start)
+    return fastest / len(batch) * len(train) * config.num_epochs
 
 
 def _images(data: object) -> Dataset:
@@ -89,13 +127,15 @@ def _images(data: object) -> Dataset:
     return load_pair(DEFAULT_DATA if data is None else data, progress=False).train
 
 
-def _book(train: Dataset) -> TrainingConfig:
-    return TrainingConfig(model=ModelConfig.for_data(train))
+def _book(train: Dataset, length: _Length) -> TrainingConfig:
+    given = {name: value for name, value in length._asdict().items() if value is not None}
+    return TrainingConfig(model=ModelConfig.for_data(train), **given)
 
 
-def _fast(train: Dataset) -> TrainingConfig:
+def _fast(train: Dataset, length: _Length) -> TrainingConfig:
     return _annealed(
         train,
+        length,
         ModelConfig.for_data(train, dropout=0.1),
         least_epochs=3,
         images=180_000,
@@ -103,9 +143,10 @@ def _fast(train: Dataset) -> TrainingConfig:
     )
 
 
-def _accurate(train: Dataset) -> TrainingConfig:
+def _accurate(train: Dataset, length: _Length) -> TrainingConfig:
     return _annealed(
         train,
+        length,
         ModelConfig.for_data(train, dropout=0.1),
         least_epochs=12,
         images=720_000,
@@ -114,7 +155,7 @@ def _accurate(train: Dataset) -> TrainingConfig:
     )
 
 
-def _pictures(train: Dataset) -> TrainingConfig:
+def _pictures(train: Dataset, length: _Length) -> TrainingConfig:
     height, width, channels = train.image_shape
     side = min(height, width)
     # Each pooling halves the sides; some pixels have to be left to be averaged.
@@ -128,6 +169,7 @@ def _pictures(train: Dataset) -> TrainingConfig:
     colours = 0.2 if channels == 3 else 0.0  # noqa: PLR2004  red, green and blue
     return _annealed(
         train,
+        length,
         ConvNetConfig.for_data(train, blocks=blocks),
         least_epochs=10,
         images=60_000,
@@ -146,6 +188,7 @@ def _pictures(train: Dataset) -> TrainingConfig:
 
 def _annealed(
     train: Dataset,
+    length: _Length,
     model: NetworkConfig,
     *,
     least_epochs: int,
@@ -158,19 +201,21 @@ def _annealed(
     A small data set gets more epochs, until that many images were seen, and smaller batches.
     """
     count = len(train)
-    num_epochs = max(least_epochs, math.ceil(images / count))
     batch_size = 64 if count >= _SMALL else 32
-    steps = num_epochs * math.ceil(count / batch_size)
-    return TrainingConfig(
+    config = TrainingConfig(
         model=model,
-        num_epochs=num_epochs,
-        batch_size=batch_size,
+        num_epochs=length.num_epochs or max(least_epochs, math.ceil(images / count)),
+        batch_size=length.batch_size or batch_size,
         learning_rate=learning_rate,
-        lr_scheduler=CosineAnnealingLrSchedulerConfig(num_iters=steps),
         augmentation=augmentation,
     )
+    steps = config.num_epochs * math.ceil(count / config.batch_size)
+    schedule = CosineAnnealingLrSchedulerConfig(num_iters=steps)
+    return replace(config, lr_scheduler=schedule)
 
 
+# Steps whose time is taken; the fastest is the one that nothing else disturbed.
+_TIMED_STEPS: Final = 3
 # Fewer images make few steps of an epoch.
 _SMALL: Final = 2_000
 

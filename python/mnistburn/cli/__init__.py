@@ -13,6 +13,7 @@ from mnistburn.cli.groups import Group, in_options
 from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
 from mnistburn.cli.predict import predict
+from mnistburn.cli.recipes import recipes
 from mnistburn.cli.show import show
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
@@ -43,5 +44,5 @@ def main() -> None:
     """Train, keep and use small image classifiers with the Burn framework."""
 
 
-for command in (train, evaluate, predict, export, show, data, devices, bench):
+for command in (train, recipes, evaluate, predict, export, show, data, devices, bench):
     main.add_command(command)

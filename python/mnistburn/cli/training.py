@@ -14,10 +14,12 @@ from mnistburn.cli.options import INTERRUPTED, PATH, data_option
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.networks import NetworkConfig
 from mnistburn.config.optimizers import OPTIMIZERS
+from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, PictureOptions, load_pair, source_of
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError
 from mnistburn.preprocessing import Fit, Preprocessing
+from mnistburn.recipes import RECIPES, expected_seconds
 from mnistburn.results import (
     CHECKPOINTS,
     CLASS_NAMES_FILE,
@@ -48,6 +50,13 @@ def _network_options(command: Callable[..., None]) -> Callable[..., None]:
     "config_file",
     type=PATH,
     help="A config.json; the options below change single values of it.",
+)
+@click.option(
+    "--recipe",
+    "recipe_name",
+    type=click.Choice(list(RECIPES)),
+    help="A configuration chosen by measurement; `mnistburn recipes` lists them. The options below "
+    "change single values of it.",
 )
 @click.option("--num-epochs", type=int, help="Passes over the training images.")
 @click.option("--batch-size", type=int, help="Images of a step.")
@@ -105,6 +114,7 @@ def train(
     artifact_dir: Path,
     data: str | None,
     config_file: Path | None,
+    recipe_name: str | None,
     devices: tuple[str, ...],
     validation: float | None,
     fit: Fit,
@@ -119,6 +129,9 @@ def train(
     ARTIFACT_DIR is artifacts/mnist unless given.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    if recipe_name is not None and (resume or config_file is not None):
+        message = "--recipe starts a run of its own: leave out --config and --resume"
+        raise click.UsageError(message)
     stored = stored_config(artifact_dir) if resume else None
     # An option changes the run that goes on, not the defaults.
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
@@ -142,7 +155,9 @@ def train(
         )
         for line in images.told:
             click.echo(line, err=True)
-        if config.model is None:
+        if recipe_name is not None:
+            config = _of_recipe(recipe_name, images.train, network, given)
+        elif config.model is None:
             fitting = fitting_model(images.train, images.valid, kind)
             model = changed_network(fitting, kind, given)
             config = dataclasses.replace(config, model=model)
@@ -227,6 +242,28 @@ def _epochs_done(directory: Path) -> int:
         return mnistburn.load_run(directory).history.num_epochs
     except (mnistburn.errors.MnistburnError, OSError):
         return 0  # `train` says what is wrong
+
+
+def _of_recipe(
+    name: str, train: Dataset, network: str | None, given: dict[str, Any]
+) -> mnistburn.TrainingConfig:
+    """Return the recipe for the images with the options given, and tell how long it takes."""
+    length = {item: given[item] for item in ("num_epochs", "batch_size") if item in given}
+    config = mnistburn.recipe(name, train, **length)
+    config = _changed(config, kind_of(network, config.model), given)
+    seconds = expected_seconds(config, train)
+    click.echo(
+        f"recipe {name}: {config.num_epochs} epochs of {len(train):,} images, about "
+        f"{_duration(seconds)} on this machine's processor",
+        err=True,
+    )
+    return config
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:  # noqa: PLR2004  a minute and a half
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} minutes"
 
 
 def _picture_options(
