@@ -161,7 +161,7 @@ impl Pass<'_> {
         let Self { geometry, .. } = *self;
         let tiles = self.tiles.map_or(0, |tiles| {
             let gradients = geometry.blocks() * tiles.products(self.together) * BLOCK;
-            tiles.inputs(self.together) + gradients
+            tiles.inputs(self.together) + gradients + tiles.weight_products() * BLOCK
         });
         let plan = self.plan.map_or(0, |plan| plan.scratch(self.together));
         let planes = geometry.plane() + geometry.transposed().plane();
@@ -206,6 +206,9 @@ impl Kernel for Images<'_> {
         let (cells, scratch) = self.scratch.split_at_mut(pixels * BLOCK);
         let (plane, scratch) = scratch.split_at_mut(geometry.plane());
         let (gradient_plane, scratch) = scratch.split_at_mut(back.plane());
+        let weight_products = tiles.map_or(0, Tiles::weight_products);
+        let (weight_products, scratch) = scratch.split_at_mut(weight_products * BLOCK);
+        let (weight_products, _) = weight_products.as_chunks_mut();
         // The borders stay zero, and so do pixels that pooling leaves out.
         plane.fill(0.0);
         gradient_plane.fill(0.0);
@@ -262,7 +265,7 @@ impl Kernel for Images<'_> {
                 for block in 0..blocks {
                     let gradients = &products[block * of_block..][..of_block];
                     let sums = &mut sums[block * (taps + 1)..][..taps];
-                    tiles.add_weights(simd, count, transformed, gradients, sums);
+                    tiles.add_weights(simd, count, transformed, gradients, weight_products, sums);
                 }
             }
             if let (Some(back_sums), Some(output)) = (&mut back_sums, &mut output)

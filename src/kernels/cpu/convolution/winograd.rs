@@ -107,11 +107,11 @@ impl Tiles {
     ) {
         let (inputs, step) = (self.geometry.inputs, self.geometry.step());
         let between = self.count(images) * inputs;
+        let mut columns = Aligned([[[0.0; 8]; SIDE]; SIDE]);
         for tile in 0..self.of_an_image() {
             let first = STEP * (tile / self.across * step + tile % self.across * inputs);
             let place = (image * self.of_an_image() + tile) * inputs;
             for input in (0..inputs).step_by(8) {
-                let mut columns = Aligned([[[0.0; 8]; SIDE]; SIDE]);
                 for column in 0..SIDE {
                     let mut six = [simd.splat_half(0.0); SIDE];
                     for row in 0..SIDE {
@@ -202,10 +202,10 @@ impl Tiles {
     ) {
         let between = products.len() / PLACES;
         let bias = simd.load(bias);
+        let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; STEP]);
         let (targets, _) = targets.as_chunks::<{ STEP * STEP }>();
         for (tile, targets) in targets.iter().enumerate() {
             let products = &products[image * self.of_an_image() + tile..];
-            let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; STEP]);
             for column in 0..SIDE {
                 let mut six = [simd.splat(0.0); SIDE];
                 for row in 0..SIDE {
@@ -243,10 +243,10 @@ impl Tiles {
         let between = to.len() / PLACES;
         let back = self.geometry.transposed();
         let (inputs, step) = (back.inputs, back.step());
+        let mut columns = Aligned([[[0.0; BLOCK]; STEP]; SIDE]);
         for tile in 0..self.of_an_image() {
             let first = STEP * (tile / self.across * step + tile % self.across * inputs);
             let to = &mut to[image * self.of_an_image() + tile..];
-            let mut columns = Aligned([[[0.0; BLOCK]; STEP]; SIDE]);
             for column in 0..STEP {
                 let mut four = [simd.splat(0.0); STEP];
                 for row in 0..STEP {
@@ -271,7 +271,13 @@ impl Tiles {
         }
     }
 
+    /// Cells of [`Tiles::add_weights`].
+    pub const fn weight_products(self) -> usize {
+        PLACES * self.geometry.inputs
+    }
+
     /// Adds the gradients of a block's weights for some images to `sums`, by row and column of the window and input.
+    /// `products` holds anything.
     #[inline(always)]
     pub fn add_weights<S: Simd>(
         self,
@@ -279,66 +285,35 @@ impl Tiles {
         images: usize,
         inputs: &[f32],
         gradients: &[[f32; BLOCK]],
-        sums: &mut [Aligned<[f32; BLOCK]>],
-    ) {
-        let tiles = images * self.of_an_image();
-        match S::SUMS {
-            24 | 6 => {
-                let mut first = 0;
-                let channels = self.geometry.inputs;
-                while channels - first >= 6 {
-                    self.add_some::<S, 6>(simd, first, tiles, inputs, gradients, sums);
-                    first += 6;
-                }
-                while first < channels {
-                    self.add_some::<S, 2>(simd, first, tiles, inputs, gradients, sums);
-                    first += 2;
-                }
-            }
-            _ => {
-                for first in (0..self.geometry.inputs).step_by(2) {
-                    self.add_some::<S, 2>(simd, first, tiles, inputs, gradients, sums);
-                }
-            }
-        }
-    }
-
-    /// Those of `T` channels from `first` on.
-    #[inline(always)]
-    fn add_some<S: Simd, const T: usize>(
-        self,
-        simd: S,
-        first: usize,
-        tiles: usize,
-        inputs: &[f32],
-        gradients: &[[f32; BLOCK]],
+        products: &mut [[f32; BLOCK]],
         sums: &mut [Aligned<[f32; BLOCK]>],
     ) {
         let channels = self.geometry.inputs;
-        let between = gradients.len() / PLACES;
-        let mut products = Aligned([[[0.0; BLOCK]; T]; PLACES]);
+        // Fours where sixes leave two: fewer vectors would wait for each other.
+        let sixes = match (S::SUMS, channels % 6) {
+            (2, _) => 0,
+            (_, 2) => channels - 8,
+            (_, rest) => channels - rest,
+        };
+        let (tiles, between) = (images * self.of_an_image(), gradients.len() / PLACES);
         for place in 0..PLACES {
             let gradients = &gradients[place * between..][..tiles];
-            let inputs = &inputs[place * between * channels..][..between * channels];
-            let mut vectors = [simd.splat(0.0); T];
-            for (inputs, gradient) in inputs.chunks_exact(channels).zip(gradients) {
-                let inputs: &[f32; T] = window(inputs, first);
-                let gradient = simd.load(gradient);
-                for channel in 0..T {
-                    let input = simd.splat(inputs[channel]);
-                    vectors[channel] = simd.mul_add(input, gradient, vectors[channel]);
-                }
+            let inputs = &inputs[place * between * channels..][..tiles * channels];
+            let products = &mut products[place * channels..][..channels];
+            for first in (0..sixes).step_by(6) {
+                sum_tiles::<S, 6>(simd, first, inputs, gradients, products);
             }
-            for channel in 0..T {
-                simd.store(vectors[channel], &mut products.0[place][channel]);
+            for first in (sixes..channels).step_by(4) {
+                sum_tiles::<S, 4>(simd, first, inputs, gradients, products);
             }
         }
-        for channel in 0..T {
-            let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
+        let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
+        for channel in 0..channels {
             for column in 0..SIDE {
                 let mut six = [simd.splat(0.0); SIDE];
                 for row in 0..SIDE {
-                    six[row] = simd.load(&products.0[SIDE * row + column][channel]);
+                    let place = SIDE * row + column;
+                    six[row] = simd.load(&products[place * channels + channel]);
                 }
                 let three = transform_to_taps(simd, six);
                 for row in 0..3 {
@@ -352,12 +327,37 @@ impl Tiles {
                 }
                 let three = transform_to_taps(simd, six);
                 for column in 0..3 {
-                    let sum = &mut sums[(3 * row + column) * channels + first + channel].0;
+                    let sum = &mut sums[(3 * row + column) * channels + channel].0;
                     let added = simd.add(simd.load(sum), three[column]);
                     simd.store(added, sum);
                 }
             }
         }
+    }
+}
+
+/// The sums over tiles of the products of `T` channels from `first` on and the gradients.
+#[inline(always)]
+fn sum_tiles<S: Simd, const T: usize>(
+    simd: S,
+    first: usize,
+    inputs: &[f32],
+    gradients: &[[f32; BLOCK]],
+    products: &mut [[f32; BLOCK]],
+) {
+    let inputs = inputs.chunks_exact(products.len());
+    let products: &mut [[f32; BLOCK]; T] = window_mut(products, first);
+    let mut vectors = [simd.splat(0.0); T];
+    for (inputs, gradient) in inputs.zip(gradients) {
+        let inputs: &[f32; T] = window(inputs, first);
+        let gradient = simd.load(gradient);
+        for channel in 0..T {
+            let input = simd.splat(inputs[channel]);
+            vectors[channel] = simd.mul_add(input, gradient, vectors[channel]);
+        }
+    }
+    for channel in 0..T {
+        simd.store(vectors[channel], &mut products[channel]);
     }
 }
 
@@ -408,18 +408,19 @@ impl Kernel for TransformWeights<'_> {
 /// B^T of the paper, for rows or columns.
 #[inline(always)]
 fn transform_pixels<S: Simd>(simd: S, six: [S::Half; SIDE]) -> [S::Half; SIDE] {
-    let [two, four, five] = [-2.0, -4.0, -5.0].map(|factor| simd.splat_half(factor));
+    let (two, plus_two) = (simd.splat_half(-2.0), simd.splat_half(2.0));
+    let (four, plus_four) = (simd.splat_half(-4.0), simd.splat_half(4.0));
+    let five = simd.splat_half(-5.0);
     let sum = simd.mul_add_half(six[2], four, six[4]);
     let difference = simd.mul_add_half(six[1], four, six[3]);
     let even = simd.sub_half(six[4], six[2]);
     let odd = simd.sub_half(six[1], six[3]);
-    let plus_four = simd.splat_half(4.0);
     [
         simd.mul_add_half(six[0], plus_four, simd.mul_add_half(six[2], five, six[4])),
         simd.add_half(sum, difference),
         simd.sub_half(sum, difference),
         simd.mul_add_half(odd, two, even),
-        simd.mul_add_half(odd, simd.splat_half(2.0), even),
+        simd.mul_add_half(odd, plus_two, even),
         simd.mul_add_half(six[1], plus_four, simd.mul_add_half(six[3], five, six[5])),
     ]
 }
