@@ -5,8 +5,9 @@
     reason = "megabytes of results are not filled with zeros before they are written"
 )]
 
-use super::forward::{After, Routes, Weights, convolve, pixels, tiled};
+use super::forward::{After, Plan, Routes, Sums, Weights, pixels};
 use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
+use super::winograd::Tiles;
 use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
@@ -41,26 +42,30 @@ pub fn backward(
     let back = geometry.transposed();
     let images = x.len() / geometry.image();
     let pixels = pixels(geometry, after.pool);
-    let weights = wants_input.then(|| Weights::transposed(geometry, weight));
-    let inside = back.padding * (back.step() + back.inputs);
-    let routed = super::geometry::places(geometry.rows(), geometry.columns(), after.pool)
-        .map(|(row, column)| (inside + row * back.step() + column * back.inputs) as u32);
+    let plan = wants_input.then(|| {
+        let weights = Weights::pack_transposed(geometry, weight);
+        Plan::new(level, back, false, weights)
+    });
+    let tiles = Tiles::new(level, geometry);
+    let together = [
+        plan.as_ref().map_or(1, |plan| plan.images(TASK)),
+        tiles.map_or(1, |tiles| tiles.images(TASK)),
+    ];
     let pass = Pass {
         geometry,
         after,
-        weights: weights.as_ref(),
+        plan: plan.as_ref(),
+        tiles,
+        together: together[0].max(together[1]),
         routes,
-        inside: &geometry.pixels(),
-        routed: &routed.collect::<Vec<_>>(),
+        inside: &geometry.pixels(false),
+        routed: &back.pixels(after.pool),
         staged: &(0..pixels)
             .map(|pixel| (pixel * BLOCK) as u32)
             .collect::<Vec<_>>(),
-        windows: &tiled(back.windows(false)),
     };
-    let cells = pixels.max(if wants_input { pass.windows.len() } else { 0 });
-    let length = cells * BLOCK + geometry.plane() + back.plane();
     let task = |place: usize, sums: &mut Vec<Cell>, output: Option<&mut [MaybeUninit<f32>]>| {
-        with_scratch(length, |scratch| {
+        with_scratch(pass.scratch(), |scratch| {
             let images = place * TASK..images.min(place * TASK + TASK);
             *sums = level.run(Images {
                 pass,
@@ -68,7 +73,6 @@ pub fn backward(
                 gradients: &gradients[images.start * geometry.outputs * pixels..],
                 first: images.start,
                 output,
-                cells,
                 scratch,
             });
         });
@@ -136,8 +140,12 @@ type Cell = Aligned<[f32; BLOCK]>;
 struct Pass<'a> {
     geometry: Geometry,
     after: After,
-    /// Those of the way back, if the gradient of what entered is wanted.
-    weights: Option<&'a Weights>,
+    /// The way back, if the gradient of what entered is wanted.
+    plan: Option<&'a Plan>,
+    /// Winograd's tiles, if the gradients of the weights are taken from them.
+    tiles: Option<Tiles>,
+    /// Images that are computed together.
+    together: usize,
     routes: &'a Routes,
     /// Where the pixels that entered lie in their plane.
     inside: &'a [u32],
@@ -145,8 +153,20 @@ struct Pass<'a> {
     routed: &'a [u32],
     /// Where the gradients of a block are put first.
     staged: &'a [u32],
-    /// Where the windows of the way back begin, in whole tiles.
-    windows: &'a [u32],
+}
+
+impl Pass<'_> {
+    /// Numbers of scratch memory.
+    fn scratch(&self) -> usize {
+        let Self { geometry, .. } = *self;
+        let tiles = self.tiles.map_or(0, |tiles| {
+            let gradients = geometry.blocks() * tiles.products(self.together) * BLOCK;
+            tiles.inputs(self.together) + gradients + tiles.weight_products() * BLOCK
+        });
+        let plan = self.plan.map_or(0, |plan| plan.scratch(self.together));
+        let planes = geometry.plane() + geometry.transposed().plane();
+        self.staged.len() * BLOCK + planes + tiles + plan
+    }
 }
 
 /// A task.
@@ -158,8 +178,6 @@ struct Images<'a> {
     /// The first image.
     first: usize,
     output: Option<&'a mut [MaybeUninit<f32>]>,
-    /// Cells of sixteen in the scratch memory.
-    cells: usize,
     scratch: &'a mut [f32],
 }
 
@@ -172,61 +190,115 @@ impl Kernel for Images<'_> {
         let Pass {
             geometry,
             after,
-            weights,
+            plan,
+            tiles,
+            together,
             routes,
             inside,
             routed,
             staged,
-            windows,
         } = self.pass;
         let Geometry {
             inputs, outputs, ..
         } = geometry;
-        let (back, taps, pixels) = (geometry.transposed(), geometry.taps(), staged.len());
-        let (cells, planes) = self.scratch.split_at_mut(self.cells * BLOCK);
-        let (plane, gradient_plane) = planes.split_at_mut(geometry.plane());
+        let (back, blocks, pixels) = (geometry.transposed(), geometry.blocks(), staged.len());
+        let taps = geometry.taps();
+        let (cells, scratch) = self.scratch.split_at_mut(pixels * BLOCK);
+        let (plane, scratch) = scratch.split_at_mut(geometry.plane());
+        let (gradient_plane, scratch) = scratch.split_at_mut(back.plane());
+        let weight_products = tiles.map_or(0, Tiles::weight_products);
+        let (weight_products, scratch) = scratch.split_at_mut(weight_products * BLOCK);
+        let (weight_products, _) = weight_products.as_chunks_mut();
         // The borders stay zero, and so do pixels that pooling leaves out.
         plane.fill(0.0);
         gradient_plane.fill(0.0);
-        let mut sums = vec![Aligned([0.0; BLOCK]); geometry.blocks() * (taps + 1)];
+        let mut sums = vec![Aligned([0.0; BLOCK]); blocks * (taps + 1)];
         let mut output = self.output;
-        for (image, x) in self.x.chunks_exact(geometry.image()).enumerate() {
-            interleave(simd, x, inputs, inside, plane);
-            let gradients = &self.gradients[image * outputs * pixels..][..outputs * pixels];
-            let routes = routes.of(self.first + image);
-            let own = routes.len() / geometry.blocks();
-            for (block, gradients) in gradients.chunks(BLOCK * pixels).enumerate() {
-                let channels = gradients.len() / pixels;
-                interleave(simd, gradients, channels, staged, cells);
-                let (cells, _) = cells.as_chunks();
-                let cells = &cells[..pixels];
-                let routes = &routes[block * own..][..own];
-                let bias = &mut sums[block * (taps + 1) + taps].0;
-                let to = &mut gradient_plane[BLOCK * block..];
-                route(simd, after, cells, routes, routed, channels, bias, to);
-            }
-            for block in 0..geometry.blocks() {
-                let sums = &mut sums[block * (taps + 1)..][..taps];
-                multiply(
-                    simd,
-                    geometry,
-                    plane,
-                    &gradient_plane[BLOCK * block..],
-                    sums,
-                );
-            }
-            if let (Some(weights), Some(output)) = (weights, &mut output) {
-                let area = geometry.height * geometry.width;
-                let output = &mut output[image * geometry.image()..][..geometry.image()];
-                let (cells, _) = cells[..windows.len() * BLOCK].as_chunks_mut();
-                for (block, output) in output.chunks_mut(BLOCK * area).enumerate() {
-                    let (weights, bias) = (weights.block(back, block), [0.0; BLOCK]);
-                    convolve(simd, back, weights, &bias, gradient_plane, windows, cells);
-                    separate(simd, &cells[..area], output.len() / area, output);
+        let images = self.x.len() / geometry.image();
+        for first in (0..images).step_by(together) {
+            let count = together.min(images - first);
+            let (of_inputs, of_block) =
+                tiles.map_or((0, 0), |tiles| (tiles.inputs(count), tiles.products(count)));
+            let (transformed, scratch) = scratch.split_at_mut(of_inputs);
+            let (products, scratch) = scratch.split_at_mut(blocks * of_block * BLOCK);
+            let (products, _) = products.as_chunks_mut::<BLOCK>();
+            let mut back_sums = plan.map(|plan| Sums::new(plan, count, scratch));
+            for place in 0..count {
+                let image = first + place;
+                let x = &self.x[image * geometry.image()..][..geometry.image()];
+                interleave(simd, x, inputs, inside, plane);
+                if let Some(tiles) = tiles {
+                    tiles.transform(simd, plane, place, count, transformed);
                 }
+                let gradients = &self.gradients[image * outputs * pixels..][..outputs * pixels];
+                let routes = routes.of(self.first + image);
+                let own = routes.len() / blocks;
+                for (block, gradients) in gradients.chunks(BLOCK * pixels).enumerate() {
+                    let channels = gradients.len() / pixels;
+                    interleave(simd, gradients, channels, staged, cells);
+                    let (cells, _) = cells.as_chunks();
+                    let routes = &routes[block * own..][..own];
+                    let bias = &mut sums[block * (taps + 1) + taps].0;
+                    let to = &mut gradient_plane[BLOCK * block..];
+                    route(simd, after, cells, routes, routed, channels, bias, to);
+                }
+                for block in 0..blocks {
+                    if let Some(tiles) = tiles {
+                        let from = &gradient_plane[back.inside() + BLOCK * block..];
+                        let to = &mut products[block * of_block..][..of_block];
+                        tiles.transform_gradients(simd, from, place, to);
+                    } else {
+                        let gradients = &gradient_plane[BLOCK * block..];
+                        let sums = &mut sums[block * (taps + 1)..][..taps];
+                        multiply(simd, geometry, plane, gradients, sums);
+                    }
+                }
+                if let (Some(back_sums), Some(output)) = (&mut back_sums, &mut output) {
+                    back_sums.take(simd, gradient_plane, place);
+                    if !back_sums.is_tiled() {
+                        let output = &mut output[image * geometry.image()..];
+                        put_back(simd, back, back_sums, gradient_plane, 1, output);
+                    }
+                }
+            }
+            if let Some(tiles) = tiles {
+                for block in 0..blocks {
+                    let gradients = &products[block * of_block..][..of_block];
+                    let sums = &mut sums[block * (taps + 1)..][..taps];
+                    tiles.add_weights(simd, count, transformed, gradients, weight_products, sums);
+                }
+            }
+            if let (Some(back_sums), Some(output)) = (&mut back_sums, &mut output)
+                && back_sums.is_tiled()
+            {
+                let output = &mut output[first * geometry.image()..];
+                put_back(simd, back, back_sums, gradient_plane, count, output);
             }
         }
         sums
+    }
+}
+
+/// The gradients of what entered some images, one behind the other in `output`.
+#[inline(always)]
+fn put_back<S: Simd>(
+    simd: S,
+    back: Geometry,
+    sums: &mut Sums<'_>,
+    plane: &[f32],
+    images: usize,
+    output: &mut [MaybeUninit<f32>],
+) {
+    let pixels = back.rows() * back.columns();
+    for block in 0..back.blocks() {
+        sums.multiply(simd, block);
+        let channels = BLOCK.min(back.outputs - BLOCK * block);
+        for image in 0..images {
+            let cells = sums.cells(simd, plane, image, block, &[0.0; BLOCK]);
+            let place = (image * back.outputs + BLOCK * block) * pixels;
+            let output = &mut output[place..][..channels * pixels];
+            separate(simd, &cells[..pixels], channels, output);
+        }
     }
 }
 
@@ -346,7 +418,7 @@ impl Products<'_> {
             vectors[place] = simd.load(&sums[place].0);
         }
         let (geometry, back) = (self.geometry, self.geometry.transposed());
-        let inside = back.padding * (back.step() + back.inputs);
+        let inside = back.inside();
         let columns = geometry.columns();
         for row in self.rows.clone() {
             let pixels = &self.plane[row * geometry.step() + tap..];

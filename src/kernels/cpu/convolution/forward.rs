@@ -5,7 +5,8 @@
     reason = "megabytes of results are not filled with zeros before they are written"
 )]
 
-use super::geometry::{BLOCK, Geometry, TASK, TILE, interleave, separate};
+use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
+use super::winograd::Tiles;
 use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::padded;
@@ -33,11 +34,20 @@ impl After {
 
 /// Weights as the passes read them, by block of outputs: by row and column of the window and input, for sixteen outputs.
 #[derive(Clone, Debug)]
-pub struct Weights(Vec<Aligned<[f32; BLOCK]>>);
+pub struct Weights {
+    packed: Vec<Aligned<[f32; BLOCK]>>,
+    /// Those of a block.
+    block: usize,
+}
 
 impl Weights {
+    /// Those that are packed so, in blocks of that many.
+    pub const fn new(packed: Vec<Aligned<[f32; BLOCK]>>, block: usize) -> Self {
+        Self { packed, block }
+    }
+
     /// Those of a convolution, `[outputs, inputs, kernel, kernel]`.
-    pub fn new(geometry: Geometry, weight: &[f32]) -> Self {
+    pub fn pack(geometry: Geometry, weight: &[f32]) -> Self {
         let Geometry { inputs, kernel, .. } = geometry;
         let (taps, area) = (geometry.taps(), kernel * kernel);
         let mut packed = vec![Aligned([0.0; BLOCK]); geometry.blocks() * taps];
@@ -49,11 +59,11 @@ impl Weights {
                 }
             }
         }
-        Self(packed)
+        Self::new(packed, taps)
     }
 
     /// Those of [`Geometry::transposed`]: inputs for outputs, and the windows turned round.
-    pub fn transposed(geometry: Geometry, weight: &[f32]) -> Self {
+    pub fn pack_transposed(geometry: Geometry, weight: &[f32]) -> Self {
         let Geometry {
             outputs, kernel, ..
         } = geometry;
@@ -67,13 +77,13 @@ impl Weights {
                 }
             }
         }
-        Self(packed)
+        Self::new(packed, back.taps())
     }
 
     /// A block of outputs.
     #[inline(always)]
-    pub fn block(&self, geometry: Geometry, block: usize) -> &[Aligned<[f32; BLOCK]>] {
-        &self.0[block * geometry.taps()..][..geometry.taps()]
+    pub fn block(&self, block: usize) -> &[Aligned<[f32; BLOCK]>] {
+        &self.packed[block * self.block..][..self.block]
     }
 }
 
@@ -115,27 +125,24 @@ pub fn forward(
         bits: vec![0; images * geometry.blocks() * pixels * bits],
         image: geometry.blocks() * pixels * bits,
     };
-    let output = geometry.outputs * pixels;
     let task = images.div_ceil(rayon::current_num_threads()).clamp(1, TASK);
     let mut chunks = routes.bits.chunks_mut((task * routes.image).max(1));
     let chunks = (0..images.div_ceil(task))
         .map(|_| chunks.next().unwrap_or_default())
         .collect();
     let pass = Pass {
-        geometry,
+        plan: &Plan::new(level, geometry, after.pool, Weights::pack(geometry, weight)),
         after,
-        weights: &Weights::new(geometry, weight),
         bias,
-        inside: &geometry.pixels(),
-        windows: &tiled(geometry.windows(after.pool)),
+        inside: &geometry.pixels(false),
     };
+    let output = pixels * geometry.outputs;
     let work = |place, routes: &mut [u16], output: &mut [_]| {
-        let length = geometry.plane() + pass.windows.len() * BLOCK;
+        let length = pass.plan.scratch(pass.plan.images(TASK)) + geometry.plane();
         with_scratch(length, |scratch| {
-            let x = &x[place * task * geometry.image()..];
             level.run(Images {
                 pass,
-                x,
+                x: &x[place * task * geometry.image()..],
                 routes,
                 output,
                 scratch,
@@ -147,24 +154,129 @@ pub fn forward(
     (output, routes)
 }
 
-/// Fills up the last tile with one of its places.
-pub fn tiled(mut places: Vec<u32>) -> Vec<u32> {
-    if let Some(last) = places.last() {
-        places.resize(places.len().next_multiple_of(TILE), *last);
+/// A convolution as it is computed, without what follows it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    geometry: Geometry,
+    weights: Weights,
+    /// Where the windows begin, in whole tiles.
+    windows: Vec<u32>,
+    /// Winograd's tiles, and where their pixels go.
+    tiles: Option<(Tiles, Vec<Option<u32>>)>,
+}
+
+impl Plan {
+    /// Chooses how to compute a convolution, whose pixels are in the order of [`places`](super::geometry::places).
+    pub fn new(level: Level, geometry: Geometry, pool: bool, weights: Weights) -> Self {
+        let tiles = Tiles::new(level, geometry);
+        Self {
+            geometry,
+            weights: tiles.map_or_else(|| weights.clone(), |tiles| tiles.weights(level, &weights)),
+            windows: geometry.windows(level, pool),
+            tiles: tiles.map(|tiles| (tiles, tiles.cells(pool))),
+        }
     }
-    places
+
+    /// Images that are computed together, of at most `most`.
+    pub fn images(&self, most: usize) -> usize {
+        self.tiles
+            .as_ref()
+            .map_or(1, |(tiles, _)| tiles.images(most))
+    }
+
+    /// Numbers that so many images together take.
+    pub fn scratch(&self, images: usize) -> usize {
+        let cells = self.windows.len() * BLOCK;
+        self.tiles.as_ref().map_or(cells, |(tiles, _)| {
+            cells + tiles.inputs(images) + tiles.products(images) * BLOCK
+        })
+    }
+}
+
+/// What is in the scratch memory of a [`Plan`].
+pub struct Sums<'a> {
+    plan: &'a Plan,
+    images: usize,
+    cells: &'a mut [[f32; BLOCK]],
+    /// Winograd's transformed inputs and products.
+    inputs: &'a mut [f32],
+    products: &'a mut [[f32; BLOCK]],
+}
+
+impl<'a> Sums<'a> {
+    /// Those of some images together, with [`Plan::scratch`] of them.
+    #[inline(always)]
+    pub fn new(plan: &'a Plan, images: usize, scratch: &'a mut [f32]) -> Self {
+        let (cells, scratch) = scratch.split_at_mut(plan.windows.len() * BLOCK);
+        let (inputs, products) = plan.tiles.as_ref().map_or((0, 0), |(tiles, _)| {
+            (tiles.inputs(images), tiles.products(images))
+        });
+        let (inputs, scratch) = scratch.split_at_mut(inputs);
+        Self {
+            plan,
+            images,
+            cells: cells.as_chunks_mut().0,
+            inputs,
+            products: scratch[..products * BLOCK].as_chunks_mut().0,
+        }
+    }
+
+    /// Takes the plane of one of the images.
+    #[inline(always)]
+    pub fn take<S: Simd>(&mut self, simd: S, plane: &[f32], image: usize) {
+        if let Some((tiles, _)) = &self.plan.tiles {
+            tiles.transform(simd, plane, image, self.images, self.inputs);
+        }
+    }
+
+    /// Whether the images are computed together, all of them being taken first, or each after it has been taken.
+    #[inline(always)]
+    pub fn is_tiled(&self) -> bool {
+        self.plan.tiles.is_some()
+    }
+
+    /// Multiplies a block of outputs, once all images have been taken.
+    #[inline(always)]
+    pub fn multiply<S: Simd>(&mut self, simd: S, block: usize) {
+        if let Some((tiles, _)) = &self.plan.tiles {
+            let weights = self.plan.weights.block(block);
+            tiles.multiply(simd, weights, self.inputs, self.products);
+        }
+    }
+
+    /// The sums of the block that was multiplied for one of the images, whose plane is the last taken if it is alone.
+    #[inline(always)]
+    pub fn cells<S: Simd>(
+        &mut self,
+        simd: S,
+        plane: &[f32],
+        image: usize,
+        block: usize,
+        bias: &[f32; BLOCK],
+    ) -> &mut [[f32; BLOCK]] {
+        if let Some((tiles, targets)) = &self.plan.tiles {
+            tiles.transform_back(simd, self.products, image, bias, targets, self.cells);
+        } else {
+            let Plan {
+                geometry,
+                weights,
+                windows,
+                ..
+            } = self.plan;
+            let weights = weights.block(block);
+            convolve(simd, *geometry, weights, bias, plane, windows, self.cells);
+        }
+        self.cells
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Pass<'a> {
-    geometry: Geometry,
+    plan: &'a Plan,
     after: After,
-    weights: &'a Weights,
     bias: &'a [f32],
     /// Where the pixels of an image lie in its plane.
     inside: &'a [u32],
-    /// Where the windows begin, in whole tiles.
-    windows: &'a [u32],
 }
 
 /// Some images after each other.
@@ -174,7 +286,7 @@ struct Images<'a> {
     x: &'a [f32],
     routes: &'a mut [u16],
     output: &'a mut [MaybeUninit<f32>],
-    /// A plane, and sixteen numbers for each window.
+    /// A plane, and what the plan takes.
     scratch: &'a mut [f32],
 }
 
@@ -184,37 +296,46 @@ impl Kernel for Images<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Pass {
-            geometry,
+            plan,
             after,
-            weights,
             bias,
             inside,
-            windows,
         } = self.pass;
+        let geometry = plan.geometry;
         let Geometry {
             inputs, outputs, ..
         } = geometry;
         let pixels = pixels(geometry, after.pool);
-        let (cells, plane) = self.scratch.split_at_mut(windows.len() * BLOCK);
-        let (cells, _) = cells.as_chunks_mut();
+        let (plane, scratch) = self.scratch.split_at_mut(geometry.plane());
         plane.fill(0.0);
-        let mut routes = self.routes;
-        for (image, output) in self.output.chunks_exact_mut(outputs * pixels).enumerate() {
-            let x = &self.x[image * geometry.image()..][..geometry.image()];
-            interleave(simd, x, inputs, inside, plane);
-            for (block, output) in output.chunks_mut(BLOCK * pixels).enumerate() {
+        let together = plan.images(TASK);
+        let images = self.output.len() / (outputs * pixels);
+        let own = self.routes.len() / (images * geometry.blocks());
+        for first in (0..images).step_by(together) {
+            let count = together.min(images - first);
+            let mut sums = Sums::new(plan, count, scratch);
+            for image in 0..count {
+                let x = &self.x[(first + image) * geometry.image()..][..geometry.image()];
+                interleave(simd, x, inputs, inside, plane);
+                sums.take(simd, plane, image);
+            }
+            for block in 0..geometry.blocks() {
+                sums.multiply(simd, block);
                 let bias = padded(&bias[BLOCK * block..]);
-                let weights = weights.block(geometry, block);
-                convolve(simd, geometry, weights, &bias, plane, windows, cells);
-                let count = (pixels * after.bits()).min(routes.len());
-                let (own, others) = std::mem::take(&mut routes).split_at_mut(count);
-                routes = others;
-                if after.pool {
-                    pool(simd, after.relu, pixels, cells, own);
-                } else if after.relu {
-                    relu(simd, pixels, cells, own);
+                let channels = BLOCK.min(outputs - BLOCK * block);
+                for image in 0..count {
+                    let cells = sums.cells(simd, plane, image, block, &bias);
+                    let place = (first + image) * geometry.blocks() + block;
+                    let routes = &mut self.routes[place * own..][..own];
+                    if after.pool {
+                        pool(simd, after.relu, pixels, cells, routes);
+                    } else if after.relu {
+                        relu(simd, pixels, cells, routes);
+                    }
+                    let place = ((first + image) * outputs + BLOCK * block) * pixels;
+                    let output = &mut self.output[place..][..channels * pixels];
+                    separate(simd, &cells[..pixels], channels, output);
                 }
-                separate(simd, &cells[..pixels], output.len() / pixels, output);
             }
         }
     }
@@ -222,7 +343,7 @@ impl Kernel for Images<'_> {
 
 /// A block of outputs of the windows of a plane: `cells` are whole tiles of `windows`.
 #[inline(always)]
-pub fn convolve<S: Simd>(
+fn convolve<S: Simd>(
     simd: S,
     geometry: Geometry,
     weights: &[Aligned<[f32; BLOCK]>],

@@ -3,14 +3,14 @@
 //! An image is laid out as a plane: its pixels with their border of zeros row by row, the channels of a pixel beside each
 //! other. A row of a window is then one run of numbers.
 
-use crate::kernels::cpu::simd::Simd;
+use crate::kernels::cpu::simd::{Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
 use std::mem::MaybeUninit;
 
 /// Channels that leave together, in one vector.
 pub const BLOCK: usize = 16;
-/// Pixels are computed in tiles of a divisor of this number.
-pub const TILE: usize = 12;
+/// Rows and columns that one of Winograd's tiles leaves.
+pub const STEP: usize = 4;
 /// Images of a task. The gradients of each task are added up in the order of the images, so that the number of threads
 /// changes nothing.
 pub const TASK: usize = 4;
@@ -48,14 +48,29 @@ impl Geometry {
         self.inputs * self.height * self.width
     }
 
+    /// Rows or columns of a plane: those of an image and its border, and what the last of Winograd's tiles reach, both those
+    /// of what leaves and, where the image is one of gradients, those of the image itself.
+    fn side(self, image: usize) -> usize {
+        let bordered = image + 2 * self.padding;
+        let tiles = (bordered + 1 - self.kernel).next_multiple_of(STEP) + 2;
+        bordered
+            .max(tiles)
+            .max(image.next_multiple_of(STEP) + self.padding)
+    }
+
     /// Numbers from a row of a plane to the next.
-    pub const fn step(self) -> usize {
-        (self.width + 2 * self.padding) * self.inputs
+    pub fn step(self) -> usize {
+        self.side(self.width) * self.inputs
     }
 
     /// Numbers of a plane, and those behind it that a vector of its last pixel reaches.
-    pub const fn plane(self) -> usize {
-        (self.height + 2 * self.padding) * self.step() + BLOCK
+    pub fn plane(self) -> usize {
+        self.side(self.height) * self.step() + BLOCK
+    }
+
+    /// Where the image begins in its plane.
+    pub fn inside(self) -> usize {
+        self.padding * (self.step() + self.inputs)
     }
 
     /// Numbers of a row of a window.
@@ -85,20 +100,27 @@ impl Geometry {
         }
     }
 
-    /// Where the pixels of an image lie in its plane.
-    pub fn pixels(self) -> Vec<u32> {
-        let inside = self.padding * (self.step() + self.inputs);
-        places(self.height, self.width, false)
-            .map(|(row, column)| (inside + row * self.step() + column * self.inputs) as u32)
+    /// Where the pixels of an image lie in its plane; with `pool` those of four that are pooled one behind the other.
+    pub fn pixels(self, pool: bool) -> Vec<u32> {
+        places(self.height, self.width, pool)
+            .map(|(row, column)| (self.inside() + row * self.step() + column * self.inputs) as u32)
             .collect()
     }
 
-    /// Where the windows begin in a plane; with `pool` those of four pixels that are pooled one behind the other.
-    pub fn windows(self, pool: bool) -> Vec<u32> {
-        places(self.rows(), self.columns(), pool)
+    /// Where the windows begin in a plane, in whole tiles, the last of which is filled up with any; with `pool` those of four
+    /// pixels that are pooled one behind the other.
+    pub fn windows(self, level: Level, pool: bool) -> Vec<u32> {
+        let mut windows: Vec<u32> = places(self.rows(), self.columns(), pool)
             .map(|(row, column)| (row * self.step() + column * self.inputs) as u32)
-            .collect()
+            .collect();
+        windows.resize(windows.len().next_multiple_of(tile(level)), 0);
+        windows
     }
+}
+
+/// Pixels, or Winograd's tiles, that are computed together are a divisor of this number.
+pub fn tile(level: Level) -> usize {
+    if level == Level::Avx512 { 12 } else { 6 }
 }
 
 /// Rows and columns of pixels, row by row, or the four of each pooled pixel together.

@@ -11,6 +11,7 @@
 pub mod backward;
 pub mod forward;
 pub mod geometry;
+mod winograd;
 
 use super::Cpu;
 use super::tensors::{Numbers, tensor};

@@ -5,19 +5,19 @@
 //! place of 144) and transformed back. The gradients of the weights are the same products the other way round.
 
 use super::forward::Weights;
-use super::geometry::{BLOCK, Geometry, TILE};
+use super::geometry::{BLOCK, Geometry, places, tile};
 use crate::kernels::cpu::scratch::Aligned;
-use crate::kernels::cpu::simd::Simd;
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
 
 /// Rows and columns of a tile.
 const SIDE: usize = 6;
 /// Places of a tile.
-pub const PLACES: usize = SIDE * SIDE;
+const PLACES: usize = SIDE * SIDE;
 /// Rows and columns that a tile leaves.
-pub const STEP: usize = 4;
+const STEP: usize = super::geometry::STEP;
 /// Tiles that are computed together, if the images are no larger.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 64;
 /// Transformed numbers that stay in the second-level cache.
 const NUMBERS: usize = 160 * 1024;
 
@@ -27,15 +27,18 @@ pub struct Tiles {
     geometry: Geometry,
     down: usize,
     across: usize,
+    /// What the number of tiles is a multiple of.
+    multiple: usize,
 }
 
 impl Tiles {
     /// Those of a convolution, if they are less work than its windows.
-    pub fn new(geometry: Geometry) -> Option<Self> {
+    pub fn new(level: Level, geometry: Geometry) -> Option<Self> {
         let tiles = Self {
             geometry,
             down: geometry.rows().div_ceil(STEP),
             across: geometry.columns().div_ceil(STEP),
+            multiple: tile(level),
         };
         let products = tiles.of_an_image() * PLACES;
         let plain = geometry.rows() * geometry.columns() * geometry.kernel * geometry.kernel;
@@ -58,8 +61,8 @@ impl Tiles {
     }
 
     /// Whole tiles of tiles.
-    pub fn count(self, images: usize) -> usize {
-        (images * self.of_an_image()).next_multiple_of(TILE)
+    fn count(self, images: usize) -> usize {
+        (images * self.of_an_image()).next_multiple_of(self.multiple)
     }
 
     /// Numbers of the transformed inputs of some images.
@@ -72,19 +75,24 @@ impl Tiles {
         PLACES * self.count(images)
     }
 
-    /// For each pixel of each tile of an image the cell that it goes to, if any, of as many as `windows` has.
-    pub fn cells(self, windows: &[u32], pool: bool) -> Vec<Option<u32>> {
-        let Geometry { .. } = self.geometry;
+    /// For each pixel of each tile of an image the cell that it goes to, if any, as [`places`] has them.
+    pub fn cells(self, pool: bool) -> Vec<Option<u32>> {
         let mut cells = vec![None; self.of_an_image() * STEP * STEP];
-        let places =
-            super::geometry::places(self.geometry.rows(), self.geometry.columns(), pool);
-        for (cell, (row, column)) in places.enumerate() {
+        let pixels = places(self.geometry.rows(), self.geometry.columns(), pool);
+        for (cell, (row, column)) in pixels.enumerate() {
             let tile = row / STEP * self.across + column / STEP;
             let pixel = row % STEP * STEP + column % STEP;
             cells[tile * STEP * STEP + pixel] = Some(cell as u32);
         }
-        debug_assert!(windows.len() >= cells.iter().flatten().count());
         cells
+    }
+
+    /// Transforms weights, to those of each place of a tile and input.
+    pub fn weights(self, level: Level, weights: &Weights) -> Weights {
+        level.run(TransformWeights {
+            geometry: self.geometry,
+            weights,
+        })
     }
 
     /// Transforms the plane of an image, the `image`th of `images`.
@@ -99,12 +107,11 @@ impl Tiles {
     ) {
         let (inputs, step) = (self.geometry.inputs, self.geometry.step());
         let between = self.count(images) * inputs;
+        let mut columns = Aligned([[[0.0; 8]; SIDE]; SIDE]);
         for tile in 0..self.of_an_image() {
-            let first =
-                STEP * (tile / self.across * step + tile % self.across * inputs);
+            let first = STEP * (tile / self.across * step + tile % self.across * inputs);
             let place = (image * self.of_an_image() + tile) * inputs;
             for input in (0..inputs).step_by(8) {
-                let mut columns = Aligned([[[0.0; 8]; SIDE]; SIDE]);
                 for column in 0..SIDE {
                     let mut six = [simd.splat_half(0.0); SIDE];
                     for row in 0..SIDE {
@@ -195,10 +202,10 @@ impl Tiles {
     ) {
         let between = products.len() / PLACES;
         let bias = simd.load(bias);
+        let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; STEP]);
         let (targets, _) = targets.as_chunks::<{ STEP * STEP }>();
         for (tile, targets) in targets.iter().enumerate() {
             let products = &products[image * self.of_an_image() + tile..];
-            let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; STEP]);
             for column in 0..SIDE {
                 let mut six = [simd.splat(0.0); SIDE];
                 for row in 0..SIDE {
@@ -236,11 +243,10 @@ impl Tiles {
         let between = to.len() / PLACES;
         let back = self.geometry.transposed();
         let (inputs, step) = (back.inputs, back.step());
+        let mut columns = Aligned([[[0.0; BLOCK]; STEP]; SIDE]);
         for tile in 0..self.of_an_image() {
-            let first =
-                STEP * (tile / self.across * step + tile % self.across * inputs);
+            let first = STEP * (tile / self.across * step + tile % self.across * inputs);
             let to = &mut to[image * self.of_an_image() + tile..];
-            let mut columns = Aligned([[[0.0; BLOCK]; STEP]; SIDE]);
             for column in 0..STEP {
                 let mut four = [simd.splat(0.0); STEP];
                 for row in 0..STEP {
@@ -265,71 +271,49 @@ impl Tiles {
         }
     }
 
-    /// Adds the gradients of a block's weights to `sums`, by row and column of the window and input.
+    /// Cells of [`Tiles::add_weights`].
+    pub const fn weight_products(self) -> usize {
+        PLACES * self.geometry.inputs
+    }
+
+    /// Adds the gradients of a block's weights for some images to `sums`, by row and column of the window and input.
+    /// `products` holds anything.
     #[inline(always)]
     pub fn add_weights<S: Simd>(
         self,
         simd: S,
+        images: usize,
         inputs: &[f32],
         gradients: &[[f32; BLOCK]],
-        sums: &mut [Aligned<[f32; BLOCK]>],
-    ) {
-        match S::SUMS {
-            24 | 6 => {
-                let mut first = 0;
-                let channels = self.geometry.inputs;
-                while channels - first >= 6 {
-                    self.add_some::<S, 6>(simd, first, inputs, gradients, sums);
-                    first += 6;
-                }
-                while first < channels {
-                    self.add_some::<S, 2>(simd, first, inputs, gradients, sums);
-                    first += 2;
-                }
-            }
-            _ => {
-                for first in (0..self.geometry.inputs).step_by(2) {
-                    self.add_some::<S, 2>(simd, first, inputs, gradients, sums);
-                }
-            }
-        }
-    }
-
-    /// Those of `T` channels from `first` on.
-    #[inline(always)]
-    fn add_some<S: Simd, const T: usize>(
-        self,
-        simd: S,
-        first: usize,
-        inputs: &[f32],
-        gradients: &[[f32; BLOCK]],
+        products: &mut [[f32; BLOCK]],
         sums: &mut [Aligned<[f32; BLOCK]>],
     ) {
         let channels = self.geometry.inputs;
-        let between = gradients.len() / PLACES;
-        let mut products = Aligned([[[0.0; BLOCK]; T]; PLACES]);
+        // Fours where sixes leave two: fewer vectors would wait for each other.
+        let sixes = match (S::SUMS, channels % 6) {
+            (2, _) => 0,
+            (_, 2) => channels - 8,
+            (_, rest) => channels - rest,
+        };
+        let (tiles, between) = (images * self.of_an_image(), gradients.len() / PLACES);
         for place in 0..PLACES {
-            let gradients = &gradients[place * between..][..between];
-            let inputs = &inputs[place * between * channels..][..between * channels];
-            let mut vectors = [simd.splat(0.0); T];
-            for (inputs, gradient) in inputs.chunks_exact(channels).zip(gradients) {
-                let inputs: &[f32; T] = window(inputs, first);
-                let gradient = simd.load(gradient);
-                for channel in 0..T {
-                    let input = simd.splat(inputs[channel]);
-                    vectors[channel] = simd.mul_add(input, gradient, vectors[channel]);
-                }
+            let gradients = &gradients[place * between..][..tiles];
+            let inputs = &inputs[place * between * channels..][..tiles * channels];
+            let products = &mut products[place * channels..][..channels];
+            for first in (0..sixes).step_by(6) {
+                sum_tiles::<S, 6>(simd, first, inputs, gradients, products);
             }
-            for channel in 0..T {
-                simd.store(vectors[channel], &mut products.0[place][channel]);
+            for first in (sixes..channels).step_by(4) {
+                sum_tiles::<S, 4>(simd, first, inputs, gradients, products);
             }
         }
-        for channel in 0..T {
-            let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
+        let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
+        for channel in 0..channels {
             for column in 0..SIDE {
                 let mut six = [simd.splat(0.0); SIDE];
                 for row in 0..SIDE {
-                    six[row] = simd.load(&products.0[SIDE * row + column][channel]);
+                    let place = SIDE * row + column;
+                    six[row] = simd.load(&products[place * channels + channel]);
                 }
                 let three = transform_to_taps(simd, six);
                 for row in 0..3 {
@@ -343,23 +327,55 @@ impl Tiles {
                 }
                 let three = transform_to_taps(simd, six);
                 for column in 0..3 {
-                    let sum = &mut sums[(3 * row + column) * channels + first + channel].0;
+                    let sum = &mut sums[(3 * row + column) * channels + channel].0;
                     let added = simd.add(simd.load(sum), three[column]);
                     simd.store(added, sum);
                 }
             }
         }
     }
+}
 
-    /// Transforms weights, to those of each place of a tile and input.
+/// The sums over tiles of the products of `T` channels from `first` on and the gradients.
+#[inline(always)]
+fn sum_tiles<S: Simd, const T: usize>(
+    simd: S,
+    first: usize,
+    inputs: &[f32],
+    gradients: &[[f32; BLOCK]],
+    products: &mut [[f32; BLOCK]],
+) {
+    let inputs = inputs.chunks_exact(products.len());
+    let products: &mut [[f32; BLOCK]; T] = window_mut(products, first);
+    let mut vectors = [simd.splat(0.0); T];
+    for (inputs, gradient) in inputs.zip(gradients) {
+        let inputs: &[f32; T] = window(inputs, first);
+        let gradient = simd.load(gradient);
+        for channel in 0..T {
+            let input = simd.splat(inputs[channel]);
+            vectors[channel] = simd.mul_add(input, gradient, vectors[channel]);
+        }
+    }
+    for channel in 0..T {
+        simd.store(vectors[channel], &mut products[channel]);
+    }
+}
+
+struct TransformWeights<'a> {
+    geometry: Geometry,
+    weights: &'a Weights,
+}
+
+impl Kernel for TransformWeights<'_> {
+    type Output = Weights;
+
     #[inline(always)]
-    pub fn transform_weights<S: Simd>(self, simd: S, weights: &Weights) -> Weights {
-        let (geometry, inputs) = (self.geometry, self.geometry.inputs);
-        let length = PLACES * inputs;
-        let mut transformed = vec![Aligned([0.0; BLOCK]); geometry.blocks() * length];
-        for block in 0..geometry.blocks() {
-            let weights = weights.block(geometry, block);
-            let to = &mut transformed[block * length..][..length];
+    fn run<S: Simd>(self, simd: S) -> Weights {
+        let Geometry { inputs, .. } = self.geometry;
+        let blocks = self.geometry.blocks();
+        let mut transformed = vec![Aligned([0.0; BLOCK]); blocks * PLACES * inputs];
+        for (block, to) in transformed.chunks_exact_mut(PLACES * inputs).enumerate() {
+            let weights = self.weights.block(block);
             for input in 0..inputs {
                 let mut columns = Aligned([[[0.0; BLOCK]; 3]; SIDE]);
                 for column in 0..3 {
@@ -379,31 +395,33 @@ impl Tiles {
                     }
                     let six = transform_taps(simd, three);
                     for column in 0..SIDE {
-                        simd.store(six[column], &mut to[(SIDE * row + column) * inputs + input].0);
+                        let place = SIDE * row + column;
+                        simd.store(six[column], &mut to[place * inputs + input].0);
                     }
                 }
             }
         }
-        Weights::from_packed(transformed)
+        Weights::new(transformed, PLACES * inputs)
     }
 }
 
 /// B^T of the paper, for rows or columns.
 #[inline(always)]
 fn transform_pixels<S: Simd>(simd: S, six: [S::Half; SIDE]) -> [S::Half; SIDE] {
-    let [two, four, five] = [-2.0, -4.0, -5.0].map(|factor| simd.splat_half(factor));
+    let (two, plus_two) = (simd.splat_half(-2.0), simd.splat_half(2.0));
+    let (four, plus_four) = (simd.splat_half(-4.0), simd.splat_half(4.0));
+    let five = simd.splat_half(-5.0);
     let sum = simd.mul_add_half(six[2], four, six[4]);
     let difference = simd.mul_add_half(six[1], four, six[3]);
     let even = simd.sub_half(six[4], six[2]);
     let odd = simd.sub_half(six[1], six[3]);
-    let minus_four = simd.splat_half(4.0);
     [
-        simd.mul_add_half(six[0], minus_four, simd.mul_add_half(six[2], five, six[4])),
+        simd.mul_add_half(six[0], plus_four, simd.mul_add_half(six[2], five, six[4])),
         simd.add_half(sum, difference),
         simd.sub_half(sum, difference),
         simd.mul_add_half(odd, two, even),
-        simd.mul_add_half(odd, simd.splat_half(2.0), even),
-        simd.mul_add_half(six[1], minus_four, simd.mul_add_half(six[3], five, six[5])),
+        simd.mul_add_half(odd, plus_two, even),
+        simd.mul_add_half(six[1], plus_four, simd.mul_add_half(six[3], five, six[5])),
     ]
 }
 
