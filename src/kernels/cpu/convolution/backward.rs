@@ -114,7 +114,7 @@ fn add(geometry: Geometry, tasks: &[Vec<Cell>]) -> (Vec<f32>, Vec<f32>) {
         .for_each(|(block, (weight, bias))| {
             let mut sums = vec![[0.0; BLOCK]; taps + 1];
             for task in tasks {
-                let task = &task[block * (taps + 1)..][..taps + 1];
+                let task = &task[block * (taps + 1)..][..=taps];
                 for (sums, task) in sums.iter_mut().zip(task) {
                     for lane in 0..BLOCK {
                         sums[lane] += task.0[lane];
@@ -319,22 +319,22 @@ fn route<S: Simd>(
     if after.pool {
         let (routes, _) = routes.as_chunks::<4>();
         let (routed, _) = routed.as_chunks::<4>();
-        for ((cell, routes), routed) in cells.iter().zip(routes).zip(routed) {
-            let gradient = simd.load(cell);
+        for pixel in 0..routed.len() {
+            let gradient = simd.load(&cells[pixel]);
             for place in 0..4 {
-                let passed = simd.keep(gradient, routes[place]);
+                let passed = simd.keep(gradient, routes[pixel][place]);
                 sum = simd.add(sum, passed);
-                put(simd, passed, channels, routed[place], to);
+                put(simd, passed, channels, routed[pixel][place], to);
             }
         }
     } else {
-        for (pixel, (cell, routed)) in cells.iter().zip(routed).enumerate() {
-            let mut gradient = simd.load(cell);
+        for pixel in 0..routed.len() {
+            let mut gradient = simd.load(&cells[pixel]);
             if after.relu {
                 gradient = simd.keep(gradient, routes[pixel]);
             }
             sum = simd.add(sum, gradient);
-            put(simd, gradient, channels, *routed, to);
+            put(simd, gradient, channels, routed[pixel], to);
         }
     }
     simd.store(sum, bias);
@@ -420,7 +420,7 @@ impl Products<'_> {
         let (geometry, back) = (self.geometry, self.geometry.transposed());
         let inside = back.inside();
         let columns = geometry.columns();
-        for row in self.rows.clone() {
+        for row in self.rows.start..self.rows.end {
             let pixels = &self.plane[row * geometry.step() + tap..];
             let gradients = &self.gradients[inside + row * back.step()..];
             for column in 0..columns {

@@ -51,11 +51,14 @@ impl Weights {
         let Geometry { inputs, kernel, .. } = geometry;
         let (taps, area) = (geometry.taps(), kernel * kernel);
         let mut packed = vec![Aligned([0.0; BLOCK]); geometry.blocks() * taps];
-        for (output, weight) in weight.chunks_exact(taps).enumerate() {
-            let block = &mut packed[output / BLOCK * taps..][..taps];
-            for (input, weight) in weight.chunks_exact(area).enumerate() {
-                for (tap, weight) in weight.iter().enumerate() {
-                    block[tap * inputs + input].0[output % BLOCK] = *weight;
+        for (block, packed) in packed.chunks_exact_mut(taps).enumerate() {
+            let weight = &weight[block * BLOCK * taps..];
+            for input in 0..inputs {
+                for tap in 0..area {
+                    let lanes = weight[input * area + tap..].iter().step_by(taps);
+                    for (to, weight) in packed[tap * inputs + input].0.iter_mut().zip(lanes) {
+                        *to = *weight;
+                    }
                 }
             }
         }
@@ -70,10 +73,13 @@ impl Weights {
         let (back, area) = (geometry.transposed(), kernel * kernel);
         let mut packed = vec![Aligned([0.0; BLOCK]); back.blocks() * back.taps()];
         for (output, weight) in weight.chunks_exact(geometry.taps()).enumerate() {
-            for (input, weight) in weight.chunks_exact(area).enumerate() {
-                let block = &mut packed[input / BLOCK * back.taps()..][..back.taps()];
-                for (tap, weight) in weight.iter().rev().enumerate() {
-                    block[tap * outputs + output].0[input % BLOCK] = *weight;
+            for (block, weight) in weight.chunks(area * BLOCK).enumerate() {
+                for tap in 0..area {
+                    let place = block * back.taps() + (area - 1 - tap) * outputs + output;
+                    let lanes = weight[tap..].iter().step_by(area);
+                    for (to, weight) in packed[place].0.iter_mut().zip(lanes) {
+                        *to = *weight;
+                    }
                 }
             }
         }
@@ -169,9 +175,13 @@ impl Plan {
     /// Chooses how to compute a convolution, whose pixels are in the order of [`places`](super::geometry::places).
     pub fn new(level: Level, geometry: Geometry, pool: bool, weights: Weights) -> Self {
         let tiles = Tiles::new(level, geometry);
+        let weights = match tiles {
+            Some(tiles) => tiles.weights(level, &weights),
+            None => weights,
+        };
         Self {
             geometry,
-            weights: tiles.map_or_else(|| weights.clone(), |tiles| tiles.weights(level, &weights)),
+            weights,
             windows: geometry.windows(level, pool),
             tiles: tiles.map(|tiles| (tiles, tiles.cells(pool))),
         }
@@ -372,7 +382,8 @@ fn tiles<S: Simd, const T: usize>(
     let (run, step) = (geometry.run(), geometry.step());
     let (windows, _) = windows.as_chunks::<T>();
     let (cells, _) = cells.as_chunks_mut::<T>();
-    for (windows, cells) in windows.iter().zip(cells) {
+    for some in 0..windows.len() {
+        let (windows, cells) = (&windows[some], &mut cells[some]);
         let mut sums = [simd.load(bias); T];
         for row in 0..geometry.kernel {
             let weights = &weights[row * run..][..run];

@@ -34,22 +34,26 @@ pub struct Geometry {
 
 impl Geometry {
     /// Rows that leave.
+    #[inline]
     pub const fn rows(self) -> usize {
         self.height + 2 * self.padding + 1 - self.kernel
     }
 
     /// Columns that leave.
+    #[inline]
     pub const fn columns(self) -> usize {
         self.width + 2 * self.padding + 1 - self.kernel
     }
 
     /// Numbers of an image.
+    #[inline]
     pub const fn image(self) -> usize {
         self.inputs * self.height * self.width
     }
 
     /// Rows or columns of a plane: those of an image and its border, and what the last of Winograd's tiles reach, both those
     /// of what leaves and, where the image is one of gradients, those of the image itself.
+    #[inline]
     fn side(self, image: usize) -> usize {
         let bordered = image + 2 * self.padding;
         let tiles = (bordered + 1 - self.kernel).next_multiple_of(STEP) + 2;
@@ -59,36 +63,43 @@ impl Geometry {
     }
 
     /// Numbers from a row of a plane to the next.
+    #[inline]
     pub fn step(self) -> usize {
         self.side(self.width) * self.inputs
     }
 
     /// Numbers of a plane, and those behind it that a vector of its last pixel reaches.
+    #[inline]
     pub fn plane(self) -> usize {
         self.side(self.height) * self.step() + BLOCK
     }
 
     /// Where the image begins in its plane.
+    #[inline]
     pub fn inside(self) -> usize {
         self.padding * (self.step() + self.inputs)
     }
 
     /// Numbers of a row of a window.
+    #[inline]
     pub const fn run(self) -> usize {
         self.kernel * self.inputs
     }
 
     /// Numbers of a window.
+    #[inline]
     pub const fn taps(self) -> usize {
         self.kernel * self.run()
     }
 
     /// Blocks of the channels that leave.
+    #[inline]
     pub const fn blocks(self) -> usize {
         self.outputs.div_ceil(BLOCK)
     }
 
     /// The convolution that takes the gradients of what leaves to those of what enters.
+    #[inline]
     pub const fn transposed(self) -> Self {
         Self {
             inputs: self.outputs,
@@ -133,10 +144,10 @@ pub fn places(rows: usize, columns: usize, pool: bool) -> impl Iterator<Item = (
     })
 }
 
-/// Where eights begin that together are all of `count`, eight at least; the last two may overlap.
+/// Where an eight of `count` begins, which is eight at least: the last two may overlap.
 #[inline(always)]
-fn eights(count: usize) -> impl Iterator<Item = usize> {
-    (0..count.div_ceil(8)).map(move |eight| (8 * eight).min(count - 8))
+fn first_of(eight: usize, count: usize) -> usize {
+    (8 * eight).min(count - 8)
 }
 
 /// Lays channels, one behind the other, beside each other: each pixel where `places` has it, in ascending order.
@@ -151,8 +162,10 @@ pub fn interleave<S: Simd>(
     let pixels = places.len();
     let image = &image[..channels * pixels];
     let vectors = if pixels < 8 { 0 } else { channels / 8 * 8 };
-    for channel in (0..vectors).step_by(8) {
-        for first in eights(pixels) {
+    for group in 0..vectors / 8 {
+        let channel = 8 * group;
+        for eight in 0..pixels.div_ceil(8) {
+            let first = first_of(eight, pixels);
             let mut rows = [simd.splat_half(0.0); 8];
             for lane in 0..8 {
                 rows[lane] = simd.load_half(window(image, (channel + lane) * pixels + first));
@@ -191,8 +204,10 @@ pub fn separate<S: Simd>(
         }
         return;
     }
-    for channel in (0..channels).step_by(8) {
-        for first in eights(pixels) {
+    for group in 0..channels.div_ceil(8) {
+        let channel = 8 * group;
+        for eight in 0..pixels.div_ceil(8) {
+            let first = first_of(eight, pixels);
             let cells: &[[f32; BLOCK]; 8] = window(cells, first);
             let mut rows = [simd.splat_half(0.0); 8];
             for lane in 0..8 {

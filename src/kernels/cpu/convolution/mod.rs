@@ -4,8 +4,9 @@
 //! channels leave together in one vector.
 
 #![allow(
+    clippy::similar_names,
     clippy::too_many_arguments,
-    reason = "the parts of a pass, which nothing else has together"
+    reason = "a pass has many parts, which nothing else has together"
 )]
 
 pub mod backward;

@@ -51,6 +51,7 @@ impl Tiles {
         pays.then_some(tiles)
     }
 
+    #[inline(always)]
     const fn of_an_image(self) -> usize {
         self.down * self.across
     }
@@ -61,6 +62,7 @@ impl Tiles {
     }
 
     /// Whole tiles of tiles.
+    #[inline(always)]
     fn count(self, images: usize) -> usize {
         (images * self.of_an_image()).next_multiple_of(self.multiple)
     }
@@ -111,7 +113,8 @@ impl Tiles {
         for tile in 0..self.of_an_image() {
             let first = STEP * (tile / self.across * step + tile % self.across * inputs);
             let place = (image * self.of_an_image() + tile) * inputs;
-            for input in (0..inputs).step_by(8) {
+            for eight in 0..inputs / 8 {
+                let input = 8 * eight;
                 for column in 0..SIDE {
                     let mut six = [simd.splat_half(0.0); SIDE];
                     for row in 0..SIDE {
@@ -169,11 +172,12 @@ impl Tiles {
             let products = &mut products[place * between..][..between];
             let inputs = &inputs[place * between * channels..][..between * channels];
             let (products, _) = products.as_chunks_mut::<T>();
-            for (products, inputs) in products.iter_mut().zip(inputs.chunks_exact(T * channels)) {
+            for some in 0..products.len() {
                 let mut rows = [&inputs[..0]; T];
                 for tile in 0..T {
-                    rows[tile] = &inputs[tile * channels..][..channels];
+                    rows[tile] = &inputs[(some * T + tile) * channels..][..channels];
                 }
+                let products = &mut products[some];
                 let mut sums = [simd.splat(0.0); T];
                 for channel in 0..channels {
                     let weight = simd.load(&weights[channel].0);
@@ -204,7 +208,8 @@ impl Tiles {
         let bias = simd.load(bias);
         let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; STEP]);
         let (targets, _) = targets.as_chunks::<{ STEP * STEP }>();
-        for (tile, targets) in targets.iter().enumerate() {
+        for tile in 0..targets.len() {
+            let targets = &targets[tile];
             let products = &products[image * self.of_an_image() + tile..];
             for column in 0..SIDE {
                 let mut six = [simd.splat(0.0); SIDE];
@@ -300,11 +305,11 @@ impl Tiles {
             let gradients = &gradients[place * between..][..tiles];
             let inputs = &inputs[place * between * channels..][..tiles * channels];
             let products = &mut products[place * channels..][..channels];
-            for first in (0..sixes).step_by(6) {
-                sum_tiles::<S, 6>(simd, first, inputs, gradients, products);
+            for six in 0..sixes / 6 {
+                sum_tiles::<S, 6>(simd, 6 * six, inputs, gradients, products);
             }
-            for first in (sixes..channels).step_by(4) {
-                sum_tiles::<S, 4>(simd, first, inputs, gradients, products);
+            for four in 0..(channels - sixes) / 4 {
+                sum_tiles::<S, 4>(simd, sixes + 4 * four, inputs, gradients, products);
             }
         }
         let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
@@ -345,12 +350,12 @@ fn sum_tiles<S: Simd, const T: usize>(
     gradients: &[[f32; BLOCK]],
     products: &mut [[f32; BLOCK]],
 ) {
-    let inputs = inputs.chunks_exact(products.len());
+    let channels = products.len();
     let products: &mut [[f32; BLOCK]; T] = window_mut(products, first);
     let mut vectors = [simd.splat(0.0); T];
-    for (inputs, gradient) in inputs.zip(gradients) {
-        let inputs: &[f32; T] = window(inputs, first);
-        let gradient = simd.load(gradient);
+    for tile in 0..gradients.len() {
+        let inputs: &[f32; T] = window(inputs, tile * channels + first);
+        let gradient = simd.load(&gradients[tile]);
         for channel in 0..T {
             let input = simd.splat(inputs[channel]);
             vectors[channel] = simd.mul_add(input, gradient, vectors[channel]);
@@ -374,7 +379,8 @@ impl Kernel for TransformWeights<'_> {
         let Geometry { inputs, .. } = self.geometry;
         let blocks = self.geometry.blocks();
         let mut transformed = vec![Aligned([0.0; BLOCK]); blocks * PLACES * inputs];
-        for (block, to) in transformed.chunks_exact_mut(PLACES * inputs).enumerate() {
+        for block in 0..blocks {
+            let to = &mut transformed[block * PLACES * inputs..][..PLACES * inputs];
             let weights = self.weights.block(block);
             for input in 0..inputs {
                 let mut columns = Aligned([[[0.0; BLOCK]; 3]; SIDE]);
