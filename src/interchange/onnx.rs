@@ -354,7 +354,11 @@ fn per_channel(name: &str, network: &Graph, number: impl Fn((f64, f64)) -> f32) 
     let pixels = pixels.zip(network.pixel_mean.iter().copied());
     let numbers: Vec<f32> = pixels.map(number).collect();
     match numbers.first() {
-        Some(first) if numbers.iter().all(|number| number == first) => {
+        Some(first)
+            if numbers
+                .iter()
+                .all(|number| number.to_bits() == first.to_bits()) =>
+        {
             floats(name, &[], &numbers[..1])
         }
         _ => floats(name, &[numbers.len()], &numbers),

@@ -361,12 +361,12 @@ fn with_pixels(
     if !config.model.wants_pixels() {
         return Ok(config);
     }
-    let model = match stored.and_then(|stored| stored.model.pixels()) {
-        Some((mean, std)) => config.model.with_pixels(mean, std),
-        None => {
-            let (mean, std) = pixel_statistics(train)?;
-            config.model.with_pixels(&mean, &std)
-        }
+    let known = stored.and_then(|stored| stored.model.pixels());
+    let model = if let Some((mean, std)) = known {
+        config.model.with_pixels(mean, std)
+    } else {
+        let (mean, std) = pixel_statistics(train)?;
+        config.model.with_pixels(&mean, &std)
     };
     Ok(TrainingConfig { model, ..config })
 }

@@ -231,16 +231,13 @@ impl<B: Backend> Classifier for Engine<B> {
             let last = first.saturating_add(batch_size).min(dataset.len());
             let pixels = dataset.read(first..last)?;
             let images = Pixels::raw(&pixels, dataset.shape())?;
-            let logits = match self.predictor() {
-                Some(predictor) => {
-                    let shape = [images.len(), self.config.num_classes()];
-                    let logits = TensorData::new(predictor.logits(images), shape);
-                    Tensor::from_data(logits, &self.burn_device)
-                }
-                None => {
-                    let images = images.tensor(&self.burn_device);
-                    self.model.logits(images.into(), None)
-                }
+            let logits = if let Some(predictor) = self.predictor() {
+                let shape = [images.len(), self.config.num_classes()];
+                let logits = TensorData::new(predictor.logits(images), shape);
+                Tensor::from_data(logits, &self.burn_device)
+            } else {
+                let images = images.tensor(&self.burn_device);
+                self.model.logits(images.into(), None)
             };
             let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
             metrics.push(vec![classification(logits, targets)]);

@@ -1,5 +1,10 @@
 //! A network of any kind, behind one type.
 
+#![allow(
+    clippy::large_enum_variant,
+    reason = "there are few networks at a time, and a box is no Burn module"
+)]
+
 use super::graph::{Graph, ParameterSpec};
 use super::{Architecture, Layout, Network, Parameter, Shapes, conv_net, guide, state};
 use crate::config::{ConvNetConfig, ImageShape, ModelConfig, NetworkConfig, for_each_network};

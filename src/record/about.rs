@@ -169,7 +169,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// As messages show it: "num_classes 10 and hidden_size 512".
+/// As messages show it: "`num_classes` 10 and `hidden_size` 512".
 impl Display for Found<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         match &self.config {

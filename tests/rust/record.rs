@@ -88,11 +88,10 @@ fn files_of_burn_programs_load_and_give_their_logits() {
 }
 
 fn guide(config: &NetworkConfig) -> ModelConfig {
-    match config {
-        NetworkConfig::Guide(config) => *config,
-        #[allow(unreachable_patterns, reason = "the guide network may be the only one")]
-        other => panic!("expected the guide network, got {other:?}"),
-    }
+    let NetworkConfig::Guide(config) = config else {
+        panic!("expected the guide network, got {config:?}");
+    };
+    *config
 }
 
 const CONFIG: ModelConfig = ModelConfig {

@@ -37,7 +37,7 @@ pub trait NetworkSettings: Settings + Clone {
     /// Number of classes it tells apart.
     fn num_classes(&self) -> usize;
 
-    /// The sizes that tell it from others of its kind, as messages show them: "num_classes 10 and hidden_size 512".
+    /// The sizes that tell it from others of its kind, as messages show them: "`num_classes` 10 and `hidden_size` 512".
     fn sizes(&self) -> String;
 
     /// Mean and standard deviation of the pixels of each channel, where it has some of its own.
