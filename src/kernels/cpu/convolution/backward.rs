@@ -5,8 +5,9 @@
     reason = "megabytes of results are not filled with zeros before they are written"
 )]
 
-use super::forward::{After, Plan, Routes, Sums, Weights, pixels};
+use super::forward::{After, Routes, pixels};
 use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
+use super::plan::{Plan, Sums, Weights};
 use super::winograd::Tiles;
 use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};

@@ -12,6 +12,8 @@
 pub mod backward;
 pub mod forward;
 pub mod geometry;
+mod plan;
+mod transforms;
 mod winograd;
 
 use super::Cpu;

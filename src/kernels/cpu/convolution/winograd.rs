@@ -4,18 +4,19 @@
 //! for Convolutional Neural Networks", 2016. Inputs and weights are transformed, multiplied place by place (36 products in
 //! place of 144) and transformed back. The gradients of the weights are the same products the other way round.
 
-use super::forward::Weights;
-use super::geometry::{BLOCK, Geometry, places, tile};
+use super::geometry::{BLOCK, Geometry, STEP, places, tile};
+use super::plan::Weights;
+use super::transforms::{
+    transform_four, transform_pixels, transform_products, transform_taps, transform_to_taps,
+};
 use crate::kernels::cpu::scratch::Aligned;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
 
 /// Rows and columns of a tile.
-const SIDE: usize = 6;
+pub const SIDE: usize = 6;
 /// Places of a tile.
 const PLACES: usize = SIDE * SIDE;
-/// Rows and columns that a tile leaves.
-const STEP: usize = super::geometry::STEP;
 /// Tiles that are computed together, if the images are no larger.
 const TOGETHER: usize = 64;
 /// Transformed numbers that stay in the second-level cache.
@@ -409,93 +410,4 @@ impl Kernel for TransformWeights<'_> {
         }
         Weights::new(transformed, PLACES * inputs)
     }
-}
-
-/// B^T of the paper, for rows or columns.
-#[inline(always)]
-fn transform_pixels<S: Simd>(simd: S, six: [S::Half; SIDE]) -> [S::Half; SIDE] {
-    let (two, plus_two) = (simd.splat_half(-2.0), simd.splat_half(2.0));
-    let (four, plus_four) = (simd.splat_half(-4.0), simd.splat_half(4.0));
-    let five = simd.splat_half(-5.0);
-    let sum = simd.mul_add_half(six[2], four, six[4]);
-    let difference = simd.mul_add_half(six[1], four, six[3]);
-    let even = simd.sub_half(six[4], six[2]);
-    let odd = simd.sub_half(six[1], six[3]);
-    [
-        simd.mul_add_half(six[0], plus_four, simd.mul_add_half(six[2], five, six[4])),
-        simd.add_half(sum, difference),
-        simd.sub_half(sum, difference),
-        simd.mul_add_half(odd, two, even),
-        simd.mul_add_half(odd, plus_two, even),
-        simd.mul_add_half(six[1], plus_four, simd.mul_add_half(six[3], five, six[5])),
-    ]
-}
-
-/// A^T of the paper.
-#[inline(always)]
-fn transform_products<S: Simd>(simd: S, six: [S::Wide; SIDE]) -> [S::Wide; STEP] {
-    let (sum, difference) = (simd.add(six[1], six[2]), simd.sub(six[1], six[2]));
-    let (other, apart) = (simd.add(six[3], six[4]), simd.sub(six[3], six[4]));
-    [
-        simd.add(simd.add(six[0], sum), other),
-        simd.mul_add(apart, simd.splat(2.0), difference),
-        simd.mul_add(other, simd.splat(4.0), sum),
-        simd.add(simd.mul_add(apart, simd.splat(8.0), difference), six[5]),
-    ]
-}
-
-/// A of the paper.
-#[inline(always)]
-fn transform_four<S: Simd>(simd: S, four: [S::Wide; STEP]) -> [S::Wide; SIDE] {
-    let (even, odd) = (simd.add(four[0], four[2]), simd.add(four[1], four[3]));
-    let even_of_two = simd.mul_add(four[2], simd.splat(4.0), four[0]);
-    let odd_of_two = simd.mul_add(four[3], simd.splat(4.0), four[1]);
-    [
-        four[0],
-        simd.add(even, odd),
-        simd.sub(even, odd),
-        simd.mul_add(odd_of_two, simd.splat(2.0), even_of_two),
-        simd.mul_add(odd_of_two, simd.splat(-2.0), even_of_two),
-        four[3],
-    ]
-}
-
-/// G of the paper.
-#[inline(always)]
-fn transform_taps<S: Simd>(simd: S, three: [S::Wide; 3]) -> [S::Wide; SIDE] {
-    let sixth = simd.splat(-1.0 / 6.0);
-    let ends = simd.mul(simd.add(three[0], three[2]), sixth);
-    let middle = simd.mul(three[1], sixth);
-    let far = simd.mul_add(
-        three[2],
-        simd.splat(1.0 / 6.0),
-        simd.mul(three[0], simd.splat(1.0 / 24.0)),
-    );
-    let twelfth = simd.mul(three[1], simd.splat(1.0 / 12.0));
-    [
-        simd.mul(three[0], simd.splat(0.25)),
-        simd.add(ends, middle),
-        simd.sub(ends, middle),
-        simd.add(far, twelfth),
-        simd.sub(far, twelfth),
-        three[2],
-    ]
-}
-
-/// G^T of the paper.
-#[inline(always)]
-fn transform_to_taps<S: Simd>(simd: S, six: [S::Wide; SIDE]) -> [S::Wide; 3] {
-    let sixth = simd.splat(-1.0 / 6.0);
-    let near = simd.mul(simd.add(six[1], six[2]), sixth);
-    let near_apart = simd.mul(simd.sub(six[1], six[2]), sixth);
-    let (far, far_apart) = (simd.add(six[3], six[4]), simd.sub(six[3], six[4]));
-    [
-        simd.mul_add(
-            six[0],
-            simd.splat(0.25),
-            simd.mul_add(far, simd.splat(1.0 / 24.0), near),
-        ),
-        simd.mul_add(far_apart, simd.splat(1.0 / 12.0), near_apart),
-        simd.add(simd.mul_add(far, simd.splat(1.0 / 6.0), near), six[5]),
-    ]
 }
