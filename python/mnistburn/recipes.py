@@ -162,7 +162,7 @@ def _pictures(train: Dataset, length: _Length) -> TrainingConfig:
     poolings = max(1, min(4, int(math.log2(max(side, 8) / 4))))
     widths = (16, 32, 64, 64)[:poolings]
     blocks = [
-        ConvBlock(channels=channels_out, norm=True, pool=last)
+        ConvBlock(channels=channels_out, pool=last)
         for channels_out in widths
         for last in (False, True)
     ]
