@@ -1,8 +1,5 @@
 //! Adam and `AdamW` as numbers, and what a kernel of them does.
 
-use burn::tensor::backend::Backend as BurnBackend;
-use burn::tensor::ops::FloatTensor;
-
 /// The bound on a gradient.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Clipping {
@@ -86,16 +83,4 @@ impl AdamStep {
             corrections: [root / (1.0 - rule.beta_1.powi(time)), rule.epsilon * root],
         }
     }
-}
-
-/// A step of Adam or `AdamW` written by hand.
-pub trait AdamKernel<B: BurnBackend>: Sync {
-    /// One step, in place where nobody else holds the tensors.
-    fn step(
-        &self,
-        step: &AdamStep,
-        parameter: FloatTensor<B>,
-        gradient: &FloatTensor<B>,
-        moments: Moments<FloatTensor<B>>,
-    ) -> (FloatTensor<B>, Moments<FloatTensor<B>>);
 }

@@ -1,7 +1,7 @@
 //! Convolutions, with what follows them: max pooling and ReLU.
 
-use super::linear::Activation;
-use super::operations::{Operations, Pullback, are_single, float, primitive};
+use super::kernel::{Activation, Around, ConvolutionKernel};
+use super::operations::{Operations, are_single, float, primitive};
 use super::tape::{Taped, inner, record};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
@@ -17,37 +17,6 @@ pub struct Convolution<B: BurnBackend> {
     pub weight: Tensor<B, 4>,
     /// `[outputs]`
     pub bias: Tensor<B, 1>,
-}
-
-/// What a convolution of stride 1 comes with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Around {
-    /// Rows and columns of zeros on each side of an image.
-    pub padding: usize,
-    /// Whether the largest of each 2 x 2 values is taken; a last row or column that has no partner is left out.
-    pub pool: bool,
-    /// What comes last.
-    pub activation: Activation,
-}
-
-/// A convolution written by hand. The inputs are what enters it, `[batch_size, inputs, height, width]`, its weight and its
-/// bias. An image has the same bits in any batch, and the gradients of any split of a batch add up to the same bits.
-pub trait ConvolutionKernel<B: BurnBackend>: Sync {
-    /// What leaves, `[batch_size, outputs, height, width]`.
-    fn forward(&self, inputs: &[FloatTensor<B>; 3], around: Around) -> Option<FloatTensor<B>>;
-
-    /// The same, and the way back; without it the convolution is Burn's own where gradients are asked for.
-    ///
-    /// The gradient of what enters is only asked for with `wants_input`: that of images is not. It may be any tensor of
-    /// that shape otherwise.
-    fn forward_training(
-        &self,
-        _inputs: &[FloatTensor<B>; 3],
-        _around: Around,
-        _wants_input: bool,
-    ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
-        None
-    }
 }
 
 /// Convolution, max pooling, activation.

@@ -1,27 +1,12 @@
 //! The loss.
 
-use super::operations::{Operations, Pullback, are_single, float, primitive};
+use super::kernel::CrossEntropyKernel;
+use super::operations::{Operations, are_single, float, primitive};
 use super::tape::{Taped, inner, record};
 use burn::backend::Autodiff;
 use burn::nn::loss::CrossEntropyLossConfig;
-use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{Int, Tensor};
-
-/// The cross-entropy written by hand.
-pub trait CrossEntropyKernel<B: BurnBackend>: Sync {
-    /// The mean loss, `[1]`, of logits, `[batch_size, num_classes]`.
-    fn forward(&self, logits: &FloatTensor<B>, targets: &IntTensor<B>) -> Option<FloatTensor<B>>;
-
-    /// The same, and the way back; without it the loss is Burn's own where gradients are asked for.
-    fn forward_training(
-        &self,
-        _logits: &FloatTensor<B>,
-        _targets: &IntTensor<B>,
-    ) -> Option<(FloatTensor<B>, Pullback<B, 1>)> {
-        None
-    }
-}
 
 /// The mean over the batch of the cross-entropy of softmax, `[1]`.
 ///

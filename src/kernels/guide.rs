@@ -2,9 +2,10 @@
 //! whole network for inference.
 
 use super::dropout::{Dropout, MaskStream};
-use super::images::{Images, Pixels};
+use super::images::Images;
+use super::kernel::{GuideKernel, Predict};
 use super::linear::Linear;
-use super::operations::{Operations, Pullback, are_single, float, primitive};
+use super::operations::{Operations, are_single, float, primitive};
 use super::tape::{Taped, inner, record};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
@@ -42,43 +43,6 @@ impl<B: BurnBackend> Convolutions<B> {
             primitive(self.bias2.clone()),
         ]
     }
-}
-
-/// The guide network written by hand. Parameters are weight and bias of each layer in turn.
-pub trait GuideKernel<B: BurnBackend>: Sync {
-    /// What leaves the trunk, `[batch_size, 1024]`.
-    fn forward(
-        &self,
-        images: &Images<B>,
-        parameters: &[FloatTensor<B>; 4],
-        dropout: Option<&Dropout>,
-    ) -> Option<FloatTensor<B>>;
-
-    /// The same, and the way back to the parameters; without it the trunk is Burn's own where gradients are asked for.
-    fn forward_training(
-        &self,
-        _images: &Images<B>,
-        _parameters: &[FloatTensor<B>; 4],
-        _dropout: Option<&Dropout>,
-    ) -> Option<(FloatTensor<B>, Pullback<B, 4>)> {
-        None
-    }
-
-    /// The network without dropout, its parameters prepared: those of the trunk, the hidden layer and the output layer.
-    fn predictor(
-        &self,
-        _trunk: &[FloatTensor<B>; 4],
-        _hidden: &[FloatTensor<B>; 2],
-        _output: &[FloatTensor<B>; 2],
-    ) -> Option<Box<dyn Predict>> {
-        None
-    }
-}
-
-/// A model that was prepared for inference.
-pub trait Predict: Send + Sync {
-    /// The logits of images, row by row. An image has the same bits among any others.
-    fn logits(&self, pixels: Pixels<'_>) -> Vec<f32>;
 }
 
 /// Convolution, dropout, convolution, dropout, ReLU, and the mean of each of 8 x 8 cells.

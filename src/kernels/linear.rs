@@ -1,7 +1,8 @@
 //! Linear layers, with what follows them: dropout and ReLU.
 
 use super::dropout::LayerDropout;
-use super::operations::{Operations, Pullback, are_single, float, primitive};
+use super::kernel::{Activation, LinearKernel};
+use super::operations::{Operations, are_single, float, primitive};
 use super::tape::{Taped, inner, record};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
@@ -16,36 +17,6 @@ pub struct Linear<B: BurnBackend> {
     pub weight: Tensor<B, 2>,
     /// `[outputs]`
     pub bias: Tensor<B, 1>,
-}
-
-/// What comes behind a linear layer and its dropout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
-    /// Nothing.
-    None,
-    /// ReLU.
-    Relu,
-}
-
-/// A linear layer written by hand. The inputs are what enters it, `[batch_size, inputs]`, its weight and its bias.
-pub trait LinearKernel<B: BurnBackend>: Sync {
-    /// What leaves the layer, `[batch_size, outputs]`.
-    fn forward(
-        &self,
-        inputs: &[FloatTensor<B>; 3],
-        dropout: Option<LayerDropout<'_>>,
-        activation: Activation,
-    ) -> Option<FloatTensor<B>>;
-
-    /// The same, and the way back; without it the layer is Burn's own where gradients are asked for.
-    fn forward_training(
-        &self,
-        _inputs: &[FloatTensor<B>; 3],
-        _dropout: Option<LayerDropout<'_>>,
-        _activation: Activation,
-    ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
-        None
-    }
 }
 
 /// Linear layer, dropout, activation.

@@ -11,6 +11,7 @@ mod cross_entropy;
 pub mod dropout;
 pub mod guide;
 mod images;
+mod kernel;
 mod linear;
 mod operations;
 pub mod optimizer;
@@ -18,13 +19,16 @@ mod tape;
 mod words;
 
 pub use crate::config::ImageShape;
-pub use convolution::{Around, Convolution, ConvolutionKernel, convolution};
-pub use cross_entropy::{CrossEntropyKernel, cross_entropy};
+pub use convolution::{Convolution, convolution};
+pub use cross_entropy::cross_entropy;
 pub use dropout::{Dropout, DropoutKey};
-pub use guide::Predict;
 pub use images::{
     IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, normalise,
 };
 pub(crate) use images::{normalised, normalised_words, packed};
-pub use linear::{Activation, Linear, LinearKernel, linear};
-pub use operations::{Kernels, Operations, Pullback};
+pub use kernel::{
+    Activation, AdamKernel, Around, ConvolutionKernel, CrossEntropyKernel, GuideKernel,
+    LinearKernel, Predict, Pullback,
+};
+pub use linear::{Linear, linear};
+pub use operations::{Kernels, Operations};

@@ -1,13 +1,8 @@
-use super::adam::AdamKernel;
-use super::convolution::ConvolutionKernel;
-use super::cross_entropy::CrossEntropyKernel;
-use super::guide::GuideKernel;
-use super::linear::LinearKernel;
+use super::kernel::{AdamKernel, ConvolutionKernel, CrossEntropyKernel, GuideKernel, LinearKernel};
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Tensor, TensorPrimitive};
 use std::fmt::{Debug, Formatter};
-use std::sync::Arc;
 
 /// A back end that the operations here are computed on: by its kernels where it has them, and else by Burn's own operations.
 pub trait Operations: BurnBackend {
@@ -70,38 +65,6 @@ impl<B: BurnBackend> Debug for Kernels<B> {
             .field("adam", &self.adam.is_some())
             .field("guide", &self.guide.is_some())
             .finish()
-    }
-}
-
-/// The way back through an operation (a pullback, as in JAX and Zygote): from the gradient of its output to those of its `N`
-/// inputs. It holds what the forward pass left for it.
-pub struct Pullback<B: BurnBackend, const N: usize>(
-    Arc<dyn Fn(FloatTensor<B>) -> [FloatTensor<B>; N] + Send + Sync>,
-);
-
-impl<B: BurnBackend, const N: usize> Pullback<B, N> {
-    /// The way back that `pull` computes.
-    pub fn new(
-        pull: impl Fn(FloatTensor<B>) -> [FloatTensor<B>; N] + Send + Sync + 'static,
-    ) -> Self {
-        Self(Arc::new(pull))
-    }
-
-    /// The gradients of the inputs.
-    pub fn pull(&self, gradient: FloatTensor<B>) -> [FloatTensor<B>; N] {
-        (self.0)(gradient)
-    }
-}
-
-impl<B: BurnBackend, const N: usize> Clone for Pullback<B, N> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<B: BurnBackend, const N: usize> Debug for Pullback<B, N> {
-    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Pullback")
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The states are Burn's, and so are their records.
 
-use super::adam::{AdamKernel, AdamRule, AdamStep, Clipping, Moments};
+use super::adam::{AdamRule, AdamStep, Clipping, Moments};
+use super::kernel::AdamKernel;
 use super::operations::{Operations, are_single, float, primitive};
 use burn::grad_clipping::GradientClipping;
 use burn::optim::LearningRate;

@@ -1,6 +1,7 @@
 //! Kernels as steps of Burn's autodiff.
 
-use super::operations::{Kernels, Operations, Pullback};
+use super::kernel::Pullback;
+use super::operations::{Kernels, Operations};
 use burn::backend::Autodiff;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;

@@ -18,7 +18,7 @@ mod winograd;
 
 use super::Cpu;
 use super::tensors::{Numbers, tensor};
-use crate::kernels::convolution::{Around, ConvolutionKernel};
+use crate::kernels::kernel::{Around, ConvolutionKernel};
 use crate::kernels::{Activation, Pullback};
 use backward::backward;
 use burn::backend::Flex;

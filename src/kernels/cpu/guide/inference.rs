@@ -11,7 +11,7 @@ use crate::kernels::cpu::linear::{Activation, Panels, forward_rows};
 use crate::kernels::cpu::scratch::{Aligned, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::window;
-use crate::kernels::guide::Predict;
+use crate::kernels::kernel::Predict;
 use crate::kernels::{IMAGE_PIXELS, IMAGE_SIZE, Pixels};
 use rayon::prelude::*;
 

@@ -18,7 +18,7 @@ mod winograd;
 use super::Cpu;
 use super::linear::{Panels, Sizes};
 use super::tensors::Numbers;
-use crate::kernels::guide::{GuideKernel, Predict};
+use crate::kernels::kernel::{GuideKernel, Predict};
 use crate::kernels::{Dropout, ImageShape, Images, Pullback};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;

@@ -347,9 +347,10 @@ fn a_batch_of_nothing_has_gradients_of_zero() {
 }
 
 mod beside_burn {
-    use crate::kernels::convolution::{ConvolutionKernel, standard};
+    use crate::kernels::convolution::standard;
     use crate::kernels::cpu::kernels;
     use crate::kernels::cpu::simd::Level;
+    use crate::kernels::kernel::ConvolutionKernel;
     use crate::kernels::{Activation, Around, Convolution, convolution};
     use burn::backend::flex::FlexDevice;
     use burn::backend::{Autodiff, Flex};

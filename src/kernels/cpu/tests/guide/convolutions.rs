@@ -6,7 +6,7 @@ use crate::kernels::cpu::guide::parameters::Parameters;
 use crate::kernels::cpu::linear::{Panels, Sizes};
 use crate::kernels::cpu::simd::Level;
 use crate::kernels::cpu::tests::{assert_close, bit, bytes, levels, numbers};
-use crate::kernels::guide::Predict;
+use crate::kernels::kernel::Predict;
 use crate::kernels::{IMAGE_PIXELS, ImageShape, PixelValues, Pixels, normalise};
 
 /// Parameters of the convolutions, in double precision.

@@ -1,0 +1,166 @@
+//! What may compute an operation instead of Burn: a trait for each, with the default that a back end has none.
+
+use super::adam::{AdamStep, Moments};
+use super::dropout::{Dropout, LayerDropout};
+use super::images::{Images, Pixels};
+use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::ops::{FloatTensor, IntTensor};
+use std::fmt::{Debug, Formatter};
+use std::sync::Arc;
+
+/// A linear layer written by hand. The inputs are what enters it, `[batch_size, inputs]`, its weight and its bias.
+pub trait LinearKernel<B: BurnBackend>: Sync {
+    /// What leaves the layer, `[batch_size, outputs]`.
+    fn forward(
+        &self,
+        inputs: &[FloatTensor<B>; 3],
+        dropout: Option<LayerDropout<'_>>,
+        activation: Activation,
+    ) -> Option<FloatTensor<B>>;
+
+    /// The same, and the way back; without it the layer is Burn's own where gradients are asked for.
+    fn forward_training(
+        &self,
+        _inputs: &[FloatTensor<B>; 3],
+        _dropout: Option<LayerDropout<'_>>,
+        _activation: Activation,
+    ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
+        None
+    }
+}
+
+/// What comes behind a linear layer and its dropout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// ReLU.
+    Relu,
+}
+
+/// A convolution written by hand. The inputs are what enters it, `[batch_size, inputs, height, width]`, its weight and its
+/// bias. An image has the same bits in any batch, and the gradients of any split of a batch add up to the same bits.
+pub trait ConvolutionKernel<B: BurnBackend>: Sync {
+    /// What leaves, `[batch_size, outputs, height, width]`.
+    fn forward(&self, inputs: &[FloatTensor<B>; 3], around: Around) -> Option<FloatTensor<B>>;
+
+    /// The same, and the way back; without it the convolution is Burn's own where gradients are asked for.
+    ///
+    /// The gradient of what enters is only asked for with `wants_input`: that of images is not. It may be any tensor of
+    /// that shape otherwise.
+    fn forward_training(
+        &self,
+        _inputs: &[FloatTensor<B>; 3],
+        _around: Around,
+        _wants_input: bool,
+    ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
+        None
+    }
+}
+
+/// What a convolution of stride 1 comes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// Rows and columns of zeros on each side of an image.
+    pub padding: usize,
+    /// Whether the largest of each 2 x 2 values is taken; a last row or column that has no partner is left out.
+    pub pool: bool,
+    /// What comes last.
+    pub activation: Activation,
+}
+
+/// The cross-entropy written by hand.
+pub trait CrossEntropyKernel<B: BurnBackend>: Sync {
+    /// The mean loss, `[1]`, of logits, `[batch_size, num_classes]`.
+    fn forward(&self, logits: &FloatTensor<B>, targets: &IntTensor<B>) -> Option<FloatTensor<B>>;
+
+    /// The same, and the way back; without it the loss is Burn's own where gradients are asked for.
+    fn forward_training(
+        &self,
+        _logits: &FloatTensor<B>,
+        _targets: &IntTensor<B>,
+    ) -> Option<(FloatTensor<B>, Pullback<B, 1>)> {
+        None
+    }
+}
+
+/// The guide network written by hand. Parameters are weight and bias of each layer in turn.
+pub trait GuideKernel<B: BurnBackend>: Sync {
+    /// What leaves the trunk, `[batch_size, 1024]`.
+    fn forward(
+        &self,
+        images: &Images<B>,
+        parameters: &[FloatTensor<B>; 4],
+        dropout: Option<&Dropout>,
+    ) -> Option<FloatTensor<B>>;
+
+    /// The same, and the way back to the parameters; without it the trunk is Burn's own where gradients are asked for.
+    fn forward_training(
+        &self,
+        _images: &Images<B>,
+        _parameters: &[FloatTensor<B>; 4],
+        _dropout: Option<&Dropout>,
+    ) -> Option<(FloatTensor<B>, Pullback<B, 4>)> {
+        None
+    }
+
+    /// The network without dropout, its parameters prepared: those of the trunk, the hidden layer and the output layer.
+    fn predictor(
+        &self,
+        _trunk: &[FloatTensor<B>; 4],
+        _hidden: &[FloatTensor<B>; 2],
+        _output: &[FloatTensor<B>; 2],
+    ) -> Option<Box<dyn Predict>> {
+        None
+    }
+}
+
+/// A model that was prepared for inference.
+pub trait Predict: Send + Sync {
+    /// The logits of images, row by row. An image has the same bits among any others.
+    fn logits(&self, pixels: Pixels<'_>) -> Vec<f32>;
+}
+
+/// A step of Adam or `AdamW` written by hand.
+pub trait AdamKernel<B: BurnBackend>: Sync {
+    /// One step, in place where nobody else holds the tensors.
+    fn step(
+        &self,
+        step: &AdamStep,
+        parameter: FloatTensor<B>,
+        gradient: &FloatTensor<B>,
+        moments: Moments<FloatTensor<B>>,
+    ) -> (FloatTensor<B>, Moments<FloatTensor<B>>);
+}
+
+/// The way back through an operation (a pullback, as in JAX and Zygote): from the gradient of its output to those of its `N`
+/// inputs. It holds what the forward pass left for it.
+pub struct Pullback<B: BurnBackend, const N: usize>(
+    Arc<dyn Fn(FloatTensor<B>) -> [FloatTensor<B>; N] + Send + Sync>,
+);
+
+impl<B: BurnBackend, const N: usize> Pullback<B, N> {
+    /// The way back that `pull` computes.
+    pub fn new(
+        pull: impl Fn(FloatTensor<B>) -> [FloatTensor<B>; N] + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(pull))
+    }
+
+    /// The gradients of the inputs.
+    pub fn pull(&self, gradient: FloatTensor<B>) -> [FloatTensor<B>; N] {
+        (self.0)(gradient)
+    }
+}
+
+impl<B: BurnBackend, const N: usize> Clone for Pullback<B, N> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B: BurnBackend, const N: usize> Debug for Pullback<B, N> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Pullback")
+    }
+}
