@@ -7,7 +7,8 @@
 
 use super::forward::{After, Routes, pixels};
 use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
-use super::plan::{Plan, Sums, Weights};
+use super::plan::{Plan, Sums};
+use super::weights::Weights;
 use super::winograd::Tiles;
 use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};

@@ -6,7 +6,8 @@
 )]
 
 use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
-use super::plan::{Plan, Sums, Weights};
+use super::plan::{Plan, Sums};
+use super::weights::Weights;
 use crate::kernels::cpu::scratch::{collect_chunks, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::padded;

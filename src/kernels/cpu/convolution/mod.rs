@@ -14,6 +14,7 @@ pub mod forward;
 pub mod geometry;
 mod plan;
 mod transforms;
+mod weights;
 mod winograd;
 
 use super::Cpu;

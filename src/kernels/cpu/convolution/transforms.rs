@@ -1,8 +1,10 @@
 //! The transforms of F(4 x 4, 3 x 3), of rows or of columns, by the names of Lavin and Gray's paper.
 
 use super::geometry::STEP;
-use super::winograd::SIDE;
 use crate::kernels::cpu::simd::Simd;
+
+/// Rows and columns of a tile.
+pub const SIDE: usize = 6;
 
 /// B^T.
 #[inline(always)]

@@ -5,16 +5,14 @@
 //! place of 144) and transformed back. The gradients of the weights are the same products the other way round.
 
 use super::geometry::{BLOCK, Geometry, STEP, places, tile};
-use super::plan::Weights;
 use super::transforms::{
-    transform_four, transform_pixels, transform_products, transform_taps, transform_to_taps,
+    SIDE, transform_four, transform_pixels, transform_products, transform_taps, transform_to_taps,
 };
+use super::weights::Weights;
 use crate::kernels::cpu::scratch::Aligned;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
 
-/// Rows and columns of a tile.
-pub const SIDE: usize = 6;
 /// Places of a tile.
 const PLACES: usize = SIDE * SIDE;
 /// Tiles that are computed together, if the images are no larger.
