@@ -1,5 +1,6 @@
 //! One picture: bytes of a file, or pixels of another program, to an image for a model.
 
+mod file;
 mod fit;
 mod header;
 mod jpeg;

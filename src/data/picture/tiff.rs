@@ -1,6 +1,6 @@
 //! What `image` doesn't read of TIFF: palettes, and grey of 2 and 4 bits. A copy of such a file that says "grey" is decoded.
 
-use super::whole::File;
+use super::file::{CUT, File};
 use super::{Decoded, MAX_DECODED_BYTES, check_size, sentence};
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -69,7 +69,7 @@ pub fn decode(bytes: &[u8]) -> Decoded<(DynamicImage, Orientation)> {
     let (wide, high) = (width as usize, height as usize);
     let row = (wide * bits).div_ceil(8);
     if !matches!(bits, 1 | 2 | 4 | 8) || packed.len() < row * high {
-        return Err(super::whole::CUT.into());
+        return Err(CUT.into());
     }
     let mask = ((1_u16 << bits) - 1) as u8;
     let places = packed.chunks_exact(row).take(high).flat_map(|row| {
@@ -114,7 +114,7 @@ pub fn pages(bytes: &[u8]) -> Decoded<File<'_>> {
         if let (Ok(Some(offsets)), Ok(Some(lengths))) = (offsets, lengths) {
             let mut ends = offsets.iter().zip(&lengths);
             if ends.any(|(offset, length)| offset.saturating_add(*length) > bytes.len() as u64) {
-                return Err(super::whole::CUT.into());
+                return Err(CUT.into());
             }
         }
     }

@@ -1,16 +1,8 @@
 //! Whether the file of a picture is whole: decoders stop when they have what they need, or fill up what is missing.
 
 use super::Decoded;
+use super::file::{CUT, File, byte, number, take};
 use image::ImageFormat;
-
-/// What the frame of a file says.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct File<'a> {
-    /// Frames or pages.
-    pub frames: usize,
-    /// EXIF data, where its decoder may not come across it.
-    pub exif: Option<&'a [u8]>,
-}
 
 /// Checks that a file goes on to its end, as far as its frame tells.
 pub fn check(format: ImageFormat, bytes: &[u8]) -> Decoded<File<'_>> {
@@ -26,34 +18,6 @@ pub fn check(format: ImageFormat, bytes: &[u8]) -> Decoded<File<'_>> {
         // Their decoders read all there should be.
         _ => Ok(File::single()),
     }
-}
-
-impl File<'_> {
-    fn single() -> Self {
-        Self {
-            frames: 1,
-            exif: None,
-        }
-    }
-}
-
-pub const CUT: &str = "it is cut short: the file ends before the picture does";
-
-pub fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Decoded<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(count).ok_or(CUT)?;
-    *bytes = rest;
-    Ok(taken)
-}
-
-fn byte(bytes: &mut &[u8]) -> Decoded<u8> {
-    Ok(take(bytes, 1)?[0])
-}
-
-/// A number of four bytes, the most significant first.
-pub fn number(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
 /// Chunks up to IEND.

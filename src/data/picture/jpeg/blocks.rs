@@ -1,9 +1,9 @@
 //! The codes of the blocks of a scan.
 
 use super::super::Decoded;
-use super::super::whole::CUT;
+use super::super::file::CUT;
 use super::huffman::{Bits, Fault, Table};
-use super::scans::{DAMAGED, MISSING, marker};
+use super::markers::{DAMAGED, MISSING, marker};
 
 /// What the codes of a scan stand for.
 pub struct Coding {

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod huffman;
+mod markers;
 mod scans;
 
 use super::{Decoded, check_size, sentence};

@@ -3,15 +3,14 @@
 //! The codes are read as a decoder does it, without what they stand for. A scan must hold those of each block, and each
 //! component must have a scan.
 
-use super::super::whole::{CUT, number, take};
+use super::super::file::{number, take};
 use super::super::{Decoded, check_size};
 use super::blocks::{Codes, Coding};
 use super::huffman::Table;
+use super::markers::{DAMAGED, MISSING, marker};
 
 /// The components of a frame are at most this many.
 const MAX_COMPONENTS: usize = 4;
-pub const DAMAGED: &str = "it is damaged: the codes of its pixels are none of a JPEG";
-pub const MISSING: &str = "it is damaged: a part of its pixels is missing";
 
 /// Checks segments and scans up to the end marker, which may be followed by anything.
 pub fn check(bytes: &[u8]) -> Decoded<()> {
@@ -45,15 +44,6 @@ pub fn check(bytes: &[u8]) -> Decoded<()> {
             }
         }
     }
-}
-
-/// The next marker: 0xFF and a byte that is neither 0, a stuffed one, nor 0xFF, which fills up.
-pub fn marker(rest: &mut &[u8]) -> Decoded<u8> {
-    let start = rest.iter().position(|byte| *byte == 0xFF).ok_or(CUT)?;
-    let after = &rest[start..];
-    let filled = after.iter().position(|byte| *byte != 0xFF).ok_or(CUT)?;
-    *rest = &after[filled + 1..];
-    Ok(after[filled])
 }
 
 /// What scans need that comes before them.
