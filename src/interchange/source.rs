@@ -1,6 +1,7 @@
 //! Files of other people: opened without waiting, read only as far as they are known to reach.
 
 use crate::error::{Error, Result};
+pub(super) use crate::record::fault;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -60,10 +61,6 @@ impl Source {
     pub fn fault(&self, what: &str) -> Error {
         fault(&self.path, what)
     }
-}
-
-pub(super) fn fault(path: &Path, what: &str) -> Error {
-    Error::Record(format!("{}: {what}", path.display()))
 }
 
 /// Text of a file as a message shows it: short, and on one line.

@@ -1,5 +1,4 @@
 use super::desktop::is_dropped;
-use super::older::remove_if_empty;
 use super::{CHECKPOINT_DIRECTORY, History};
 use crate::config::Recorder;
 use crate::data::hexadecimal;
@@ -10,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 const STATE_FILE: &str = "state.json";
@@ -416,6 +416,21 @@ fn check(state: &State, directory: &Path) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Removes a directory unless something is in it.
+pub(super) fn remove_if_empty(directory: &Path) -> Result<()> {
+    match fs::remove_dir(directory) {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotFound
+            ) =>
+        {
+            Err(Error::io("could not remove", directory)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

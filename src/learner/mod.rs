@@ -11,6 +11,7 @@ mod devices;
 mod history;
 mod lock;
 mod log_file;
+mod manifest;
 mod observer;
 mod older;
 mod renderer;
@@ -21,13 +22,14 @@ mod summary;
 mod switch;
 mod threads;
 
-pub use artifact::{
-    CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, LOG_FILE,
-    MODEL_FILE, SUMMARY_FILE, settle,
-};
+pub use artifact::settle;
 #[doc(hidden)]
 pub use checkpoint::state_again;
 pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
+pub use manifest::{
+    CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, LOG_FILE,
+    MODEL_FILE, SUMMARY_FILE,
+};
 pub use observer::{Event, Level, Observer, Silent};
 pub use older::holds_run;
 pub use run::{Data, TrainOptions, Trained, WhichModel, load_run, train};

@@ -1,14 +1,13 @@
 //! What an older run left in a directory, and what is somebody else's.
 
-use super::artifact::{FILES, MANIFEST_FILE, is_directory, read_manifest};
-use super::checkpoint::{self, Progress, is_checkpoint_file};
+use super::checkpoint::{self, Progress, is_checkpoint_file, remove_if_empty};
 use super::desktop::is_dropped;
 use super::lock::LOCK_FILE;
+use super::manifest::{FILES, MANIFEST_FILE, is_directory, read_manifest};
 use super::{CHECKPOINT_DIRECTORY, CONFIG_FILE};
 use crate::error::{Error, Result};
 use crate::record::file;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// Whether a directory holds a run that can be gone on with.
@@ -119,19 +118,4 @@ fn remove_temporary(entry: &Path) -> Result<()> {
         fs::remove_file(entry)
     };
     file::gone(removed).map_err(Error::io("could not remove", entry))
-}
-
-/// Removes a directory unless something is in it.
-pub(super) fn remove_if_empty(directory: &Path) -> Result<()> {
-    match fs::remove_dir(directory) {
-        Err(error)
-            if !matches!(
-                error.kind(),
-                ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotFound
-            ) =>
-        {
-            Err(Error::io("could not remove", directory)(error))
-        }
-        _ => Ok(()),
-    }
 }

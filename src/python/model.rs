@@ -428,7 +428,7 @@ impl ClassificationOutput {
 }
 
 /// Computes the gradients of a loss, and uses up its tape.
-pub type Backward = Box<dyn FnOnce() -> Result<model::Gradients> + Send>;
+type Backward = Box<dyn FnOnce() -> Result<model::Gradients> + Send>;
 
 /// A loss with its tape.
 #[pyclass(frozen, module = "mnistburn._native")]
@@ -441,7 +441,7 @@ impl Drop for Loss {
     fn drop(&mut self) {
         let tape = self.backward.get_mut();
         if let Some(tape) = tape.unwrap_or_else(PoisonError::into_inner).take() {
-            tapes::put_aside(tape);
+            tapes::put_aside(Box::new(tape));
         }
     }
 }

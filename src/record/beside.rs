@@ -4,7 +4,7 @@
 //! SHA-256 of the file, so that it never speaks of another one.
 
 use super::about::{About, Found, Stated, read_metadata};
-use super::content::fault;
+use super::fault::fault;
 use super::file;
 use crate::config::{Metadata, NetworkConfig, Settings};
 use crate::data::hexadecimal;

@@ -1,5 +1,6 @@
 //! The uncompressed content of a record, read up to a limit.
 
+use super::fault::fault;
 use super::file::MAX_BYTES;
 use super::format::Format;
 use crate::error::{Error, Result};
@@ -152,13 +153,4 @@ fn too_long(path: &Path, limit: u64) -> Error {
         path,
         &format!("a record of this size or model must hold at most {limit} bytes, found more"),
     )
-}
-
-pub(super) fn fault(path: &Path, what: &str) -> Error {
-    Error::Record(format!("{}: {what}", path.display()))
-}
-
-/// The same error, with the file that it is about.
-pub(super) fn about(path: &Path, error: &Error) -> Error {
-    fault(path, &error.to_string())
 }

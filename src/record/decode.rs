@@ -1,6 +1,7 @@
 use super::about::{About, Found, Loaded, Stated};
 use super::beside::stated_beside;
-use super::content::{Content, about, fault};
+use super::content::Content;
+use super::fault::{about, fault};
 use super::format::{self, Format};
 use super::item::{Metadata, TensorItem};
 use super::module_item::{self, Dialect, ModuleItem};

@@ -4,7 +4,7 @@
 //! bincode writes fields by their order and variants by their number, so both are Burn's. The numbers of the types `D` of a
 //! tensor's values differ between versions.
 
-use super::content::fault;
+use super::fault::fault;
 use super::number::Number;
 use crate::error::Result as Checked;
 use serde::de::{Error as _, SeqAccess, Visitor};

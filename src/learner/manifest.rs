@@ -1,0 +1,75 @@
+//! The files of a run, and the manifest that says which are ours.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+
+/// The configuration of the run.
+pub const CONFIG_FILE: &str = "config.json";
+/// The model after the last epoch, as Burn's `CompactRecorder` writes it.
+pub const MODEL_FILE: &str = "model.mpk";
+/// The checkpoints, a directory each.
+pub const CHECKPOINT_DIRECTORY: &str = "checkpoint";
+/// Every step and epoch.
+pub const HISTORY_FILE: &str = "history.json";
+/// The table of metrics.
+pub const SUMMARY_FILE: &str = "summary.txt";
+/// The names of the classes, a JSON list; only where the training images have such.
+pub const CLASS_NAMES_FILE: &str = "class_names.json";
+/// What the run was trained and validated on.
+pub const DATA_FILE: &str = "data.json";
+/// What happened when.
+pub const LOG_FILE: &str = "train.log";
+/// Which files of the directory are ours.
+pub(super) const MANIFEST_FILE: &str = "manifest.json";
+
+/// What is known of the model in its file, beside it.
+const MODEL_COMPANION: &str = "model.mpk.meta.json";
+
+/// The files of a run beside its checkpoints.
+pub(super) const FILES: [&str; 8] = [
+    CONFIG_FILE,
+    MODEL_FILE,
+    MODEL_COMPANION,
+    HISTORY_FILE,
+    SUMMARY_FILE,
+    CLASS_NAMES_FILE,
+    DATA_FILE,
+    LOG_FILE,
+];
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
+    /// The version that wrote it.
+    pub mnistburn: String,
+    /// Files and directories that this program may replace or remove.
+    pub files: Vec<String>,
+    /// Tells the run from every other one.
+    #[serde(default)]
+    pub run: Option<String>,
+}
+
+/// The manifest of a directory; `None` where there is none, or something else of that name.
+pub(super) fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
+    let path = path.join(MANIFEST_FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(serde_json::from_str::<Manifest>(&text)
+            .ok()
+            .map(|mut manifest| {
+                // Only names that this program has ever written count, whatever the file says.
+                manifest
+                    .files
+                    .retain(|name| FILES.contains(&name.as_str()) || name == CHECKPOINT_DIRECTORY);
+                manifest
+            })),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("could not read", &path)(error)),
+    }
+}
+
+/// Whether a path is a directory itself, and not a link to one.
+pub(super) fn is_directory(path: &Path) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_dir())
+}
