@@ -3,21 +3,20 @@
 //! [`AnyNetwork`] is generic over the back end, as the model of the Burn book. Where the device is chosen at run time, as from
 //! Python, a [`Classifier`] stands for the model on any of them.
 
+use super::engine::Engine;
+use super::interface::{Classifier, Evaluation, Stepper, TrainingForward};
 use super::loss::classification;
 use super::metrics::{Measured, Metrics};
-use super::stepper::{ModelStepper, Stepper};
-use super::tape::TrainingForward;
+use super::stepper::ModelStepper;
 use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::data::{Dataset, DropoutKey, targets_tensor};
-use crate::device::{Backend, Device, OnBackend, check_process, finish, on_backend};
+use crate::device::{Backend, Device, OnBackend, check_process, on_backend};
 use crate::error::{Error, Result};
-use crate::kernels::{Pixels, Predict};
+use crate::kernels::Pixels;
 use crate::network::{AnyNetwork, Parameter, host_values, initial};
 use burn::backend::Autodiff;
-use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
 use std::any::Any;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Images of [`Classifier::forward`] between two looks at whether to stop, where a prepared model shares them out itself.
@@ -28,99 +27,6 @@ const HOST_BATCH: usize = 64;
 const DEVICE_BATCH: usize = 1024;
 /// Batches of [`Classifier::evaluate`] between two readings on a GPU.
 const BATCHES_PER_READING: usize = 64;
-
-/// Loss and accuracy over a data set.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// Mean cross-entropy over the images.
-    pub loss: f64,
-    /// Share of images whose largest logit is that of their class, in 0..1.
-    pub accuracy: f64,
-}
-
-/// A model on the device that was chosen for it.
-pub trait Classifier: Send + Sync {
-    /// What the model was made from.
-    fn config(&self) -> &NetworkConfig;
-
-    /// Where it computes.
-    fn device(&self) -> Device;
-
-    /// The parameters as numbers.
-    fn parameters(&self) -> Result<Vec<Parameter>>;
-
-    /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`] soon after `stop` is set.
-    fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>>;
-
-    /// Mean loss and accuracy without dropout, in batches of `batch_size`.
-    fn evaluate(
-        &self,
-        dataset: &Dataset,
-        batch_size: usize,
-        stop: &AtomicBool,
-    ) -> Result<Evaluation>;
-
-    /// Loss and logits with dropout by the masks of `key`, and the way back to the gradients.
-    ///
-    /// There are as many targets and indices in `key` as images, and at least one; a target is a class of the model.
-    fn forward_training(
-        &self,
-        pixels: Pixels<'_>,
-        targets: &[i64],
-        key: &DropoutKey,
-    ) -> Result<TrainingForward>;
-
-    /// An optimizer for models on this device.
-    fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper>;
-
-    /// For [`Stepper`], which steps models of its own back end.
-    fn as_any(&self) -> &dyn Any;
-}
-
-/// A model of one back end, and where it is.
-pub(crate) struct Engine<B: BurnBackend> {
-    pub(super) model: AnyNetwork<B>,
-    pub(super) config: NetworkConfig,
-    pub(super) device: Device,
-    pub(super) burn_device: B::Device,
-    /// Prepared when it is first used.
-    predictor: OnceLock<Option<Box<dyn Predict>>>,
-}
-
-impl<B: Backend> Engine<B> {
-    /// A model that any thread may use.
-    pub(super) fn new(
-        model: AnyNetwork<B>,
-        config: NetworkConfig,
-        device: Device,
-        burn_device: B::Device,
-    ) -> Result<Self> {
-        finish::<B>(&burn_device)?;
-        Ok(Self {
-            model,
-            config,
-            device,
-            burn_device,
-            predictor: OnceLock::new(),
-        })
-    }
-
-    fn predictor(&self) -> Option<&dyn Predict> {
-        self.predictor
-            .get_or_init(|| self.model.predictor(self.config.image()))
-            .as_deref()
-    }
-
-    fn check_shape(&self, pixels: Pixels<'_>) -> Result<()> {
-        let (expected, found) = (self.config.image(), pixels.shape());
-        if found == expected {
-            return Ok(());
-        }
-        Err(Error::Data(format!(
-            "images must be of the model's {expected} (height x width x channels), got {found}"
-        )))
-    }
-}
 
 /// A model whose back end is no longer in its type.
 pub(crate) fn boxed<B: Backend>(

@@ -2,7 +2,9 @@
 
 mod adam;
 mod classifier;
+mod engine;
 mod gradients;
+mod interface;
 mod loss;
 mod metrics;
 mod optimizer;
@@ -12,12 +14,11 @@ mod summary;
 mod tape;
 
 pub use crate::kernels::Pixels;
-pub use classifier::{Classifier, Evaluation, from_parameters, init};
+pub use classifier::{from_parameters, init};
 pub use gradients::Gradients;
+pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
 pub use optimizer::{ModelOptimizer, OptimizerRecord};
-pub use stepper::Stepper;
 pub use summary::summary;
-pub use tape::TrainingForward;
 
 pub(crate) use classifier::boxed;
 pub(crate) use gradients::{read_gradients, send_gradients};

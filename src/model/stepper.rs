@@ -1,9 +1,10 @@
 //! The optimizer's step, for loops of one's own.
 
-use super::classifier::Engine;
+use super::ModelOptimizer;
+use super::engine::Engine;
 use super::gradients::{Gradients, send_gradients};
+use super::interface::{Classifier, Stepper};
 use super::tape::to_training;
-use super::{Classifier, ModelOptimizer};
 use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::device::{AutodiffBackend, Backend, Device, check_process};
 use crate::error::{Error, Result};
@@ -11,23 +12,6 @@ use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
 use burn::optim::Optimizer;
 use std::any::Any;
-
-/// An optimizer with its state.
-pub trait Stepper: Send {
-    /// The model after one step; `model` stays as it is.
-    fn step(
-        &mut self,
-        learning_rate: f64,
-        model: &dyn Classifier,
-        gradients: &Gradients,
-    ) -> Result<Box<dyn Classifier>>;
-
-    /// The configuration and the device of the model of the first step, which the state fits; `None` before it.
-    fn of_model(&self) -> Option<(&NetworkConfig, Device)>;
-
-    /// For records, which are of one back end.
-    fn as_any(&self) -> &dyn Any;
-}
 
 /// An optimizer of Burn's, for models of one back end and one size.
 pub(crate) struct ModelStepper<B: AutodiffBackend> {

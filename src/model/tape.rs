@@ -1,7 +1,8 @@
 //! The way from a loss back to the gradients, for loops of one's own.
 
-use super::classifier::Engine;
+use super::engine::Engine;
 use super::gradients::{Gradients, read_gradients};
+use super::interface::TrainingForward;
 use super::loss::classification;
 use crate::data::DropoutKey;
 use crate::device::{Backend, Device, check_process};
@@ -12,16 +13,6 @@ use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
-
-/// A forward pass with dropout and its recorded tape.
-pub struct TrainingForward {
-    /// Mean cross-entropy of the batch.
-    pub loss: f32,
-    /// Logits, `[batch_size, num_classes]` row by row.
-    pub output: Vec<f32>,
-    /// Computes the gradients, and uses up the tape.
-    pub backward: Box<dyn FnOnce() -> Result<Gradients> + Send>,
-}
 
 /// Runs a forward pass with dropout and records its tape.
 ///

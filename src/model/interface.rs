@@ -1,0 +1,86 @@
+//! A model and an optimizer whose back end and network are no longer in their types.
+
+use super::gradients::Gradients;
+use crate::config::{NetworkConfig, OptimizerConfig};
+use crate::data::{Dataset, DropoutKey};
+use crate::device::Device;
+use crate::error::Result;
+use crate::kernels::Pixels;
+use crate::network::Parameter;
+use std::any::Any;
+use std::sync::atomic::AtomicBool;
+
+/// Loss and accuracy over a data set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross-entropy over the images.
+    pub loss: f64,
+    /// Share of images whose largest logit is that of their class, in 0..1.
+    pub accuracy: f64,
+}
+
+/// A model on the device that was chosen for it.
+pub trait Classifier: Send + Sync {
+    /// What the model was made from.
+    fn config(&self) -> &NetworkConfig;
+
+    /// Where it computes.
+    fn device(&self) -> Device;
+
+    /// The parameters as numbers.
+    fn parameters(&self) -> Result<Vec<Parameter>>;
+
+    /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`] soon after `stop` is set.
+    fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>>;
+
+    /// Mean loss and accuracy without dropout, in batches of `batch_size`.
+    fn evaluate(
+        &self,
+        dataset: &Dataset,
+        batch_size: usize,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation>;
+
+    /// Loss and logits with dropout by the masks of `key`, and the way back to the gradients.
+    ///
+    /// There are as many targets and indices in `key` as images, and at least one; a target is a class of the model.
+    fn forward_training(
+        &self,
+        pixels: Pixels<'_>,
+        targets: &[i64],
+        key: &DropoutKey,
+    ) -> Result<TrainingForward>;
+
+    /// An optimizer for models on this device.
+    fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper>;
+
+    /// For [`Stepper`], which steps models of its own back end.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A forward pass with dropout and its recorded tape.
+pub struct TrainingForward {
+    /// Mean cross-entropy of the batch.
+    pub loss: f32,
+    /// Logits, `[batch_size, num_classes]` row by row.
+    pub output: Vec<f32>,
+    /// Computes the gradients, and uses up the tape.
+    pub backward: Box<dyn FnOnce() -> Result<Gradients> + Send>,
+}
+
+/// An optimizer with its state.
+pub trait Stepper: Send {
+    /// The model after one step; `model` stays as it is.
+    fn step(
+        &mut self,
+        learning_rate: f64,
+        model: &dyn Classifier,
+        gradients: &Gradients,
+    ) -> Result<Box<dyn Classifier>>;
+
+    /// The configuration and the device of the model of the first step, which the state fits; `None` before it.
+    fn of_model(&self) -> Option<(&NetworkConfig, Device)>;
+
+    /// For records, which are of one back end.
+    fn as_any(&self) -> &dyn Any;
+}
