@@ -30,7 +30,7 @@ pub trait Classifier: Send + Sync {
     /// The parameters as numbers.
     fn parameters(&self) -> Result<Vec<Parameter>>;
 
-    /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`] soon after `stop` is set.
+    /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`](crate::error::Error::Interrupted) soon after `stop` is set.
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>>;
 
     /// Mean loss and accuracy without dropout, in batches of `batch_size`.
