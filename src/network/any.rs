@@ -70,6 +70,12 @@ macro_rules! any_network {
                 }
             }
 
+            /// Each network as its configuration has it by default.
+            #[cfg(test)]
+            pub(crate) fn defaults() -> Vec<Self> {
+                vec![$(Self::$kind($config::default())),+]
+            }
+
             /// The layouts of the records of all networks.
             pub(crate) const LAYOUTS: &[Layout] = &[$($config::LAYOUT),+];
 
@@ -121,5 +127,30 @@ impl NetworkConfig {
     /// Whether a network of the other configuration has the same parameters.
     pub(crate) fn has_parameters_of(&self, other: &Self) -> bool {
         self.parameters() == other.parameters()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "cpu")]
+mod tests {
+    use super::*;
+    use burn::backend::Flex;
+    use burn::backend::flex::FlexDevice;
+
+    #[test]
+    fn the_module_of_every_network_has_the_parameters_of_its_graph() {
+        for config in NetworkConfig::defaults() {
+            let network = AnyNetwork::<Flex>::init(&config, &FlexDevice);
+            let found = network.parameters().unwrap();
+            let found: Vec<_> = found
+                .iter()
+                .map(|found| (&found.name, &found.shape))
+                .collect();
+            let parameters = config.parameters();
+            let stated = parameters
+                .iter()
+                .map(|stated| (&stated.name, &stated.shape));
+            assert!(stated.eq(found), "{}", config.kind());
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! computed for it.
 
 use crate::config::ImageShape;
+use crate::kernels::{PIXEL_MEAN, PIXEL_STD};
 use std::fmt::{self, Display, Formatter};
 
 /// What a layer does, without its numbers.
@@ -138,14 +139,15 @@ impl ParameterSpec {
 }
 
 impl Graph {
-    /// A graph without layers.
+    /// A graph without layers, its pixels normalised as [`Images::normalised`](crate::kernels::Images::normalised) does: by the
+    /// mean and the standard deviation of MNIST's, in each channel.
     pub fn new(name: &'static str, description: &'static str, image: ImageShape) -> Self {
         Self {
             name,
             description,
             image,
-            pixel_mean: vec![0.0; image.channels],
-            pixel_std: vec![1.0; image.channels],
+            pixel_mean: vec![PIXEL_MEAN.into(); image.channels],
+            pixel_std: vec![PIXEL_STD.into(); image.channels],
             nodes: Vec::new(),
         }
     }

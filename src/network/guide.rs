@@ -6,9 +6,7 @@ use super::{Architecture, Graph, Layer, Network, Shapes, shown};
 use crate::config::{ImageShape, ModelConfig};
 use crate::device::Backend;
 use crate::kernels::guide::{self, Convolutions};
-use crate::kernels::{
-    self, Activation, Dropout, DropoutKey, Images, PIXEL_MEAN, PIXEL_STD, Predict,
-};
+use crate::kernels::{self, Activation, Dropout, DropoutKey, Images, Predict};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::pool::{AdaptiveAvgPool2d, AdaptiveAvgPool2dConfig};
@@ -85,7 +83,6 @@ impl Architecture for ModelConfig {
             "The guide network of the Burn book: a digit classifier.",
             self.image,
         )
-        .with_normalisation(of_mnist(self.image.channels))
         .then(
             Some("conv1"),
             "conv1",
@@ -145,12 +142,6 @@ impl Architecture for ModelConfig {
             ..default
         }))
     }
-}
-
-/// The mean and the standard deviation of MNIST's pixels, for each channel: the book has them for any images.
-fn of_mnist(channels: usize) -> (Vec<f64>, Vec<f64>) {
-    let (mean, std) = (PIXEL_MEAN.into(), PIXEL_STD.into());
-    (vec![mean; channels], vec![std; channels])
 }
 
 impl<B: Backend> Network<B> for Model<B> {

@@ -348,4 +348,24 @@ mod tests {
             assert!(error.contains("must hold at most 91992 bytes"), "{error}");
         }
     }
+
+    #[test]
+    fn every_network_comes_back_from_every_record() {
+        for config in NetworkConfig::defaults() {
+            let network = AnyNetwork::<Flex>::init_seeded(&config, 7, &FlexDevice).unwrap();
+            let parameters = network.parameters().unwrap();
+            for recorder in Recorder::ALL {
+                let bytes = encode(network.clone(), recorder, Precision::Full).unwrap();
+                let path = Path::new("model");
+                let read = decode_model::<Flex>(&bytes, path, &config, &FlexDevice).unwrap();
+                let name = recorder.name();
+                assert_eq!(
+                    read.parameters().unwrap(),
+                    parameters,
+                    "{} {name}",
+                    config.kind()
+                );
+            }
+        }
+    }
 }
