@@ -34,7 +34,10 @@ __all__ = [
     "folder_classes",
     "folder_pictures",
     "holds_run",
+    "is_called_picture",
+    "is_passed_over",
     "load_run",
+    "part_named",
     "prepare_digit",
     "read_folder",
     "read_idx",
@@ -646,6 +649,16 @@ def holds_run(artifact_dir: str | PathLike[str]) -> bool:
     Whether a directory holds a run.
     """
 
+def is_called_picture(name: str) -> bool:
+    """
+    Whether a file of this name has the extension of a picture.
+    """
+
+def is_passed_over(name: str) -> bool:
+    """
+    Whether a folder of this name is hidden, or one that programs leave.
+    """
+
 def load_run(
     artifact_dir: str | PathLike[str], device: str, epoch: SupportsIndex | None = None
 ) -> Model:
@@ -661,6 +674,11 @@ def load_run(
         ArtifactError: The checkpoint of the epoch is not kept.
         RecordError: The record is broken.
         OSError: The directory holds no run.
+    """
+
+def part_named(name: str) -> str | None:
+    """
+    The part of a data set that a folder of this name holds: "train", "valid" or "test"; None for the name of none.
     """
 
 def prepare_digit(

@@ -27,7 +27,10 @@ pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub use description::{Description, Finding, Hashes};
 pub use digit::{Prepared, prepare};
-pub use folder::{Folder, Pictures, Wanted, class_names_of, pictures_below};
+pub use folder::{
+    Folder, Pictures, Wanted, class_names_of, is_called_picture, is_passed_over, part_named,
+    pictures_below,
+};
 pub(crate) use idx::hexadecimal;
 pub use idx::{IdxArray, read_idx};
 pub use image_file::ImageFile;

@@ -32,7 +32,10 @@ mod _native {
     #[pymodule_export]
     use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};
     #[pymodule_export]
-    use super::pictures::{Picture, PictureFolder, folder_classes, folder_pictures, read_folder};
+    use super::pictures::{
+        Picture, PictureFolder, folder_classes, folder_pictures, is_called_picture, is_passed_over,
+        part_named, read_folder,
+    };
     #[pymodule_export]
     use super::train::train;
 

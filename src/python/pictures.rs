@@ -166,6 +166,24 @@ pub fn folder_pictures(
     detached(py, || data::pictures_below(&path))
 }
 
+/// The part of a data set that a folder of this name holds: "train", "valid" or "test"; None for the name of none.
+#[pyfunction]
+pub fn part_named(name: &str) -> Option<&'static str> {
+    data::part_named(name)
+}
+
+/// Whether a folder of this name is hidden, or one that programs leave.
+#[pyfunction]
+pub fn is_passed_over(name: &str) -> bool {
+    data::is_passed_over(name)
+}
+
+/// Whether a file of this name has the extension of a picture.
+#[pyfunction]
+pub fn is_called_picture(name: &str) -> bool {
+    data::is_called_picture(name)
+}
+
 /// Reads a folder of pictures with a sub-folder for each class.
 ///
 /// Args:

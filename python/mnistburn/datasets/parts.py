@@ -1,12 +1,12 @@
 """Which sub-folders of a folder of pictures are the parts of a data set, and which are classes."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
+from mnistburn import _native
 from mnistburn.errors import DataError
 
 __all__ = ["SPLITS", "FolderParts", "Split", "find_parts", "holds_pictures", "part_named"]
@@ -16,30 +16,6 @@ Split = Literal["train", "valid", "test"]
 
 SPLITS: Final[tuple[Split, ...]] = ("train", "valid", "test")
 
-_WORDS: Final[dict[Split, str]] = {
-    "train": "train|training",
-    "valid": "val|valid|validation|validate|dev|eval|evaluation|holdout",
-    "test": "test|testing",
-}
-_BESIDE: Final = "set|data|dataset|images|image|imgs|img|pictures|split|folder"
-_PART: Final = {
-    split: re.compile(f"(?:seg|{_BESIDE})?(?:{words})(?:{_BESIDE})?")
-    for split, words in _WORDS.items()
-}
-# What archivers, file servers and operating systems leave; hidden folders are passed over too.
-_LEFT_BY_PROGRAMS: Final = frozenset(
-    {
-        "__macosx",
-        "@eadir",
-        "#recycle",
-        "@recycle",
-        "lost+found",
-        "$recycle.bin",
-        "system volume information",
-        "__pycache__",
-    }
-)
-_PICTURE: Final = re.compile(r"(png|jpe?g?|jfif|bmp|webp|tiff?|gif|p[nbgpa]m)", re.IGNORECASE)
 _DEPTH: Final = 6
 # Names that a line for people has.
 _NAMED: Final = 10
@@ -68,8 +44,7 @@ def part_named(name: str) -> Split | None:
     Returns:
         The part; None where the name is that of none.
     """
-    letters = re.sub(r"[-_. ]", "", name.casefold())
-    return next((split for split in SPLITS if _PART[split].fullmatch(letters)), None)
+    return cast("Split | None", _native.part_named(_text(name)))
 
 
 def find_parts(folder: Path) -> FolderParts:
@@ -143,7 +118,7 @@ def holds_pictures(folder: Path, depth: int = _DEPTH) -> bool:
     for entry in _entries(folder):
         if entry.is_dir():
             below.append(Path(entry.path))
-        elif _PICTURE.fullmatch(entry.name.rpartition(".")[2]):
+        elif _native.is_called_picture(_text(entry.name)):
             return True
     return depth > 0 and any(holds_pictures(inner, depth - 1) for inner in below)
 
@@ -152,9 +127,13 @@ def _entries(folder: Path) -> Iterator["os.DirEntry[str]"]:
     # Unlike pathlib's, these know what they are: a folder may hold a million pictures.
     with os.scandir(folder) as entries:
         for entry in entries:
-            name = entry.name.casefold()
-            if not name.startswith(".") and name not in _LEFT_BY_PROGRAMS:
+            if not _native.is_passed_over(_text(entry.name)):
                 yield entry
+
+
+def _text(name: str) -> str:
+    """Return a name without what is no Unicode text in it: no name that is looked for has such."""
+    return name.encode(errors="replace").decode()
 
 
 def _sub_folders(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@
 
 use super::MAX_DEPTH;
 use super::files::{entries, holds_pictures, pictures_below};
-use super::names::PARTS;
+use super::names::part_named;
 use crate::data::idx::fault;
 use crate::error::Result;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ fn is_divided(path: &Path, names: &[String]) -> Result<bool> {
         let lower = name.to_lowercase();
         let mut words = lower.split(|letter: char| !letter.is_alphanumeric());
         let part = path.join(name);
-        if !words.any(|word| PARTS.contains(&word))
+        if !words.any(|word| part_named(word).is_some())
             || class_names_of(&part).is_err()
             || holds_pictures(&part)?
         {

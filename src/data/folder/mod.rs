@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use classes::class_names_of;
 pub use files::pictures_below;
+pub use names::{is_called_picture, is_passed_over, part_named};
 pub use read::{Pictures, Wanted};
 
 /// How pictures are called that lie beside the folders of the classes.
