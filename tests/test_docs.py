@@ -118,3 +118,16 @@ def test_the_recorders_and_precisions_in_the_docs_are_those_of_the_files(tmp_pat
         said = re.findall(r"`(\w+Recorder)`", recorder)
         assert [aliases.get(said[0], said[0])] == re.findall(r"\w+Recorder", found.format)
         assert {"half": "F16", "full": "F32"}[precision] == found.precision
+
+
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [README, *sorted(DOCS.glob("*.md")), README.parent / "CONTRIBUTING.md"],
+    ids=lambda page: page.name,
+)
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        assert (page.parent / target).exists(), target

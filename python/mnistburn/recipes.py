@@ -172,7 +172,7 @@ def _pictures(train: Dataset, length: _Length) -> TrainingConfig:
         length,
         ConvNetConfig.for_data(train, blocks=blocks),
         least_epochs=10,
-        images=60_000,
+        images=30_000,
         learning_rate=3e-3,
         augmentation=AugmentationConfig(
             flip=True,

@@ -69,6 +69,28 @@ pub struct Around {
     pub activation: Activation,
 }
 
+/// Group normalisation written by hand. The inputs are what enters it, `[batch_size, channels, height, width]`, and the scale and
+/// the shift of each channel.
+pub trait GroupNormKernel<B: BurnBackend>: Sync {
+    /// What leaves, of the same shape.
+    fn forward(
+        &self,
+        inputs: &[FloatTensor<B>; 3],
+        groups: usize,
+        epsilon: f64,
+    ) -> Option<FloatTensor<B>>;
+
+    /// The same, and the way back; without it the normalisation is Burn's own where gradients are asked for.
+    fn forward_training(
+        &self,
+        _inputs: &[FloatTensor<B>; 3],
+        _groups: usize,
+        _epsilon: f64,
+    ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
+        None
+    }
+}
+
 /// The cross-entropy written by hand.
 pub trait CrossEntropyKernel<B: BurnBackend>: Sync {
     /// The mean loss, `[1]`, of logits, `[batch_size, num_classes]`.

@@ -9,6 +9,7 @@ mod convolution;
 pub mod cpu;
 mod cross_entropy;
 pub mod dropout;
+mod group_norm;
 pub mod guide;
 mod images;
 mod kernel;
@@ -22,13 +23,14 @@ pub use crate::config::ImageShape;
 pub use convolution::{Convolution, convolution};
 pub use cross_entropy::cross_entropy;
 pub use dropout::{Dropout, DropoutKey};
+pub use group_norm::{GroupNorm, group_norm};
 pub use images::{
     IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, normalise,
 };
 pub(crate) use images::{normalised, normalised_words, packed};
 pub use kernel::{
-    Activation, AdamKernel, Around, ConvolutionKernel, CrossEntropyKernel, GuideKernel,
-    LinearKernel, Predict, Pullback,
+    Activation, AdamKernel, Around, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel,
+    GuideKernel, LinearKernel, Predict, Pullback,
 };
 pub use linear::{Linear, linear};
 pub use operations::{Kernels, Operations};

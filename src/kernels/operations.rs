@@ -1,4 +1,6 @@
-use super::kernel::{AdamKernel, ConvolutionKernel, CrossEntropyKernel, GuideKernel, LinearKernel};
+use super::kernel::{
+    AdamKernel, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel, GuideKernel, LinearKernel,
+};
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Tensor, TensorPrimitive};
@@ -22,6 +24,8 @@ pub struct Kernels<B: BurnBackend> {
     pub linear: Option<&'static dyn LinearKernel<B>>,
     /// Convolutions.
     pub convolution: Option<&'static dyn ConvolutionKernel<B>>,
+    /// Normalisations of groups of channels.
+    pub group_norm: Option<&'static dyn GroupNormKernel<B>>,
     /// The loss.
     pub cross_entropy: Option<&'static dyn CrossEntropyKernel<B>>,
     /// Steps of Adam and AdamW.
@@ -36,6 +40,7 @@ impl<B: BurnBackend> Kernels<B> {
         Self {
             linear: None,
             convolution: None,
+            group_norm: None,
             cross_entropy: None,
             adam: None,
             guide: None,
@@ -61,6 +66,7 @@ impl<B: BurnBackend> Debug for Kernels<B> {
             .debug_struct("Kernels")
             .field("linear", &self.linear.is_some())
             .field("convolution", &self.convolution.is_some())
+            .field("group_norm", &self.group_norm.is_some())
             .field("cross_entropy", &self.cross_entropy.is_some())
             .field("adam", &self.adam.is_some())
             .field("guide", &self.guide.is_some())

@@ -22,6 +22,7 @@ impl<B: Operations> Operations for Autodiff<B> {
         Kernels {
             linear: Some(&Taped),
             convolution: Some(&Taped),
+            group_norm: Some(&Taped),
             cross_entropy: Some(&Taped),
             adam: None,
             guide: Some(&Taped),

@@ -1,6 +1,6 @@
 //! A convolutional network of blocks.
 
-use super::layers::{convolution, linear};
+use super::layers::{convolution, group_norm, linear};
 use super::layout::{self, Layout};
 use super::{Architecture, Graph, Layer, Network, Shapes};
 use crate::config::{ConvBlock, ConvNetConfig};
@@ -247,7 +247,8 @@ impl<B: Backend> Block<B> {
             return x;
         }
         if let Some(norm) = &self.norm {
-            x = norm.forward(x);
+            let norm = group_norm(norm, &x.device());
+            x = kernels::group_norm(x, norm);
         }
         if config.residual > 0
             && let Some(first) = entering.len().checked_sub(config.residual)

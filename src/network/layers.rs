@@ -1,6 +1,6 @@
 //! The parameters of Burn's layers as the operations here take them.
 
-use crate::kernels::{Convolution, Linear};
+use crate::kernels::{Convolution, GroupNorm, Linear};
 use burn::module::Param;
 use burn::nn::conv::Conv2d;
 use burn::tensor::Tensor;
@@ -11,6 +11,21 @@ pub(super) fn convolution<B: Backend>(layer: &Conv2d<B>) -> Convolution<B> {
     Convolution {
         weight: layer.weight.val(),
         bias: bias(layer.bias.as_ref(), outputs, &layer.weight.device()),
+    }
+}
+
+/// The same with a scale of 1 and a shift of 0 where the layer has none.
+pub(super) fn group_norm<B: Backend>(
+    layer: &burn::nn::GroupNorm<B>,
+    device: &B::Device,
+) -> GroupNorm<B> {
+    let channels = layer.num_channels;
+    let gamma = layer.gamma.as_ref().map(Param::val);
+    GroupNorm {
+        gamma: gamma.unwrap_or_else(|| Tensor::ones([channels], device)),
+        beta: bias(layer.beta.as_ref(), channels, device),
+        groups: layer.num_groups,
+        epsilon: layer.epsilon,
     }
 }
 

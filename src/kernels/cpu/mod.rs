@@ -10,6 +10,7 @@ mod adam;
 mod choice;
 mod convolution;
 mod cross_entropy;
+mod group_norm;
 mod guide;
 mod linear;
 mod scratch;
@@ -44,6 +45,7 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
     Kernels {
         linear: Some(cpu),
         convolution: Some(cpu),
+        group_norm: Some(cpu),
         cross_entropy: Some(cpu),
         adam: Some(cpu),
         guide: Some(cpu),

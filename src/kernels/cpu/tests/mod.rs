@@ -4,6 +4,7 @@
 mod adam;
 mod convolution;
 mod cross_entropy;
+mod group_norm;
 mod guide;
 mod linear;
 
