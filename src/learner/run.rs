@@ -594,6 +594,9 @@ const FREE: [&str; 5] = [
 
 fn check_same_run(stored: &Map<String, Value>, given: &TrainingConfig) -> Result<()> {
     let given = given.write(true);
+    // What an older version did not know has its default.
+    let known = TrainingConfig::from_value(&Value::Object(stored.clone()), "");
+    let stored = known.map_or_else(|_| stored.clone(), |known| known.write(true));
     let changed = |(key, value): &(&String, &Value)| {
         !FREE.contains(&key.as_str()) && given.get(*key) != Some(value)
     };
@@ -642,4 +645,30 @@ fn difference(name: &str, stored: &Value, given: &Value) -> (String, String, Str
         );
     }
     (name.to_owned(), shown(stored), shown(given))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AugmentationConfig;
+
+    #[test]
+    fn a_run_of_a_version_that_knew_fewer_keys_is_the_same_run() {
+        let mut config = TrainingConfig {
+            augmentation: Some(AugmentationConfig {
+                rotate: 10.0,
+                ..AugmentationConfig::default()
+            }),
+            ..TrainingConfig::default()
+        };
+        let mut stored = config.write(true);
+        let augmentation = stored
+            .get_mut("augmentation")
+            .and_then(Value::as_object_mut);
+        assert!(augmentation.unwrap().remove("flip").is_some());
+        check_same_run(&stored, &config).unwrap();
+        config.batch_size += 1;
+        let error = check_same_run(&stored, &config).unwrap_err().to_string();
+        assert!(error.contains("batch_size was 64"), "{error}");
+    }
 }
