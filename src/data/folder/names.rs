@@ -66,9 +66,7 @@ pub fn part_named(name: &str) -> Option<&'static str> {
             .match_indices(*word)
             .any(|(start, _)| before(&letters[..start]) && beside(&letters[start + word.len()..]))
     };
-    let part = PARTS
-        .iter()
-        .find(|(_, words)| words.iter().any(|word| called(&word)));
+    let part = PARTS.iter().find(|(_, words)| words.iter().any(called));
     part.map(|(part, _)| *part)
 }
 

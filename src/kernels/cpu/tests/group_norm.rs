@@ -12,7 +12,7 @@ fn input<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<Training, D> {
     Tensor::from_data(TensorData::new(values, shape), &FlexDevice).require_grad()
 }
 
-fn assert_near(actual: Vec<f32>, expected: &[f32], what: &str) {
+fn assert_near(actual: &[f32], expected: &[f32], what: &str) {
     assert_eq!(actual.len(), expected.len());
     for (actual, expected) in actual.iter().zip(expected) {
         assert!(
@@ -50,7 +50,7 @@ fn output_and_gradients_are_those_of_burns_operations() {
         .map(primitive);
         let (output, pullback) = kernel.forward_training(&inputs, groups, 1e-5).unwrap();
         let numbers = |tensor: burn::backend::flex::FlexTensor| tensor.storage::<f32>().to_vec();
-        assert_near(numbers(output), &values(expected.inner()), "output");
+        assert_near(&numbers(output), &values(expected.inner()), "output");
         let back = pullback
             .pull(primitive(weights.inner().into_data()))
             .map(numbers);
@@ -61,7 +61,7 @@ fn output_and_gradients_are_those_of_burns_operations() {
         ];
         for ((back, expected), what) in back.into_iter().zip(&expected).zip(["x", "gamma", "beta"])
         {
-            assert_near(back, expected, what);
+            assert_near(&back, expected, what);
         }
     }
 }
