@@ -15,6 +15,7 @@ from reference import conv_net
 import mnistburn
 from mnistburn import ConvBlock, ConvNetConfig, Dataset, Model, ModelConfig, TrainingConfig
 from mnistburn.cli import main
+from mnistburn.config.networks import network_from_json
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.model import Recorder
 
@@ -180,21 +181,23 @@ def test_a_run_takes_the_pixels_of_its_images_and_resumes_to_the_same_bits(tmp_p
 def test_hidden_layers_of_one_size_have_masks_of_their_own() -> None:
     config = ConvNetConfig(widths=(4,), hidden_sizes=(64, 64), dropout=0.5)
     model, images = Model(config, seed=5), images_of(config, 1)
-    # With weights of 1 and biases of 1, what a mask drops is not counted.
+    # Each feature of the first layer goes to one of the second alone.
     state = {name: numpy.zeros_like(value) for name, value in model.state_dict().items()}
     for index in (0, 1):
         state[f"hidden.{index}.bias"][:] = 1.0
-    model.load_state_dict(state)
-    gradients = model.forward_classification(images, [0]).loss.backward()
-    first = gradients["hidden.1.weight"]
-    assert not first.any()
-    state["output.weight"][:] = numpy.arange(640).reshape(64, 10)
     state["hidden.1.weight"][:] = numpy.eye(64)
+    state["output.weight"][:] = numpy.arange(640).reshape(64, 10)
     model.load_state_dict(state)
     gradients = model.forward_classification(images, [0]).loss.backward()
     kept = [gradients[f"hidden.{index}.bias"] != 0.0 for index in (0, 1)]
     both = kept[0].sum(), kept[1].sum()
     assert both[0] < both[1] < 64
+
+
+def test_defaults_are_those_of_the_core() -> None:
+    assert network_from_json('{"ConvNet": {}}') == ConvNetConfig()
+    text = '{"ConvNet": {"blocks": [{"channels": 4}]}}'
+    assert network_from_json(text) == ConvNetConfig(blocks=[ConvBlock(channels=4)])
 
 
 def test_json_has_the_network_under_its_name(config: ConvNetConfig) -> None:
@@ -230,6 +233,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "pixels of other channels": ({"pixel_mean": (0.1, 0.2)}, "1 numbers in 0..1"),
     "a deviation of 0": ({"pixel_std": (0.0,)}, "pixel_std must be 1 numbers"),
+    "layers too large together": ({"widths": (4096,) * 32}, "at most 2\\^30 weights in all"),
     "a layer too large": (
         {"average": False, "hidden_sizes": (1 << 20,), "widths": (4096,)},
         "at most 2\\^30 weights",

@@ -1,20 +1,27 @@
 """The network of a training, as options say it."""
 
 import dataclasses
+import inspect
+import re
+from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
-from mnistburn.config.networks import NETWORKS, ConvNetConfig, ModelConfig, NetworkConfig
+from mnistburn.config.networks import NETWORKS, ModelConfig, NetworkConfig
 
 __all__ = ["NETWORK_OPTIONS", "changed_network", "kind_of", "network_options"]
 
-_KINDS: Final[dict[str, type[NetworkConfig]]] = {"guide": ModelConfig, "conv-net": ConvNetConfig}
+# Their names in JSON as words of the command line: conv-net for ConvNet.
+_KINDS: Final[dict[str, type[NetworkConfig]]] = {
+    re.sub("(?<=[a-z])(?=[A-Z])", "-", tag).lower(): kind for tag, kind in NETWORKS.items()
+}
+# What each is made from; a shorthand is no field.
+_SETTINGS: Final = {
+    kind: frozenset(inspect.signature(kind).parameters) for kind in NETWORKS.values()
+}
 
-# The options that are fields of a network.
-NETWORK_OPTIONS: Final = frozenset(
-    item.name for kind in NETWORKS.values() for item in dataclasses.fields(kind)
-) | {"widths"}
+NETWORK_OPTIONS: Final = frozenset().union(*_SETTINGS.values())
 
 
 def _widths(
@@ -29,7 +36,7 @@ def _widths(
         raise click.BadParameter(message) from None
 
 
-network_options: Final = (
+_OPTIONS: Final = (
     click.option(
         "--network",
         type=click.Choice(list(_KINDS)),
@@ -50,6 +57,13 @@ network_options: Final = (
 )
 
 
+def network_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that are settings of a network."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
 def kind_of(network: str | None, model: NetworkConfig | None) -> type[NetworkConfig]:
     """Return the kind of network that is asked for, or that of the model there is."""
     if network is not None:
@@ -62,11 +76,8 @@ def changed_network(
 ) -> NetworkConfig:
     """Return a network of that kind with the options given, for the images of the model."""
     values = {name: value for name, value in given.items() if name in NETWORK_OPTIONS}
-    known = {item.name for item in dataclasses.fields(kind)}
-    if kind is ConvNetConfig:
-        known.add("widths")
     for name in values:
-        if name not in known:
+        if name not in _SETTINGS[kind]:
             (word,) = (word for word, other in _KINDS.items() if other is kind)
             option = "--" + name.replace("_", "-")
             message = (

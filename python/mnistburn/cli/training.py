@@ -1,7 +1,6 @@
 """``mnistburn train``."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -36,12 +35,6 @@ from mnistburn.training import DEFAULT_DATA, fitting_model
 __all__ = ["train"]
 
 
-def _network_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(network_options):
-        command = option(command)
-    return command
-
-
 @click.command()
 @click.argument("artifact_dir", type=PATH, default="artifacts/mnist")
 @data_option
@@ -69,7 +62,7 @@ def _network_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--seed", type=int, help="The seed of weights, order and dropout.")
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
 @click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
-@_network_options
+@network_options
 @click.option(
     "--device",
     "devices",
@@ -144,7 +137,9 @@ def train(
     chosen = {name for name in ("artifact_dir", "overwrite") if _is_given(ctx, name)}
     if not (resume or chosen):
         _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
-    changed_network(config.model or kind(), kind, given)
+    if recipe_name is None:
+        # A wrong option is told before data are read; a recipe's network follows from them.
+        changed_network(config.model or kind(), kind, given)
     if not resume or validation is not None:
         images = load_pair(
             data or DEFAULT_DATA,

@@ -69,6 +69,11 @@ class _Network(File):
         return cls(**{**fitting, **settings})
 
     @classmethod
+    def _from_content(cls, content: dict[str, Any]) -> Self:
+        """Build the configuration from what its JSON has below its name, every key present."""
+        return cls(**content)
+
+    @classmethod
     def _from_checked(cls, checked: dict[str, Any]) -> Self:
         config = network_from(checked)
         if not isinstance(config, cls):
@@ -220,6 +225,10 @@ class ConvNetConfig(_Network):
             f"hidden_sizes={list(self.hidden_sizes)}"
         )
 
+    @classmethod
+    def _from_content(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "blocks": [ConvBlock(**block) for block in content["blocks"]]})
+
     def _content(self) -> dict[str, object]:
         values: dict[str, object] = {
             item.name: _numbers(getattr(self, item.name)) for item in fields(self)
@@ -256,10 +265,8 @@ def network_from(checked: dict[str, Any]) -> NetworkConfig:
     if len(checked) == 1:
         ((tag, content),) = checked.items()
         if tag in NETWORKS and isinstance(content, dict):
-            if "blocks" in content:
-                content["blocks"] = tuple(ConvBlock(**block) for block in content["blocks"])
-            return NETWORKS[tag](**content)
-    return ModelConfig(**checked)
+            return NETWORKS[tag]._from_content(content)  # noqa: SLF001  of this module
+    return ModelConfig._from_content(checked)  # noqa: SLF001
 
 
 def network_from_json(text: str) -> NetworkConfig:
