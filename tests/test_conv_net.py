@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 from reference import conv_net
+from safetensors.numpy import load_file, save_file
 
 import mnistburn
 from mnistburn import ConvBlock, ConvNetConfig, Dataset, Model, ModelConfig, TrainingConfig
@@ -138,6 +139,25 @@ def test_files_of_other_programs_keep_the_network(
     assert numpy.array_equal(loaded.predict_proba(images), model.predict_proba(images))
 
 
+def test_weights_of_pytorch_load_beside_their_configuration(
+    config: ConvNetConfig, tmp_path: Path
+) -> None:
+    model, images = Model(config, seed=3), images_of(config, 3)
+    tensors = load_file(model.export(tmp_path / "ours.safetensors"))
+    for name, value in tensors.items():
+        if value.ndim == 2:
+            tensors[name] = numpy.ascontiguousarray(value.T)
+    # As `torch.nn.DataParallel` names them, and without a word of this package.
+    path = tmp_path / "theirs.safetensors"
+    save_file({f"module.{name}": value for name, value in tensors.items()}, path)
+    with pytest.raises(RecordError):
+        Model.load(path)
+    model.config.save(tmp_path / "config.json")
+    loaded = Model.load(path)
+    assert loaded.config == model.config
+    assert numpy.array_equal(loaded.predict_proba(images), model.predict_proba(images))
+
+
 def test_onnxruntime_gives_the_same_logits(config: ConvNetConfig, tmp_path: Path) -> None:
     model, images = Model(config, seed=3), images_of(config, 3)
     path = model.export(tmp_path / "model.onnx")
@@ -233,7 +253,10 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "pixels of other channels": ({"pixel_mean": (0.1, 0.2)}, "1 numbers in 0..1"),
     "a deviation of 0": ({"pixel_std": (0.0,)}, "pixel_std must be 1 numbers"),
-    "layers too large together": ({"widths": (4096,) * 32}, "at most 2\\^30 weights in all"),
+    "layers too large together": (
+        {"blocks": [ConvBlock(channels=4096)] * 32},
+        "at most 2\\^30 weights in all",
+    ),
     "a layer too large": (
         {"average": False, "hidden_sizes": (1 << 20,), "widths": (4096,)},
         "at most 2\\^30 weights",

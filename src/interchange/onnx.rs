@@ -169,8 +169,10 @@ fn layers<'a>(network: &'a Graph, constants: &mut Vec<Message>) -> (Vec<Message>
                 let second = names.get(second).copied().unwrap_or(second);
                 nodes.push(node("Add", &[input, second], output, &[]));
             }
-            Layer::GroupNorm { groups, .. } => {
-                nodes.extend(group_norm(input, layer, groups, constants));
+            Layer::GroupNorm {
+                groups, epsilon, ..
+            } => {
+                nodes.extend(group_norm(input, layer, groups, epsilon, constants));
             }
             Layer::Linear { .. } => {
                 let [weight, bias] = parameters();
@@ -240,10 +242,9 @@ fn group_norm(
     input: &str,
     norm: &Node,
     groups: usize,
+    epsilon: f64,
     constants: &mut Vec<Message>,
 ) -> Vec<Message> {
-    const EPSILON: f32 = 1e-5;
-
     let output = norm.output.as_str();
     let sizes = |size: &usize| *size as i64;
     let whole: Vec<i64> = [-1]
@@ -282,7 +283,7 @@ fn group_norm(
             5,
             &Message::default()
                 .text(1, "epsilon")
-                .float(2, EPSILON)
+                .float(2, epsilon as f32)
                 .integer(20, 1),
         );
     vec![

@@ -87,49 +87,38 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
     let of_file = stated(weights.metadata(), path)?;
     // A file that says nothing of its network is taken for the default one; what is beside it may name another.
     let named = of_file.as_ref().map(|stated| stated.config.clone());
-    let names = named.unwrap_or_default().parameters();
-    let (order, found) = match positions(entries, &names, path) {
-        Ok(order) => {
-            let shapes = shapes(entries, &names, &order);
-            let found = Found::new(shapes).map_err(|reason| fault(path, &reason))?;
-            (Some(order), found)
-        }
-        Err(error) if of_file.is_some() => return Err(error),
-        Err(error) => {
-            let as_they_are = entries
-                .iter()
-                .map(|entry| (entry.name.as_str(), entry.shape.as_slice()));
-            let found = Found::new(Shapes(as_they_are.collect()));
-            (None, found.ok().ok_or(error)?)
-        }
+    let recognised = recognise(entries, &named.unwrap_or_default().parameters(), path);
+    let fits = |config: &NetworkConfig| fits(entries, &config.parameters(), path);
+    let found = Found {
+        config: recognised.as_ref().ok().cloned().flatten(),
+        tensors: entries.len(),
+        fits: &fits,
     };
-    let stated = match of_file {
-        Some(stated) if found.fits(&stated.config) => Some(stated),
+    let Stated { config, about } = match of_file {
         Some(stated) => {
-            return Err(fault(
-                path,
-                &format!(
-                    "the shapes must be those of the stated configuration, with {}, found {found}",
-                    stated.config.sizes()
-                ),
-            ));
+            if !fits(&stated.config) {
+                let known = recognised.map(|_| stated.config.sizes())?;
+                return Err(fault(
+                    path,
+                    &format!(
+                        "the shapes must be those of the stated configuration, with {known}, found {found}"
+                    ),
+                ));
+            }
+            stated
         }
-        None => stated_beside(path, &found)?,
-    };
-    let Some(Stated { config, about }) = stated.or_else(|| found.config.map(Stated::of_parameters))
-    else {
-        // The names of the default network are what most files should have.
-        positions(entries, &names, path)?;
-        return Err(unstated(path));
+        None => match stated_beside(path, &found)? {
+            Some(stated) => stated,
+            None => recognised?
+                .map(Stated::of_parameters)
+                .ok_or_else(|| unstated(path))?,
+        },
     };
     config
         .validate()
         .map_err(|error| fault(path, &error.to_string()))?;
     let parameters = config.parameters();
-    let order = match order {
-        Some(order) => order,
-        None => positions(entries, &parameters, path)?,
-    };
+    let order = positions(entries, &parameters, path)?;
     let layout = layout(weights, &parameters, &order);
     let mut total = 0;
     for (parameter, index) in parameters.iter().zip(&order) {
@@ -174,12 +163,31 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
     })
 }
 
-/// The shapes of the parameters, by their own names.
-fn shapes<'a>(entries: &'a [Entry], names: &'a [ParameterSpec], order: &[usize]) -> Shapes<'a> {
-    let shape = |(parameter, index): (&'a ParameterSpec, &usize)| {
-        (parameter.name.as_str(), entries[*index].shape.as_slice())
+/// The configuration that the shapes of these parameters say; `None` where they don't.
+fn recognise(
+    entries: &[Entry],
+    parameters: &[ParameterSpec],
+    path: &Path,
+) -> Result<Option<NetworkConfig>> {
+    let order = positions(entries, parameters, path)?;
+    let shape = |(parameter, index): (&'_ ParameterSpec, &usize)| {
+        (parameter.name.clone(), entries[*index].shape.clone())
     };
-    Shapes(names.iter().zip(order).map(shape).collect())
+    let shapes: Vec<(String, Vec<usize>)> = parameters.iter().zip(&order).map(shape).collect();
+    let shapes = shapes
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.as_slice()));
+    NetworkConfig::of_shapes(&Shapes(shapes.collect())).map_err(|reason| fault(path, &reason))
+}
+
+/// Whether the entries are these parameters, with linear weights in one of the layouts.
+fn fits(entries: &[Entry], parameters: &[ParameterSpec], path: &Path) -> bool {
+    positions(entries, parameters, path).is_ok_and(|order| {
+        LinearLayout::BOTH.into_iter().any(|layout| {
+            let mut both = parameters.iter().zip(&order);
+            both.all(|(parameter, index)| entries[*index].shape == shape(parameter, layout))
+        })
+    })
 }
 
 /// The layout of the linear weights: what the format says, else what their shapes say, else what the file says.

@@ -126,7 +126,7 @@ impl NetworkConfig {
 
     /// Whether a network of the other configuration has the same parameters.
     pub(crate) fn has_parameters_of(&self, other: &Self) -> bool {
-        self.parameters() == other.parameters()
+        self == other || self.parameters() == other.parameters()
     }
 }
 

@@ -14,6 +14,8 @@ use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
 
+/// What a normalisation adds to the variance.
+const EPSILON: f64 = 1e-5;
 /// Channels that are normalised together, where a block's can be divided so.
 const GROUP: usize = 8;
 
@@ -46,7 +48,7 @@ impl ConvNetConfig {
                 ))
                 .init(device);
             channels = block.channels;
-            let norm = GroupNormConfig::new(groups(channels), channels);
+            let norm = GroupNormConfig::new(groups(channels), channels).with_epsilon(EPSILON);
             Block {
                 conv,
                 norm: block.norm.then(|| norm.init(device)),
@@ -125,6 +127,7 @@ impl Architecture for ConvNetConfig {
                 let norm = Layer::GroupNorm {
                     groups: groups(block.channels),
                     channels: block.channels,
+                    epsilon: EPSILON,
                 };
                 graph = graph.then(Some(&at("norm")), &at("norm"), norm);
             }

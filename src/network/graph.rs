@@ -48,6 +48,8 @@ pub enum Layer {
         groups: usize,
         /// Channels.
         channels: usize,
+        /// What is added to the variance.
+        epsilon: f64,
     },
     /// The sum of what enters and a second input.
     Add,
@@ -306,7 +308,9 @@ impl Display for Layer {
             Self::Dropout { probability } => write!(formatter, "Dropout (p = {probability})"),
             Self::AdaptiveAveragePool { .. } => formatter.write_str("AdaptiveAvgPool2d"),
             Self::MaxPool => formatter.write_str("MaxPool2d 2 x 2"),
-            Self::GroupNorm { groups, channels } => {
+            Self::GroupNorm {
+                groups, channels, ..
+            } => {
                 write!(formatter, "GroupNorm {groups} of {channels}")
             }
             Self::Add => formatter.write_str("Add"),

@@ -3,7 +3,6 @@
 use crate::config::{ImageShape, Metadata, NetworkConfig, Settings};
 use crate::error::{Error, Result};
 use crate::model::{Classifier, from_parameters};
-use crate::network::Shapes;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -144,29 +143,12 @@ impl Loaded {
 
 /// What the names and shapes of a file's tensors say of its model.
 pub(crate) struct Found<'a> {
-    pub shapes: Shapes<'a>,
     /// The configuration that they say, as far as they do.
     pub config: Option<NetworkConfig>,
-}
-
-impl<'a> Found<'a> {
-    /// What tensors of these names and shapes say; a reason where a shape can't be that of any network.
-    pub fn new(shapes: Shapes<'a>) -> std::result::Result<Self, String> {
-        let config = NetworkConfig::of_shapes(&shapes)?;
-        Ok(Self { shapes, config })
-    }
-
-    /// Whether they are the parameters of a network of `config`, in Burn's layout or in PyTorch's.
-    pub fn fits(&self, config: &NetworkConfig) -> bool {
-        let parameters = config.parameters();
-        parameters.len() == self.shapes.0.len()
-            && parameters.iter().all(|parameter| {
-                let turned = || parameter.shape.iter().rev();
-                self.shapes.get(&parameter.name).is_some_and(|shape| {
-                    parameter.shape == shape || shape.len() == 2 && turned().eq(shape)
-                })
-            })
-    }
+    /// How many there are.
+    pub tensors: usize,
+    /// Whether they are the parameters of a network of a configuration.
+    pub fits: &'a dyn Fn(&NetworkConfig) -> bool,
 }
 
 /// As messages show it: "`num_classes` 10 and `hidden_size` 512".
@@ -174,7 +156,7 @@ impl Display for Found<'_> {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         match &self.config {
             Some(config) => formatter.write_str(&config.sizes()),
-            None => write!(formatter, "{} other parameters", self.shapes.0.len()),
+            None => write!(formatter, "{} other parameters", self.tensors),
         }
     }
 }

@@ -27,7 +27,7 @@ const REPLACED: &str = "replaced";
 /// more.
 pub(crate) fn stated_beside(path: &Path, found: &Found<'_>) -> Result<Option<Stated>> {
     match of_companion(path)? {
-        Some(stated) if found.fits(&stated.config) => Ok(Some(stated)),
+        Some(stated) if (found.fits)(&stated.config) => Ok(Some(stated)),
         Some(stated) => Err(other_model(path, &stated.config, found)),
         None => of_run(path, found),
     }
@@ -172,7 +172,7 @@ fn of_run(path: &Path, found: &Found<'_>) -> Result<Option<Stated>> {
         let Ok(config) = NetworkConfig::from_value(training.unwrap_or(&value), "") else {
             continue;
         };
-        if !found.fits(&config) {
+        if !(found.fits)(&config) {
             continue;
         }
         let metadata = match training {

@@ -27,7 +27,7 @@ pub fn load(path: &Path, device: Device) -> Result<Loaded> {
 /// Loads a model of which `stated` says what no record holds.
 pub(crate) fn load_as(path: &Path, stated: Stated, device: Device) -> Result<Loaded> {
     load_stated(path, device, |found| {
-        if found.fits(&stated.config) {
+        if (found.fits)(&stated.config) {
             return Ok(Some(stated));
         }
         Err(fault(
@@ -251,7 +251,19 @@ fn checked(
     let shapes = tensors
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()));
-    let found = Found::new(Shapes(shapes.collect())).map_err(|reason| fault(path, &reason))?;
+    let shapes = Shapes(shapes.collect());
+    let fits = |config: &NetworkConfig| {
+        let parameters = config.parameters();
+        parameters.len() == tensors.len()
+            && parameters
+                .iter()
+                .all(|parameter| shapes.get(&parameter.name) == Some(&parameter.shape[..]))
+    };
+    let found = Found {
+        config: NetworkConfig::of_shapes(&shapes).map_err(|reason| fault(path, &reason))?,
+        tensors: tensors.len(),
+        fits: &fits,
+    };
     let stated = match stated(&found)? {
         Some(stated) => stated,
         None => found

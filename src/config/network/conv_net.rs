@@ -168,6 +168,19 @@ impl ConvNetConfig {
                 ));
             }
         }
+        let mut inputs = self.image.channels;
+        let mut weights = 0_usize;
+        for block in &self.blocks {
+            weights += inputs * block.channels * block.kernel_size * block.kernel_size;
+            inputs = block.channels;
+        }
+        if weights > ModelConfig::MAX_WEIGHTS {
+            return Err(fields.broken(
+                "blocks",
+                &format!("such that they hold at most 2^30 weights in all, and these would hold {weights}"),
+                &self.write_blocks(false),
+            ));
+        }
         let mut inputs = self.num_features();
         for outputs in self.hidden_sizes.iter().copied().chain([self.num_classes]) {
             if inputs.saturating_mul(outputs) > ModelConfig::MAX_WEIGHTS {
