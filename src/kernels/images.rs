@@ -79,7 +79,29 @@ impl<B: Operations> Images<B> {
         }
     }
 
-    /// Normalised pixels, `[batch_size, channels, height, width]`.
+    /// Pixels normalised by the statistics of a network's own images, `[batch_size, channels, height, width]`.
+    pub fn rescaled(self, rescaling: &Rescaling) -> Tensor<B, 4> {
+        match self {
+            Self::Raw {
+                pixels,
+                shape,
+                indices,
+                device,
+            } if B::ON_HOST => {
+                let values = rescaling.look_up(&pixels, shape, &indices);
+                let ImageShape {
+                    height,
+                    width,
+                    channels,
+                } = shape;
+                let data = TensorData::new(values, [indices.len(), channels, height, width]);
+                Tensor::from_data(data, &device)
+            }
+            images => rescaling.apply(images.normalised()),
+        }
+    }
+
+    /// Pixels normalised by the statistics of MNIST, `[batch_size, channels, height, width]`.
     pub fn normalised(self) -> Tensor<B, 4> {
         match self {
             Self::Normalised(images) => images,
@@ -90,6 +112,61 @@ impl<B: Operations> Images<B> {
                 device,
             } => normalised(&gather(&pixels, shape, &indices), shape, &device),
         }
+    }
+}
+
+/// What takes each channel of images that are normalised by the statistics of MNIST to a mean of 0 and a deviation of 1.
+#[derive(Clone, Debug)]
+pub struct Rescaling {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+}
+
+impl Rescaling {
+    /// That of images with these statistics, in 0..1, of each channel.
+    pub fn new(mean: &[f64], std: &[f64]) -> Self {
+        let (of_mean, of_std) = (f64::from(PIXEL_MEAN), f64::from(PIXEL_STD));
+        let channels = || mean.iter().zip(std);
+        Self {
+            scale: channels().map(|(_, std)| (of_std / std) as f32).collect(),
+            shift: channels()
+                .map(|(mean, std)| ((of_mean - mean) / std) as f32)
+                .collect(),
+        }
+    }
+
+    /// The images, `[batch_size, channels, height, width]`.
+    fn apply<B: BurnBackend>(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+        if let ([scale], [shift]) = (&*self.scale, &*self.shift) {
+            return images * *scale + *shift;
+        }
+        let constant = |values: &[f32]| {
+            let data = TensorData::new(values.to_vec(), [1, values.len(), 1, 1]);
+            Tensor::<B, 4>::from_data(data, &images.device())
+        };
+        let (scale, shift) = (constant(&self.scale), constant(&self.shift));
+        images * scale + shift
+    }
+
+    /// The same numbers for raw pixels.
+    fn look_up(&self, pixels: &[u8], shape: ImageShape, indices: &[u64]) -> Vec<f32> {
+        let mut values = Vec::with_capacity(indices.len() * shape.len());
+        let tables: Vec<[f32; 256]> = self
+            .scale
+            .iter()
+            .zip(&self.shift)
+            .map(|(scale, shift)| {
+                std::array::from_fn(|byte| normalise(byte as f32 / 255.0) * scale + shift)
+            })
+            .collect();
+        for index in indices {
+            let image = &pixels[*index as usize * shape.len()..][..shape.len()];
+            for (channel, table) in tables.iter().enumerate() {
+                let bytes = image[channel..].iter().step_by(shape.channels);
+                values.extend(bytes.map(|byte| table[usize::from(*byte)]));
+            }
+        }
+        values
     }
 }
 
@@ -387,6 +464,27 @@ mod tests {
             raw.normalised()
                 .into_data()
                 .assert_eq(&expected.into_data(), true);
+        }
+    }
+
+    #[test]
+    fn raw_pixels_are_rescaled_to_the_same_bits_as_normalised_ones() {
+        for shape in SHAPES {
+            let numbers = || (1..=shape.channels).map(|channel| 0.1 * channel as f64);
+            let (mean, std): (Vec<_>, Vec<_>) = (numbers().collect(), numbers().rev().collect());
+            let rescaling = Rescaling::new(&mean, &std);
+            let pixels = pixels(shape);
+            let raw = Images::<Flex>::Raw {
+                pixels: pixels.as_slice().into(),
+                shape,
+                indices: [2, 0, 1].into(),
+                device: FlexDevice,
+            };
+            let found = values(raw.clone().rescaled(&rescaling));
+            let normalised = Images::from(raw.normalised());
+            assert_eq!(found, values(normalised.rescaled(&rescaling)));
+            let first = f64::from(pixels[2 * shape.len()]) / 255.0;
+            assert!((f64::from(found[0]) - (first - mean[0]) / std[0]).abs() < 1e-5);
         }
     }
 

@@ -25,7 +25,8 @@ pub use cross_entropy::cross_entropy;
 pub use dropout::{Dropout, DropoutKey};
 pub use group_norm::{GroupNorm, group_norm};
 pub use images::{
-    IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, normalise,
+    IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, Rescaling,
+    normalise,
 };
 pub(crate) use images::{normalised, normalised_words, packed};
 pub use kernel::{

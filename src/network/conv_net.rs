@@ -6,13 +6,13 @@ use super::{Architecture, Graph, Layer, Network, Shapes};
 use crate::config::{ConvBlock, ConvNetConfig};
 use crate::device::Backend;
 use crate::kernels::dropout::MaskStream;
-use crate::kernels::{self, Activation, Around, Dropout, DropoutKey, Images};
+use crate::kernels::{self, Activation, Around, Dropout, DropoutKey, Images, Rescaling};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, LinearConfig, PaddingConfig2d};
+use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend as BurnBackend;
-use burn::tensor::{Tensor, TensorData};
 
 /// What a normalisation adds to the variance.
 const EPSILON: f64 = 1e-5;
@@ -182,14 +182,14 @@ impl<B: Backend> Network<B> for ConvNet<B> {
     }
 
     fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
-        let mut x = self.pixels(images.normalised()); // [batch_size, channels, height, width]
+        let mut x = images.rescaled(&self.rescaling()); // [batch_size, channels, height, width]
         let mut entering = Vec::new();
         for (block, config) in self.blocks.iter().zip(&self.config.blocks) {
             entering.push(x.clone());
             x = block.forward(x, *config, &entering);
         }
         let mut x: Tensor<B, 2> = if self.config.average {
-            x.mean_dims(&[2, 3]).flatten(1, 3)
+            x.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2)
         } else {
             x.flatten(1, 3)
         }; // [batch_size, features]
@@ -204,26 +204,10 @@ impl<B: Backend> Network<B> for ConvNet<B> {
 }
 
 impl<B: Backend> ConvNet<B> {
-    /// The images normalised by the mean and the deviation of each channel of this network's own images.
-    fn pixels(&self, images: Tensor<B, 4>) -> Tensor<B, 4> {
+    /// What normalises images by the statistics of those that this network was trained with.
+    fn rescaling(&self) -> Rescaling {
         let (mean, std) = self.config.normalisation();
-        let channels = mean.len();
-        let constant = |values: Vec<f32>| {
-            let data = TensorData::new(values, [1, channels, 1, 1]);
-            Tensor::<B, 4>::from_data(data, &images.device())
-        };
-        let (package_mean, package_std) = (
-            f64::from(kernels::PIXEL_MEAN),
-            f64::from(kernels::PIXEL_STD),
-        );
-        let scale = std.iter().map(|std| (package_std / std) as f32).collect();
-        let shift = std
-            .iter()
-            .zip(&mean)
-            .map(|(std, mean)| ((package_mean - mean) / std) as f32)
-            .collect();
-        let (scale, shift) = (constant(scale), constant(shift));
-        images * scale + shift
+        Rescaling::new(&mean, &std)
     }
 }
 

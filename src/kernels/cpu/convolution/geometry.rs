@@ -186,6 +186,65 @@ pub fn interleave<S: Simd>(
     }
 }
 
+/// Lays channels one behind the other that lay beside each other, each pixel where `places` has it. Writes all of `to`.
+#[inline(always)]
+pub fn gather<S: Simd>(
+    simd: S,
+    plane: &[f32],
+    channels: usize,
+    places: &[u32],
+    to: &mut [MaybeUninit<f32>],
+) {
+    let pixels = places.len();
+    let to = &mut to[..channels * pixels];
+    let vectors = if pixels < 8 { 0 } else { channels / 8 * 8 };
+    for group in 0..vectors / 8 {
+        let channel = 8 * group;
+        for eight in 0..pixels.div_ceil(8) {
+            let first = first_of(eight, pixels);
+            let places: &[u32; 8] = window(places, first);
+            let mut rows = [simd.splat_half(0.0); 8];
+            for lane in 0..8 {
+                rows[lane] = simd.load_half(window(plane, places[lane] as usize + channel));
+            }
+            write_rows(
+                simd,
+                simd.transpose(rows),
+                8,
+                &mut to[channel * pixels..],
+                pixels,
+                first,
+            );
+        }
+    }
+    for channel in vectors..channels {
+        for pixel in 0..pixels {
+            let value = plane[places[pixel] as usize + channel];
+            to[channel * pixels + pixel] = MaybeUninit::new(value);
+        }
+    }
+}
+
+/// Writes eight pixels of some channels, `pixels` apart.
+#[inline(always)]
+fn write_rows<S: Simd>(
+    simd: S,
+    rows: [S::Half; 8],
+    channels: usize,
+    to: &mut [MaybeUninit<f32>],
+    pixels: usize,
+    first: usize,
+) {
+    for lane in 0..channels {
+        let mut values = [0.0; 8];
+        simd.store_half(rows[lane], &mut values);
+        let to: &mut [MaybeUninit<f32>; 8] = window_mut(to, lane * pixels + first);
+        for pixel in 0..8 {
+            to[pixel] = MaybeUninit::new(values[pixel]);
+        }
+    }
+}
+
 /// Lays channels one behind the other that lay beside each other, the first of each block of them. Writes all of `to`.
 #[inline(always)]
 pub fn separate<S: Simd>(
@@ -213,16 +272,8 @@ pub fn separate<S: Simd>(
             for lane in 0..8 {
                 rows[lane] = simd.load_half(window(&cells[lane], channel));
             }
-            let rows = simd.transpose(rows);
-            for lane in 0..8.min(channels - channel) {
-                let mut values = [0.0; 8];
-                simd.store_half(rows[lane], &mut values);
-                let place = (channel + lane) * pixels + first;
-                let to: &mut [MaybeUninit<f32>; 8] = window_mut(to, place);
-                for pixel in 0..8 {
-                    to[pixel] = MaybeUninit::new(values[pixel]);
-                }
-            }
+            let (rows, own) = (simd.transpose(rows), 8.min(channels - channel));
+            write_rows(simd, rows, own, &mut to[channel * pixels..], pixels, first);
         }
     }
 }

@@ -10,9 +10,12 @@
 )]
 
 pub mod backward;
+mod dense;
 pub mod forward;
 pub mod geometry;
+pub mod gradients;
 mod plan;
+mod pooled;
 mod transforms;
 mod weights;
 mod winograd;

@@ -1,7 +1,8 @@
 use super::{assert_close, levels, numbers};
-use crate::kernels::cpu::convolution::backward::{Gradients, backward};
+use crate::kernels::cpu::convolution::backward::backward;
 use crate::kernels::cpu::convolution::forward::{After, forward};
 use crate::kernels::cpu::convolution::geometry::Geometry;
+use crate::kernels::cpu::convolution::gradients::Gradients;
 use crate::kernels::cpu::simd::Level;
 
 struct Case {
@@ -15,7 +16,7 @@ struct Case {
 
 /// Images, inputs, outputs, kernel, height, width, padding. Channels that fill no vector and some that do; sizes that fill no
 /// tile, that leave a row or a column without a partner, and that leave fewer than eight pixels.
-const CASES: [[usize; 7]; 14] = [
+const CASES: [[usize; 7]; 18] = [
     [1, 1, 1, 3, 3, 3, 0],
     [2, 1, 16, 3, 28, 28, 1],
     [2, 3, 8, 3, 9, 7, 1],
@@ -30,6 +31,10 @@ const CASES: [[usize; 7]; 14] = [
     [2, 32, 32, 3, 14, 15, 1],
     [1, 2, 3, 3, 1, 2, 2],
     [1, 17, 17, 3, 20, 13, 1],
+    [2, 1, 4, 5, 9, 9, 2],
+    [3, 10, 6, 3, 7, 8, 1],
+    [1, 24, 8, 3, 6, 6, 0],
+    [1, 40, 9, 3, 30, 18, 1],
 ];
 
 const AFTER: [After; 4] = [
