@@ -20,6 +20,7 @@ from mnistburn import (
     LinearLrSchedulerConfig,
     ModelConfig,
     NoamLrSchedulerConfig,
+    OneCycleLrSchedulerConfig,
     StepLrSchedulerConfig,
     TrainingConfig,
     _native,
@@ -77,9 +78,10 @@ def test_python_defaults_are_the_defaults_of_rust(kind: str, config: type[Any]) 
             CosineAnnealingLrSchedulerConfig(num_iters=5),
             {"CosineAnnealing": {"num_iters": 5}},
         ),
+        (OneCycleLrSchedulerConfig(num_iters=5), {"OneCycle": {"num_iters": 5}}),
         (StepLrSchedulerConfig(step_size=5), {"Step": {"step_size": 5}}),
     ],
-    ids=["noam", "cosine", "step"],
+    ids=["noam", "cosine", "one-cycle", "step"],
 )
 def test_defaults_of_schedules_are_those_of_rust(config: Any, schedule: dict[str, Any]) -> None:
     read = TrainingConfig.from_json(json.dumps({"lr_scheduler": schedule}))
@@ -118,6 +120,7 @@ def test_json_of_a_full_training_is_read_back_equal() -> None:
         CosineAnnealingLrSchedulerConfig(num_iters=10),
         LinearLrSchedulerConfig(final_lr=1e-5, num_iters=10),
         NoamLrSchedulerConfig(warmup_steps=10, model_size=16),
+        OneCycleLrSchedulerConfig(num_iters=10, pct_start=0.5, div_factor=5.0),
         StepLrSchedulerConfig(step_size=10, gamma=0.5),
     ],
     ids=lambda schedule: type(schedule).__name__,

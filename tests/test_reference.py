@@ -1,5 +1,7 @@
 """The network, its random numbers and its training against a reference in NumPy and float64."""
 
+import dataclasses
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from mnistburn import (
     Model,
     ModelConfig,
     NoamLrSchedulerConfig,
+    OneCycleLrSchedulerConfig,
     StepLrSchedulerConfig,
     TrainingConfig,
 )
@@ -316,3 +319,41 @@ def test_learning_rates_equal_their_formula(
     run = mnistburn.train(artifact_dir, config, "cpu", data=data, progress=False)
     expected = [formula(step) for step in range(30)]
     assert run.history.train_steps["learning_rate"] == pytest.approx(expected, rel=1e-12)
+
+
+ONE_CYCLES = json.loads((Path(__file__).parent / "fixtures/schedules/one_cycle.json").read_text())
+
+
+@pytest.mark.parametrize("case", ONE_CYCLES, ids=lambda case: str(case["config"]["num_iters"]))
+def test_one_cycle_has_the_learning_rates_of_pytorch(
+    case: dict[str, Any], artifact_dir: Path, test_data: Dataset
+) -> None:
+    config = TrainingConfig(
+        model=ModelConfig(hidden_size=1),
+        num_epochs=2,
+        batch_size=1,
+        learning_rate=RATE,
+        lr_scheduler=OneCycleLrSchedulerConfig(**case["config"]),
+    )
+    data = (test_data[:15], test_data[:1])
+    run = mnistburn.train(artifact_dir, config, "cpu", data=data, progress=False)
+    assert run.history.train_steps["learning_rate"] == pytest.approx(case["rates"], rel=1e-9)
+
+
+def test_one_cycle_goes_on_where_it_was_after_a_resume(
+    artifact_dir: Path, tmp_path: Path, test_data: Dataset
+) -> None:
+    config = TrainingConfig(
+        model=ModelConfig(hidden_size=1),
+        num_epochs=2,
+        batch_size=1,
+        learning_rate=RATE,
+        lr_scheduler=OneCycleLrSchedulerConfig(num_iters=10),
+    )
+    data = (test_data[:5], test_data[:1])
+    whole = mnistburn.train(tmp_path / "whole", config, "cpu", data=data, progress=False)
+    half = dataclasses.replace(config, num_epochs=1)
+    mnistburn.train(artifact_dir, half, "cpu", data=data, progress=False)
+    resumed = mnistburn.train(artifact_dir, config, "cpu", data=data, progress=False, resume=True)
+    rates = resumed.history.train_steps["learning_rate"]
+    assert rates == whole.history.train_steps["learning_rate"]

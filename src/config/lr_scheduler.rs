@@ -1,5 +1,6 @@
 use super::Fields;
 use super::fields::{nearest, shown};
+use super::one_cycle::OneCycleLrScheduler;
 use crate::error::{Error, Result};
 use burn::lr_scheduler::LrScheduler;
 use burn::lr_scheduler::constant::ConstantLr;
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 /// How the learning rate moves from step to step; each starts from the configured `learning_rate`.
 ///
-/// The kinds, their names and their formulas are Burn's.
+/// The kinds, their names and their formulas are Burn's; those of `OneCycle` are `PyTorch`'s.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LrSchedulerConfig {
     /// Multiplied by `gamma` each step.
@@ -44,6 +45,17 @@ pub enum LrSchedulerConfig {
         /// Width of the model.
         model_size: usize,
     },
+    /// Up to the learning rate and down to almost nothing, both along half a cosine (Smith and Topin, 2018); then constant.
+    OneCycle {
+        /// Steps of the cycle.
+        num_iters: usize,
+        /// Share of them that leads up, in (0, 1).
+        pct_start: f64,
+        /// What the learning rate is divided by for the first step, at least 1.
+        div_factor: f64,
+        /// What the rate of the first step is divided by for the last one, at least 1.
+        final_div_factor: f64,
+    },
     /// Multiplied by `gamma` every `step_size` steps.
     Step {
         /// Steps between two changes.
@@ -53,7 +65,14 @@ pub enum LrSchedulerConfig {
     },
 }
 
-const KINDS: [&str; 5] = ["Exponential", "CosineAnnealing", "Linear", "Noam", "Step"];
+const KINDS: [&str; 6] = [
+    "Exponential",
+    "CosineAnnealing",
+    "Linear",
+    "Noam",
+    "OneCycle",
+    "Step",
+];
 
 impl LrSchedulerConfig {
     pub(super) fn from_value(value: &Value, path: &str) -> Result<Self> {
@@ -89,6 +108,25 @@ impl LrSchedulerConfig {
                 warmup_steps: fields.whole("warmup_steps", Some(4000), (1, most))? as usize,
                 model_size: fields.whole("model_size", Some(512), (1, most))? as usize,
             },
+            "OneCycle" => {
+                let share = ("a number above 0 and below 1", |share: f64| {
+                    share > 0.0 && share < 1.0
+                });
+                let divisor = ("a number of at least 1", |divisor: f64| {
+                    divisor >= 1.0 && divisor.is_finite()
+                });
+                Self::OneCycle {
+                    num_iters: fields.whole("num_iters", None, (2, most))? as usize,
+                    pct_start: fields.number("pct_start", Some(0.3), share.0, share.1)?,
+                    div_factor: fields.number("div_factor", Some(25.0), divisor.0, divisor.1)?,
+                    final_div_factor: fields.number(
+                        "final_div_factor",
+                        Some(1e4),
+                        divisor.0,
+                        divisor.1,
+                    )?,
+                }
+            }
             "Step" => Self::Step {
                 step_size: fields.whole("step_size", None, (1, most))? as usize,
                 gamma: fields.number("gamma", Some(0.1), factor.0, factor.1)?,
@@ -124,6 +162,19 @@ impl LrSchedulerConfig {
             } => {
                 json!({"Noam": {"warmup_steps": warmup_steps, "model_size": model_size}})
             }
+            Self::OneCycle {
+                num_iters,
+                pct_start,
+                div_factor,
+                final_div_factor,
+            } => {
+                json!({"OneCycle": {
+                    "num_iters": num_iters,
+                    "pct_start": pct_start,
+                    "div_factor": div_factor,
+                    "final_div_factor": final_div_factor,
+                }})
+            }
             Self::Step { step_size, gamma } => {
                 json!({"Step": {"step_size": step_size, "gamma": gamma}})
             }
@@ -131,7 +182,7 @@ impl LrSchedulerConfig {
     }
 }
 
-/// The schedule of a run: Burn's own schedulers behind one type, so that the training loop is compiled once.
+/// The schedule of a run: Burn's own schedulers, and what Burn lacks, behind one type, so that the training loop is compiled once.
 #[derive(Clone, Debug)]
 pub enum LrSchedule {
     /// The same rate at every step.
@@ -144,6 +195,8 @@ pub enum LrSchedule {
     Linear(LinearLrScheduler),
     /// See [`LrSchedulerConfig::Noam`].
     Noam(NoamLrScheduler),
+    /// See [`LrSchedulerConfig::OneCycle`].
+    OneCycle(OneCycleLrScheduler),
     /// See [`LrSchedulerConfig::Step`].
     Step(StepLrScheduler),
 }
@@ -178,6 +231,19 @@ impl LrSchedule {
                 .with_model_size(model_size)
                 .init()
                 .map(Self::Noam),
+            Some(LrSchedulerConfig::OneCycle {
+                num_iters,
+                pct_start,
+                div_factor,
+                final_div_factor,
+            }) => Ok(Self::OneCycle(OneCycleLrScheduler {
+                learning_rate,
+                num_iters,
+                pct_start,
+                div_factor,
+                final_div_factor,
+                steps: 0,
+            })),
             Some(LrSchedulerConfig::Step { step_size, gamma }) => {
                 StepLrSchedulerConfig::new(learning_rate, step_size)
                     .with_gamma(gamma)
@@ -229,6 +295,7 @@ impl LrScheduler for LrSchedule {
             Self::CosineAnnealing(schedule) => schedule.step(),
             Self::Linear(schedule) => schedule.step(),
             Self::Noam(schedule) => schedule.step(),
+            Self::OneCycle(schedule) => schedule.step(),
             Self::Step(schedule) => schedule.step(),
         }
     }
@@ -242,6 +309,7 @@ impl LrScheduler for LrSchedule {
             }
             Self::Linear(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
             Self::Noam(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
+            Self::OneCycle(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>()),
             Self::Step(schedule) => LrScheduleRecord::SignedCount(schedule.to_record::<B>()),
         }
     }
@@ -285,6 +353,9 @@ impl LrSchedule {
             }
             (Self::Noam(schedule), _, Some(count)) => {
                 Ok(Self::Noam(schedule.load_record::<B>(count)))
+            }
+            (Self::OneCycle(schedule), _, Some(count)) => {
+                Ok(Self::OneCycle(schedule.load_record::<B>(count as u64)))
             }
             (Self::Step(schedule), LrScheduleRecord::SignedCount(-1), _) => {
                 Ok(Self::Step(schedule.load_record::<B>(-1)))

@@ -148,22 +148,32 @@ impl Rescaling {
         images * scale + shift
     }
 
+    /// The same numbers for each value of a raw pixel, for each channel.
+    pub(crate) fn tables(&self) -> Vec<[f32; 256]> {
+        let of_channel = |(scale, shift): (&f32, &f32)| {
+            let mut table = [0.0; 256];
+            for (byte, value) in table.iter_mut().enumerate() {
+                *value = normalise(byte as f32 / 255.0) * scale + shift;
+            }
+            table
+        };
+        self.scale.iter().zip(&self.shift).map(of_channel).collect()
+    }
+
+    /// The same number for a pixel in 0..1.
+    pub(crate) fn of_unit(&self, channel: usize, pixel: f32) -> f32 {
+        normalise(pixel) * self.scale[channel] + self.shift[channel]
+    }
+
     /// The same numbers for raw pixels.
     fn look_up(&self, pixels: &[u8], shape: ImageShape, indices: &[u64]) -> Vec<f32> {
         let mut values = Vec::with_capacity(indices.len() * shape.len());
-        let tables: Vec<[f32; 256]> = self
-            .scale
-            .iter()
-            .zip(&self.shift)
-            .map(|(scale, shift)| {
-                std::array::from_fn(|byte| normalise(byte as f32 / 255.0) * scale + shift)
-            })
-            .collect();
+        let tables = self.tables();
         for index in indices {
             let image = &pixels[*index as usize * shape.len()..][..shape.len()];
             for (channel, table) in tables.iter().enumerate() {
-                let bytes = image[channel..].iter().step_by(shape.channels);
-                values.extend(bytes.map(|byte| table[usize::from(*byte)]));
+                let pixels = image.chunks_exact(shape.channels);
+                values.extend(pixels.map(|pixel| table[usize::from(pixel[channel])]));
             }
         }
         values

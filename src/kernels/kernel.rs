@@ -2,7 +2,8 @@
 
 use super::adam::{AdamStep, Moments};
 use super::dropout::{Dropout, LayerDropout};
-use super::images::{Images, Pixels};
+use super::images::{Images, Pixels, Rescaling};
+use crate::config::ImageShape;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use std::fmt::{Debug, Formatter};
@@ -89,6 +90,53 @@ pub trait GroupNormKernel<B: BurnBackend>: Sync {
     ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
         None
     }
+}
+
+/// Global average pooling written by hand: the mean of each channel, `[batch_size, channels]`, of what enters,
+/// `[batch_size, channels, height, width]`.
+pub trait AverageKernel<B: BurnBackend>: Sync {
+    /// The means.
+    fn forward(&self, x: &FloatTensor<B>) -> Option<FloatTensor<B>>;
+
+    /// The same, and the way back; without it the means are Burn's own where gradients are asked for.
+    fn forward_training(&self, _x: &FloatTensor<B>) -> Option<(FloatTensor<B>, Pullback<B, 1>)> {
+        None
+    }
+}
+
+/// Layers one behind the other, written by hand for inference.
+pub trait SequenceKernel<B: BurnBackend>: Sync {
+    /// The layers with their parameters prepared, for images of a shape that `rescaling` normalises.
+    fn predictor(
+        &self,
+        image: ImageShape,
+        rescaling: &Rescaling,
+        layers: Vec<SequenceLayer<FloatTensor<B>>>,
+    ) -> Option<Box<dyn Predict>>;
+}
+
+/// A layer of a sequence, with its parameters as its own kernel takes them.
+#[derive(Clone, Debug)]
+pub enum SequenceLayer<T> {
+    /// A convolution, with its weight and its bias.
+    Convolution([T; 2], Around),
+    /// A group normalisation, with the scale and the shift of each channel.
+    GroupNorm {
+        /// Scale and shift.
+        parameters: [T; 2],
+        /// Groups of channels.
+        groups: usize,
+        /// What is added to the variance.
+        epsilon: f64,
+    },
+    /// What entered that layer of the sequence is added.
+    Add(usize),
+    /// ReLU.
+    Relu,
+    /// The mean of each channel over the image.
+    Average,
+    /// A linear layer, with its weight and its bias.
+    Linear([T; 2], Activation),
 }
 
 /// The cross-entropy written by hand.

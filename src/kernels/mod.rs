@@ -4,6 +4,7 @@
 //! says in [`Operations`] which kernels it has; Burn's autodiff has those of the back end within it. So far [`cpu`] has them.
 
 pub mod adam;
+mod average;
 mod convolution;
 #[cfg(feature = "cpu")]
 pub mod cpu;
@@ -16,10 +17,12 @@ mod kernel;
 mod linear;
 mod operations;
 pub mod optimizer;
+mod sequence;
 mod tape;
 mod words;
 
 pub use crate::config::ImageShape;
+pub use average::average;
 pub use convolution::{Convolution, convolution};
 pub use cross_entropy::cross_entropy;
 pub use dropout::{Dropout, DropoutKey};
@@ -30,8 +33,9 @@ pub use images::{
 };
 pub(crate) use images::{normalised, normalised_words, packed};
 pub use kernel::{
-    Activation, AdamKernel, Around, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel,
-    GuideKernel, LinearKernel, Predict, Pullback,
+    Activation, AdamKernel, Around, AverageKernel, ConvolutionKernel, CrossEntropyKernel,
+    GroupNormKernel, GuideKernel, LinearKernel, Predict, Pullback, SequenceKernel, SequenceLayer,
 };
 pub use linear::{Linear, linear};
 pub use operations::{Kernels, Operations};
+pub use sequence::{Layer, predictor};

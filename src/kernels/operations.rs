@@ -1,5 +1,6 @@
 use super::kernel::{
-    AdamKernel, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel, GuideKernel, LinearKernel,
+    AdamKernel, AverageKernel, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel, GuideKernel,
+    LinearKernel, SequenceKernel,
 };
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
@@ -26,6 +27,10 @@ pub struct Kernels<B: BurnBackend> {
     pub convolution: Option<&'static dyn ConvolutionKernel<B>>,
     /// Normalisations of groups of channels.
     pub group_norm: Option<&'static dyn GroupNormKernel<B>>,
+    /// Global average pooling.
+    pub average: Option<&'static dyn AverageKernel<B>>,
+    /// Layers one behind the other, for inference.
+    pub sequence: Option<&'static dyn SequenceKernel<B>>,
     /// The loss.
     pub cross_entropy: Option<&'static dyn CrossEntropyKernel<B>>,
     /// Steps of Adam and AdamW.
@@ -41,6 +46,8 @@ impl<B: BurnBackend> Kernels<B> {
             linear: None,
             convolution: None,
             group_norm: None,
+            average: None,
+            sequence: None,
             cross_entropy: None,
             adam: None,
             guide: None,
@@ -67,6 +74,8 @@ impl<B: BurnBackend> Debug for Kernels<B> {
             .field("linear", &self.linear.is_some())
             .field("convolution", &self.convolution.is_some())
             .field("group_norm", &self.group_norm.is_some())
+            .field("average", &self.average.is_some())
+            .field("sequence", &self.sequence.is_some())
             .field("cross_entropy", &self.cross_entropy.is_some())
             .field("adam", &self.adam.is_some())
             .field("guide", &self.guide.is_some())

@@ -3,10 +3,12 @@
 use super::layers::{convolution, group_norm, linear};
 use super::layout::{self, Layout};
 use super::{Architecture, Graph, Layer, Network, Shapes};
-use crate::config::{ConvBlock, ConvNetConfig};
+use crate::config::{ConvBlock, ConvNetConfig, ImageShape};
 use crate::device::Backend;
 use crate::kernels::dropout::MaskStream;
-use crate::kernels::{self, Activation, Around, Dropout, DropoutKey, Images, Rescaling};
+use crate::kernels::{
+    self, Activation, Around, Dropout, DropoutKey, Images, Layer as Step, Predict, Rescaling,
+};
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
 use burn::nn::{GroupNorm, GroupNormConfig, LinearConfig, PaddingConfig2d};
@@ -77,6 +79,21 @@ impl ConvBlock {
             self.kernel_size / 2
         } else {
             0
+        }
+    }
+}
+
+impl ConvBlock {
+    /// What the convolution comes with.
+    const fn around(&self, plain: bool) -> Around {
+        Around {
+            padding: self.border(),
+            pool: self.pool,
+            activation: if plain {
+                Activation::Relu
+            } else {
+                Activation::None
+            },
         }
     }
 }
@@ -189,7 +206,7 @@ impl<B: Backend> Network<B> for ConvNet<B> {
             x = block.forward(x, *config, &entering);
         }
         let mut x: Tensor<B, 2> = if self.config.average {
-            x.flatten::<3>(2, 3).mean_dim(2).squeeze_dim(2)
+            kernels::average(x)
         } else {
             x.flatten(1, 3)
         }; // [batch_size, features]
@@ -200,6 +217,40 @@ impl<B: Backend> Network<B> for ConvNet<B> {
             x = kernels::linear(x, linear(layer), dropout, Activation::Relu); // [batch_size, hidden_size]
         }
         kernels::linear(x, linear(&self.output), None, Activation::None) // [batch_size, num_classes]
+    }
+
+    fn predictor(&self, image: ImageShape) -> Option<Box<dyn Predict>> {
+        let device = self.output.weight.device();
+        let mut layers = Vec::new();
+        // What enters each block.
+        let mut entering = Vec::new();
+        for (block, config) in self.blocks.iter().zip(&self.config.blocks) {
+            entering.push(layers.len());
+            layers.push(Step::Convolution(
+                convolution(&block.conv),
+                config.around(block.is_plain(*config)),
+            ));
+            if block.is_plain(*config) {
+                continue;
+            }
+            if let Some(norm) = &block.norm {
+                layers.push(Step::GroupNorm(group_norm(norm, &device)));
+            }
+            if config.residual > 0
+                && let Some(first) = entering.len().checked_sub(config.residual)
+            {
+                layers.push(Step::Add(entering[first]));
+            }
+            layers.push(Step::Relu);
+        }
+        if self.config.average {
+            layers.push(Step::Average);
+        }
+        for layer in &self.hidden {
+            layers.push(Step::Linear(linear(layer), Activation::Relu));
+        }
+        layers.push(Step::Linear(linear(&self.output), Activation::None));
+        kernels::predictor(image, &self.rescaling(), layers)
     }
 }
 
@@ -212,6 +263,11 @@ impl<B: Backend> ConvNet<B> {
 }
 
 impl<B: Backend> Block<B> {
+    /// Whether nothing lies between the convolution, its pooling and the activation.
+    const fn is_plain(&self, config: ConvBlock) -> bool {
+        self.norm.is_none() && config.residual == 0
+    }
+
     /// What leaves the block; `entering` is what entered this one and those before it.
     fn forward(
         &self,
@@ -219,17 +275,8 @@ impl<B: Backend> Block<B> {
         config: ConvBlock,
         entering: &[Tensor<B, 4>],
     ) -> Tensor<B, 4> {
-        let plain = self.norm.is_none() && config.residual == 0;
-        let around = Around {
-            padding: config.border(),
-            pool: config.pool,
-            activation: if plain {
-                Activation::Relu
-            } else {
-                Activation::None
-            },
-        };
-        let mut x = kernels::convolution(x, convolution(&self.conv), around);
+        let plain = self.is_plain(config);
+        let mut x = kernels::convolution(x, convolution(&self.conv), config.around(plain));
         if plain {
             return x;
         }

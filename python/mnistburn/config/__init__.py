@@ -31,6 +31,7 @@ from mnistburn.config.schedules import (
     LearningRateSchedule,
     LinearLrSchedulerConfig,
     NoamLrSchedulerConfig,
+    OneCycleLrSchedulerConfig,
     StepLrSchedulerConfig,
 )
 from mnistburn.config.training import TrainingConfig
@@ -50,6 +51,7 @@ __all__ = [
     "MomentumConfig",
     "NetworkConfig",
     "NoamLrSchedulerConfig",
+    "OneCycleLrSchedulerConfig",
     "OptimizerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",

@@ -14,6 +14,7 @@ __all__ = [
     "LearningRateSchedule",
     "LinearLrSchedulerConfig",
     "NoamLrSchedulerConfig",
+    "OneCycleLrSchedulerConfig",
     "Schedule",
     "StepLrSchedulerConfig",
 ]
@@ -97,6 +98,27 @@ class NoamLrSchedulerConfig(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OneCycleLrSchedulerConfig(Schedule):
+    """The learning rate rises, then falls to almost nothing, each along half a cosine.
+
+    It is PyTorch's ``OneCycleLR`` (Smith and Topin, 2018); after the cycle the rate stays.
+
+    Attributes:
+        num_iters: The number of steps of the cycle.
+        pct_start: The share of them in which the rate rises to the training's learning rate.
+        div_factor: What that rate is divided by for the first step.
+        final_div_factor: What the rate of the first step is divided by for the last one.
+    """
+
+    _tag: ClassVar[str] = "OneCycle"
+
+    num_iters: int
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepLrSchedulerConfig(Schedule):
     """The learning rate is multiplied by gamma after every step_size steps.
 
@@ -116,6 +138,7 @@ LearningRateSchedule = (
     | CosineAnnealingLrSchedulerConfig
     | LinearLrSchedulerConfig
     | NoamLrSchedulerConfig
+    | OneCycleLrSchedulerConfig
     | StepLrSchedulerConfig
 )
 """Any schedule. Each starts from `TrainingConfig.learning_rate`."""
@@ -125,5 +148,6 @@ SCHEDULES: Final[dict[str, type[Any]]] = {
     "CosineAnnealing": CosineAnnealingLrSchedulerConfig,
     "Linear": LinearLrSchedulerConfig,
     "Noam": NoamLrSchedulerConfig,
+    "OneCycle": OneCycleLrSchedulerConfig,
     "Step": StepLrSchedulerConfig,
 }

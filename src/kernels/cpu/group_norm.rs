@@ -1,15 +1,13 @@
 //! Group normalisation, image by image.
 
 use super::Cpu;
+use super::sums::{LANES, sum};
 use super::tensors::{Numbers, tensor};
 use crate::kernels::{GroupNormKernel, Pullback};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::backend::TensorMetadata;
 use rayon::prelude::*;
-
-/// Sums that go on beside each other: a vector of the widest instructions.
-const LANES: usize = 16;
 
 impl GroupNormKernel<Flex> for Cpu {
     fn forward(&self, inputs: &[FlexTensor; 3], groups: usize, epsilon: f64) -> Option<FlexTensor> {
@@ -51,23 +49,36 @@ fn normalise(inputs: &[FlexTensor; 3], groups: usize, epsilon: f64) -> (FlexTens
             .zip(moments.par_chunks_exact_mut(groups))
             .zip(x.par_chunks_exact(image))
             .for_each(|((output, moments), x)| {
-                let parts = x.chunks_exact(group).zip(output.chunks_exact_mut(group));
-                for (place, ((x, output), moments)) in parts.zip(moments).enumerate() {
-                    *moments = moments_of(x, epsilon);
-                    let [mean, inverse] = *moments;
-                    let first = place * (channels / groups);
-                    let rows = x.chunks_exact(pixels).zip(output.chunks_exact_mut(pixels));
-                    for (row, (x, output)) in rows.enumerate() {
-                        let scale = inverse * gamma[first + row];
-                        let shift = beta[first + row] - mean * scale;
-                        for pixel in 0..pixels {
-                            output[pixel] = x[pixel] * scale + shift;
-                        }
-                    }
-                }
+                normalise_image(x, [&gamma, &beta], epsilon, output, moments);
             });
     }
     (tensor(output, shape), moments)
+}
+
+/// What leaves for an image, and its moments. There are as many of them as groups.
+pub fn normalise_image(
+    x: &[f32],
+    [gamma, beta]: [&[f32]; 2],
+    epsilon: f64,
+    output: &mut [f32],
+    moments: &mut [[f32; 2]],
+) {
+    let (pixels, group) = (x.len() / gamma.len(), x.len() / moments.len());
+    let channels = gamma.len() / moments.len();
+    let parts = x.chunks_exact(group).zip(output.chunks_exact_mut(group));
+    for (place, ((x, output), moments)) in parts.zip(moments).enumerate() {
+        *moments = moments_of(x, epsilon);
+        let [mean, inverse] = *moments;
+        let rows = x.chunks_exact(pixels).zip(output.chunks_exact_mut(pixels));
+        for (row, (x, output)) in rows.enumerate() {
+            let channel = place * channels + row;
+            let scale = inverse * gamma[channel];
+            let shift = beta[channel] - mean * scale;
+            for pixel in 0..pixels {
+                output[pixel] = x[pixel] * scale + shift;
+            }
+        }
+    }
 }
 
 fn moments_of(x: &[f32], epsilon: f64) -> [f32; 2] {
@@ -141,21 +152,6 @@ fn back(
         tensor(of_gamma, [channels]),
         tensor(of_beta, [channels]),
     ]
-}
-
-/// The sum of a function of each value, in lanes.
-fn sum(values: &[f32], of: impl Fn(f32) -> f32) -> f32 {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for chunk in chunks {
-        for lane in 0..LANES {
-            lanes[lane] += of(chunk[lane]);
-        }
-    }
-    for (lane, value) in rest.iter().enumerate() {
-        lanes[lane] += of(*value);
-    }
-    lanes.iter().sum()
 }
 
 /// The sum of the products of what `x` has over `mean` and the gradients.

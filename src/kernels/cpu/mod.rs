@@ -7,6 +7,7 @@
 )]
 
 mod adam;
+mod average;
 mod choice;
 mod convolution;
 mod cross_entropy;
@@ -14,8 +15,10 @@ mod group_norm;
 mod guide;
 mod linear;
 mod scratch;
+mod sequence;
 mod simd;
 mod slices;
+mod sums;
 mod tensors;
 #[cfg(test)]
 mod tests;
@@ -46,6 +49,8 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
         linear: Some(cpu),
         convolution: Some(cpu),
         group_norm: Some(cpu),
+        average: Some(cpu),
+        sequence: Some(cpu),
         cross_entropy: Some(cpu),
         adam: Some(cpu),
         guide: Some(cpu),

@@ -41,6 +41,17 @@ pub fn with_panels<R>(length: usize, work: impl FnOnce(&mut [Aligned<[f32; 16]>]
     result
 }
 
+/// Numbers as memory that is to be written.
+///
+/// # Safety
+///
+/// Nothing but numbers is written there.
+pub unsafe fn to_be_written(numbers: &mut [f32]) -> &mut [MaybeUninit<f32>] {
+    let numbers: *mut [f32] = numbers;
+    // SAFETY: both have one layout, and the caller vouches for what is written.
+    unsafe { &mut *(numbers as *mut [MaybeUninit<f32>]) }
+}
+
 /// `length` numbers, of which `work` writes each `chunk` in parallel, with the item at its place.
 ///
 /// # Safety

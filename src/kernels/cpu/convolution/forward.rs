@@ -76,42 +76,80 @@ pub fn forward(
     let chunks = (0..images.div_ceil(task))
         .map(|_| chunks.next().unwrap_or_default())
         .collect();
-    let pass = Pass {
-        plan: &Plan::new(level, geometry, after.pool, Weights::pack(geometry, weight)),
-        after,
-        bias,
-        inside: &geometry.pixels(false),
-    };
-    let output = pixels * geometry.outputs;
+    let prepared = Prepared::new(level, geometry, after, weight, bias);
+    let output = prepared.output();
     let work = |place, routes: &mut [u16], output: &mut [_]| {
-        let length = pass.plan.scratch(pass.plan.images(TASK)) + geometry.plane();
-        with_scratch(length, |scratch| {
-            level.run(Images {
-                pass,
-                x: &x[place * task * geometry.image()..],
-                routes,
-                output,
-                scratch,
-            });
+        with_scratch(prepared.scratch(), |scratch| {
+            let x = &x[place * task * geometry.image()..];
+            prepared.run(level, x, routes, output, scratch);
         });
     };
-    // SAFETY: `separate` writes every block of channels of every image.
+    // SAFETY: `Prepared::run` writes every image.
     let output = unsafe { collect_chunks(images * output, task * output, chunks, work) };
     (output, routes)
 }
 
-#[derive(Clone, Copy)]
-struct Pass<'a> {
-    plan: &'a Plan,
+/// A convolution and what follows it, with its weights as the passes read them.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    plan: Plan,
     after: After,
-    bias: &'a [f32],
+    bias: Vec<f32>,
     /// Where the pixels of an image lie in its plane.
-    inside: &'a [u32],
+    inside: Vec<u32>,
+}
+
+impl Prepared {
+    /// Prepares the weights; see [`Weights::pack`].
+    pub fn new(
+        level: Level,
+        geometry: Geometry,
+        after: After,
+        weight: &[f32],
+        bias: &[f32],
+    ) -> Self {
+        Self {
+            plan: Plan::new(level, geometry, after.pool, Weights::pack(geometry, weight)),
+            after,
+            bias: bias.to_vec(),
+            inside: geometry.pixels(false),
+        }
+    }
+
+    /// Numbers that leave for an image.
+    pub fn output(&self) -> usize {
+        let geometry = self.plan.geometry();
+        pixels(geometry, self.after.pool) * geometry.outputs
+    }
+
+    /// Numbers of scratch memory.
+    pub fn scratch(&self) -> usize {
+        self.plan.scratch(self.plan.images(TASK)) + self.plan.geometry().plane()
+    }
+
+    /// Writes all of `output`, that of some images; `x` begins with them. What the way back needs goes to `routes`, if there
+    /// is room for it.
+    pub fn run(
+        &self,
+        level: Level,
+        x: &[f32],
+        routes: &mut [u16],
+        output: &mut [MaybeUninit<f32>],
+        scratch: &mut [f32],
+    ) {
+        level.run(Images {
+            prepared: self,
+            x,
+            routes,
+            output,
+            scratch,
+        });
+    }
 }
 
 /// Some images after each other.
 struct Images<'a> {
-    pass: Pass<'a>,
+    prepared: &'a Prepared,
     /// Those images, and those behind them.
     x: &'a [f32],
     routes: &'a mut [u16],
@@ -125,12 +163,12 @@ impl Kernel for Images<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Pass {
+        let Prepared {
             plan,
             after,
             bias,
             inside,
-        } = self.pass;
+        } = self.prepared;
         let geometry = plan.geometry();
         let Geometry {
             inputs, outputs, ..

@@ -115,13 +115,26 @@ impl From<Around> for After {
 
 /// The sizes of a convolution that the kernel computes: one of windows of 3 x 3 or 5 x 5 that leaves a pixel.
 fn geometry([x, weight, _]: &[FlexTensor; 3], around: Around) -> Option<Geometry> {
-    let (image, window) = (x.shape(), weight.shape());
+    let (x, weight) = (x.shape(), weight.shape());
+    geometry_of(
+        [x[1], x[2], x[3]],
+        [0, 1, 2, 3].map(|side| weight[side]),
+        around,
+    )
+}
+
+/// The same for images of `[inputs, height, width]`.
+pub fn geometry_of(
+    [inputs, height, width]: [usize; 3],
+    window: [usize; 4],
+    around: Around,
+) -> Option<Geometry> {
     let geometry = Geometry {
-        inputs: image[1],
+        inputs,
         outputs: window[0],
         kernel: window[2],
-        height: image[2],
-        width: image[3],
+        height,
+        width,
         padding: around.padding,
     };
     let least = if around.pool { 2 } else { 1 };
