@@ -292,3 +292,80 @@ impl<B: Backend> Block<B> {
         relu(x)
     }
 }
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use super::*;
+    use crate::kernels::Pixels;
+    use burn::backend::Flex;
+    use burn::backend::flex::FlexDevice;
+
+    const IMAGE: ImageShape = ImageShape {
+        height: 12,
+        width: 10,
+        channels: 3,
+    };
+
+    fn block(channels: usize) -> ConvBlock {
+        ConvBlock {
+            channels,
+            ..ConvBlock::default()
+        }
+    }
+
+    fn config(blocks: Vec<ConvBlock>) -> ConvNetConfig {
+        ConvNetConfig {
+            blocks,
+            image: IMAGE,
+            pixel_mean: Some(vec![0.3, 0.5, 0.6]),
+            pixel_std: Some(vec![0.2, 0.25, 0.3]),
+            ..ConvNetConfig::default()
+        }
+    }
+
+    #[test]
+    fn a_prepared_network_has_the_bits_of_its_layers() {
+        let pooled = |channels| ConvBlock {
+            pool: true,
+            ..block(channels)
+        };
+        let residual = |channels, residual| ConvBlock {
+            norm: true,
+            residual,
+            ..block(channels)
+        };
+        let configs = [
+            config(vec![pooled(16), block(24)]),
+            config(vec![pooled(8), residual(8, 1), block(16), residual(16, 1)]),
+            config(vec![block(16), residual(16, 1), residual(16, 2)]),
+            ConvNetConfig {
+                average: false,
+                hidden_sizes: vec![20, 12],
+                ..config(vec![ConvBlock {
+                    kernel_size: 5,
+                    padding: false,
+                    ..pooled(6)
+                }])
+            },
+        ];
+        for config in configs {
+            let network: ConvNet<Flex> = config.init(&FlexDevice);
+            let predictor = network.predictor(IMAGE).unwrap();
+            for images in [1, 2, 5, 40] {
+                let bytes: Vec<u8> = (0..images * IMAGE.len())
+                    .map(|place| (place * 37 % 251) as u8)
+                    .collect();
+                let units: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+                for pixels in [
+                    Pixels::raw(&bytes, IMAGE).unwrap(),
+                    Pixels::unit(&units, IMAGE).unwrap(),
+                ] {
+                    let tensor = pixels.tensor::<Flex>(&FlexDevice);
+                    let expected = network.logits(tensor.into(), None).into_data();
+                    let expected = expected.into_vec::<f32>().unwrap();
+                    assert_eq!(predictor.logits(pixels), expected, "{images} images");
+                }
+            }
+        }
+    }
+}
