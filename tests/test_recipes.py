@@ -13,6 +13,7 @@ from mnistburn import (
     CosineAnnealingLrSchedulerConfig,
     Dataset,
     ModelConfig,
+    OneCycleLrSchedulerConfig,
     TrainingConfig,
 )
 from mnistburn.cli import main
@@ -47,7 +48,8 @@ def test_the_learning_rate_ends_with_the_training(name: str, colours: Dataset) -
     for length in ({}, {"num_epochs": 3}, {"num_epochs": 2, "batch_size": 7}):
         config = mnistburn.recipe(name, colours, **length)
         steps = config.num_epochs * -(-len(colours) // config.batch_size)
-        assert isinstance(config.lr_scheduler, CosineAnnealingLrSchedulerConfig)
+        schedule = CosineAnnealingLrSchedulerConfig | OneCycleLrSchedulerConfig
+        assert isinstance(config.lr_scheduler, schedule)
         assert config.lr_scheduler.num_iters == steps
         assert all(getattr(config, key) == value for key, value in length.items())
 

@@ -12,7 +12,7 @@ import torch
 
 STEPS = 30
 RATE = 0.02
-CASES = [
+CASES: list[dict[str, float]] = [
     {"num_iters": 30},
     {"num_iters": 20, "pct_start": 0.25, "div_factor": 10.0, "final_div_factor": 100.0},
     {"num_iters": 5, "pct_start": 0.1, "div_factor": 1.0, "final_div_factor": 1.0},
