@@ -782,6 +782,8 @@ def train(
     devices: SupportsGetItem[int, str],
     train: Dataset,
     valid: Dataset,
+    start: Model | None,
+    start_path: str | None,
     resume: bool,
     overwrite: bool,
     config_given: bool,
@@ -798,6 +800,8 @@ def train(
         devices: Where it computes; several of one kind share each step.
         train: The images to train with.
         valid: The images to validate on.
+        start: The model that a new run begins with; None for random parameters.
+        start_path: Where that came from; None where it was in memory.
         resume: Whether to go on with the run in the directory.
         overwrite: Whether a new run may take the place of one in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.

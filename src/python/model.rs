@@ -6,6 +6,7 @@ use crate::config::{Metadata, NetworkConfig, OptimizerConfig, Precision, Recorde
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
+use crate::learner::Start;
 use crate::model::{self, Classifier, Stepper};
 use crate::network::Parameter;
 use crate::record::{self, About, Loaded, StepperState};
@@ -44,6 +45,12 @@ impl Model {
                 .read()
                 .unwrap_or_else(PoisonError::into_inner),
         )
+    }
+
+    /// The model as one that a run starts from; `path` is where it came from.
+    pub fn as_start(&self, py: Python<'_>, path: Option<String>) -> PyResult<Start> {
+        let classifier = self.classifier();
+        detached(py, || Start::of(classifier.as_ref(), &self.about, path))
     }
 
     fn like(&self, classifier: Box<dyn Classifier>) -> Self {
