@@ -221,13 +221,20 @@ class Model:
         """
         Where it computes.
         """
-    def evaluate(self, /, dataset: Dataset, batch_size: SupportsIndex) -> tuple[float, float]:
+    def evaluate(
+        self,
+        /,
+        dataset: Dataset,
+        batch_size: SupportsIndex,
+        views: SupportsGetItem[int, str] | None,
+    ) -> tuple[float, float]:
         """
         Mean loss and accuracy without dropout.
 
         Args:
             dataset: Images of the model's shape.
             batch_size: Images in a forward pass.
+            views: The names of the views whose probabilities are averaged; None for the image alone.
         """
     def export(self, /, path: str | PathLike[str], format: str | None, normalise: bool) -> Path:
         """
@@ -295,6 +302,17 @@ class Model:
 
         Args:
             state: (name, shape, float32 buffer) for every parameter.
+        """
+    def log_probabilities(self, /, images: Buffer, views: SupportsGetItem[int, str]) -> bytearray:
+        """
+        Logarithms of the mean probabilities over views of the images.
+
+        Args:
+            images: As for forward.
+            views: The names of the views.
+
+        Returns:
+            n x num_classes float32 values, as bytes.
         """
     @property
     def num_params(self, /) -> int:

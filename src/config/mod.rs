@@ -14,6 +14,7 @@ mod network;
 mod optimizer;
 mod recorder;
 mod training;
+mod views;
 
 pub use augmentation::AugmentationConfig;
 pub use image::ImageShape;
@@ -26,6 +27,7 @@ pub use optimizer::{
 };
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;
+pub use views::Views;
 
 use crate::error::{Error, Result};
 use fields::Fields;

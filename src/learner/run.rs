@@ -8,7 +8,7 @@ use super::start::{Initial, RunStart, Start};
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, Ended, HISTORY_FILE, History, MODEL_FILE};
-use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConfig, shown};
+use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConfig, Views, shown};
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order, pixel_statistics};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
@@ -135,7 +135,10 @@ pub fn load_run(
         WhichModel::Epoch(epoch) => checkpoint::model_of(artifact_dir, epoch)?,
     };
     let about = About {
-        metadata: record::run_metadata(artifact_dir, config.model.num_classes())?,
+        metadata: Metadata {
+            views: Views::of_training(config.augmentation.as_ref()),
+            ..record::run_metadata(artifact_dir, config.model.num_classes())?
+        },
         ..About::default()
     };
     let stated = Stated {
@@ -572,6 +575,7 @@ fn start<B: Backend>(
         about: About {
             metadata: Metadata {
                 statistics,
+                views: Views::of_training(config.augmentation.as_ref()),
                 ..data.train.metadata(config.model.num_classes())
             },
             ..About::default()
