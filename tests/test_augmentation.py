@@ -294,7 +294,7 @@ def test_what_is_wrong_is_said(
 def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     page = Path(__file__).parent.parent / "docs" / "augmentation.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
         cwd=tmp_path,
@@ -305,6 +305,7 @@ def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "(8, 28, 28) uint8" in done.stdout
+    assert done.stdout.count("Evaluation(") == 2
 
 
 def training(folder: Path, data: tuple[Dataset, Dataset], **options: Any) -> Any:

@@ -67,7 +67,7 @@ def test_python_defaults_are_the_defaults_of_rust(kind: str, config: type[Any]) 
     assert {item.name for item in dataclasses.fields(config)} == set(rust)
     for item in dataclasses.fields(config):
         if item.default is not dataclasses.MISSING and item.name != "model":
-            assert item.default == rust[item.name], item.name
+            assert json.loads(json.dumps(item.default)) == rust[item.name], item.name
 
 
 @pytest.mark.parametrize(

@@ -221,13 +221,20 @@ class Model:
         """
         Where it computes.
         """
-    def evaluate(self, /, dataset: Dataset, batch_size: SupportsIndex) -> tuple[float, float]:
+    def evaluate(
+        self,
+        /,
+        dataset: Dataset,
+        batch_size: SupportsIndex,
+        views: SupportsGetItem[int, str] | None,
+    ) -> tuple[float, float]:
         """
         Mean loss and accuracy without dropout.
 
         Args:
             dataset: Images of the model's shape.
             batch_size: Images in a forward pass.
+            views: The names of the views whose probabilities are averaged; None for the image alone.
         """
     def export(self, /, path: str | PathLike[str], format: str | None, normalise: bool) -> Path:
         """
@@ -295,6 +302,17 @@ class Model:
 
         Args:
             state: (name, shape, float32 buffer) for every parameter.
+        """
+    def log_probabilities(self, /, images: Buffer, views: SupportsGetItem[int, str]) -> bytearray:
+        """
+        Logarithms of the mean probabilities over views of the images.
+
+        Args:
+            images: As for forward.
+            views: The names of the views.
+
+        Returns:
+            n x num_classes float32 values, as bytes.
         """
     @property
     def num_params(self, /) -> int:
@@ -782,6 +800,8 @@ def train(
     devices: SupportsGetItem[int, str],
     train: Dataset,
     valid: Dataset,
+    start: Model | None,
+    start_path: str | None,
     resume: bool,
     overwrite: bool,
     config_given: bool,
@@ -798,6 +818,8 @@ def train(
         devices: Where it computes; several of one kind share each step.
         train: The images to train with.
         valid: The images to validate on.
+        start: The model that a new run begins with; None for random parameters.
+        start_path: Where that came from; None where it was in memory.
         resume: Whether to go on with the run in the directory.
         overwrite: Whether a new run may take the place of one in the directory.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.

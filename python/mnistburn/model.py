@@ -42,6 +42,7 @@ from mnistburn.image_statistics import ImageStatistics
 from mnistburn.likeness import LOOKED_AT, warn_of_unlike
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
+from mnistburn.views import Augment, as_views
 
 __all__ = ["ClassificationOutput", "Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
 
@@ -363,30 +364,33 @@ class Model:
         """
         return self.forward(images)
 
-    def predict(self, images: Pictures) -> NDArray[numpy.int64]:
+    def predict(self, images: Pictures, *, augment: Augment = False) -> NDArray[numpy.int64]:
         """Tell the class of each image.
 
         Args:
             images: The images, in one of the shapes above; or a picture of any size, as
                 `mnistburn.read_picture` takes it (a path, an open file, an image of Pillow), or a
                 list of such. It is made to the model's images as those of its training were.
+            augment: Which views of each image are averaged over, as `predict_proba` has it.
 
         Returns:
             The class numbers, int64 of shape ``[batch]``.
 
         Raises:
             DataError: The images have another shape, type or values, or a picture is none.
+            ConfigError: There are no such views.
             OSError: A file cannot be read.
         """
-        logits = self._logits(*self._images(images))
-        labels: NDArray[numpy.int64] = logits.argmax(axis=1).astype(numpy.int64)
+        scores = self._scores(images, augment)
+        labels: NDArray[numpy.int64] = scores.argmax(axis=1).astype(numpy.int64)
         return labels
 
-    def predict_names(self, images: Pictures) -> list[str]:
+    def predict_names(self, images: Pictures, *, augment: Augment = False) -> list[str]:
         """Tell the name of the class of each image.
 
         Args:
             images: What `predict` takes.
+            augment: Which views of each image are averaged over, as `predict_proba` has it.
 
         Returns:
             The names. A class beyond the names, as where a model has more classes than its training
@@ -394,6 +398,7 @@ class Model:
 
         Raises:
             DataError: The model has no class names, or `predict` refuses the images.
+            ConfigError: There are no such views.
         """
         names = self._class_names
         if names is None:
@@ -402,29 +407,46 @@ class Model:
                 "Model.load(path, class_names=[...]) gives names to a model in a file"
             )
             raise DataError(message)
-        numbers = self.predict(images).tolist()
+        numbers = self.predict(images, augment=augment).tolist()
         return [names[number] if number < len(names) else str(number) for number in numbers]
 
-    def predict_proba(self, images: Pictures) -> NDArray[numpy.float32]:
+    def predict_proba(
+        self, images: Pictures, *, augment: Augment = False
+    ) -> NDArray[numpy.float32]:
         """Tell the probability of each class for each image.
 
         Args:
             images: Images or pictures, as `predict` takes them.
+            augment: Which views of each image are averaged over (test-time augmentation):
+                ``"shift"`` for the image and its shifts by one pixel up, down, left and right,
+                where it goes on mirrored; ``"flip"`` for each view and its mirror image; both in a
+                list; True for those of these that the model was trained with.
 
         Returns:
-            The softmax of the logits, float32 of shape ``[batch, num_classes]``; rows sum to 1.
+            The softmax of the logits, or the mean of those of the views, float32 of shape
+            ``[batch, num_classes]``; rows sum to 1.
 
         Raises:
             DataError: The images have another shape, type or values, or a picture is none.
+            ConfigError: There are no such views, or the model was trained without.
             OSError: A file cannot be read.
         """
-        logits = self._logits(*self._images(images))
+        logits = self._scores(images, augment)
         # Without the largest subtracted, exp overflows at logits above 88.
         exponentials = numpy.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities: NDArray[numpy.float32] = exponentials / exponentials.sum(
             axis=1, keepdims=True
         )
         return probabilities
+
+    def _scores(self, images: Pictures, augment: Augment) -> NDArray[numpy.float32]:
+        """Return the logits, or what has the mean probabilities over views as its softmax."""
+        views = as_views(augment)
+        pixels, count = self._images(images)
+        if views is None or count == 0:
+            return self._logits(pixels, count)
+        values = numpy.frombuffer(self._native.log_probabilities(pixels, views), dtype="<f4")
+        return values.reshape(count, self._config.num_classes)
 
     def _images(self, images: Pictures) -> tuple[Images, int]:
         """Return arrays or pictures as images of the model's shape; warn of unlike ones once."""
@@ -462,7 +484,12 @@ class Model:
         )
 
     def evaluate(
-        self, dataset: Dataset, batch_size: int = 256, *, by_number: bool = False
+        self,
+        dataset: Dataset,
+        batch_size: int = 256,
+        *,
+        by_number: bool = False,
+        augment: Augment = False,
     ) -> Evaluation:
         """Measure the model on a data set, without dropout.
 
@@ -473,6 +500,8 @@ class Model:
             dataset: The images and their classes.
             batch_size: The number of images computed at a time.
             by_number: Whether classes are found by their numbers, whatever their names.
+            augment: Which views of each image are averaged over (test-time augmentation), as
+                `predict_proba` has it.
 
         Returns:
             Loss and accuracy.
@@ -480,7 +509,8 @@ class Model:
         Raises:
             DataError: The data set is of another type, empty, or has other classes than the model;
                 or the size of the model's images is not known.
-            ConfigError: The batch size breaks its rule.
+            ConfigError: The batch size breaks its rule, there are no such views, or the model was
+                trained without.
         """
         if not isinstance(dataset, Dataset):
             message = (
@@ -491,6 +521,7 @@ class Model:
         if not isinstance(by_number, bool):
             message = f"by_number must be True or False, got {shown(by_number)}"
             raise ConfigError(message)
+        views = as_views(augment)
         shape = self._image_shape()
         if not len(dataset):
             message = "dataset must not be empty: the accuracy on no images does not exist"
@@ -515,7 +546,7 @@ class Model:
         warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
-        return Evaluation(*self._native.evaluate(dataset._native(), size))  # noqa: SLF001
+        return Evaluation(*self._native.evaluate(dataset._native(), size, views))  # noqa: SLF001
 
     def _dataset_hint(self, value: object) -> str:
         """Propose how what stands in the place of a data set becomes one."""

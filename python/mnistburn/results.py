@@ -25,6 +25,7 @@ from mnistburn.device import resolve_device
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
 from mnistburn.model import Model
 from mnistburn.run_data import DATA_FILE, RunData
+from mnistburn.run_start import RunStart
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
@@ -112,6 +113,7 @@ class TrainingResult:
             the CPU.
         class_names: The names of the classes of its training images; None where they had none.
         data: What it was trained and validated on; None for runs of older versions.
+        start: The model that it started from; None where it began with random parameters.
     """
 
     artifact_dir: Path
@@ -124,6 +126,7 @@ class TrainingResult:
     warm_up_seconds: float
     class_names: tuple[str, ...] | None
     data: RunData | None
+    start: RunStart | None
     _summary: str = field(repr=False)
     _run: str | None = field(repr=False)
 
@@ -274,6 +277,7 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
             warm_up_seconds=content.get("warm_up_seconds", 0.0),
             class_names=_class_names(directory / CLASS_NAMES_FILE),
             data=RunData.read(directory),
+            start=RunStart.read(directory),
             # A run that was stopped in its first epoch has nothing to sum up.
             _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
             _run=_run_of(directory),

@@ -36,8 +36,9 @@ from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
 from mnistburn.run_data import RunData
+from mnistburn.start import Start, StartModel, as_start
 
-__all__ = ["DEFAULT_DATA", "fitting_model", "train"]
+__all__ = ["DEFAULT_DATA", "fitting_model", "start_network", "train"]
 
 DEFAULT_DATA: Final = "mnist"
 """What is trained on unless something else is asked for."""
@@ -49,6 +50,8 @@ def train(
     device: str | Sequence[str] = "auto",
     *,
     data: str | os.PathLike[str] | tuple[Dataset, Dataset] | None = None,
+    start: Start | None = None,
+    freeze: Sequence[str] | None = None,
     resume: bool = False,
     overwrite: bool = True,
     callbacks: Sequence[Callback | object] = (),
@@ -78,6 +81,12 @@ def train(
             pictures, with the folders ``train`` and ``valid`` (or ``test``), or without them, then
             a tenth of the images is set aside; a ``.npz`` or ``.csv`` file; or IDX files. None
             stands for ``"mnist"``.
+        start: A trained model whose weights the run begins with, in place of random ones: a
+            `Model`, the result of a training, a model file that `Model.load` reads, or the
+            directory of a run. Without a ``model`` in the configuration the run has its network,
+            with the classes of the data. Where these are others, in number or by name, the output
+            layer is initialised anew. A resumed run needs no start.
+        freeze: Parameters that stay as they are, in place of ``freeze`` of the configuration.
         resume: Whether to go on with the run in the directory where it stopped.
         overwrite: Whether a new run may take the place of one that the directory holds; otherwise
             such a directory is an error.
@@ -89,7 +98,8 @@ def train(
         The model, its history and what else there is to know.
 
     Raises:
-        ConfigError: An argument or the configuration breaks a rule.
+        ConfigError: An argument or the configuration breaks a rule, or start is a model of another
+            network.
         DeviceError: There is no such device, or it cannot be used.
         DataError: The data have another type, do not fit the model or cannot be fetched.
         ArtifactError: The directory holds files of others, nothing to resume, or a run that must
@@ -112,13 +122,19 @@ def train(
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
     places = resolve_devices(device)
+    begin = None if start is None else as_start(start)
     stored = stored_config(directory) if resume else None
     used = config or stored or TrainingConfig()
+    if freeze is not None:
+        used = replace(used, freeze=freeze)
     if used.model is None and stored is not None:
         used = replace(used, model=stored.model)
+    like: NetworkConfig | None = None
+    if used.model is None and begin is not None:
+        like = start_network(begin)
     hooks = CallbackList(callbacks)
     resumed = RunData.read(directory) if resume else None
-    pair = _data_pair(data, used, resumed, progress=progress)
+    pair = _data_pair(data, replace(used, model=used.model or like), resumed, progress=progress)
     for line in pair.told:
         # That one was told when the folder was read.
         if line != pair.train.shape_rule:
@@ -126,7 +142,7 @@ def train(
     train_data = pair.train
     if used.model is not None and not resume and pair.source.kind == "folder":
         _tell_of_other_pictures(used.model, train_data)
-    network = used.model or fitting_model(train_data, pair.valid)
+    network = used.model or fitting_model(train_data, pair.valid, like or ModelConfig)
     valid_data = match_classes(
         pair.valid,
         train_data.class_names,
@@ -134,7 +150,7 @@ def train(
         what="the validation data",
         of="training data",
     )
-    _check_data(train_data, network, "training")
+    _check_data(train_data, network, "training", of_start=like is not None)
     _check_data(valid_data, network, "validation", like=train_data)
     used = replace(used, model=network)
 
@@ -146,9 +162,11 @@ def train(
             places,
             train_data._native(),  # noqa: SLF001
             valid_data._native(),  # noqa: SLF001
+            None if begin is None else begin.model._native,  # noqa: SLF001
+            None if begin is None or begin.path is None else str(begin.path),
             resume,
             overwrite,
-            config is not None,
+            config is not None or freeze is not None,
             json.dumps(pair.source.to_json_object()),
             observer,
             hooks.wants_steps,
@@ -194,17 +212,23 @@ def _data_pair(
     raise DataError(message)
 
 
+def start_network(start: StartModel) -> NetworkConfig:
+    """Return the network of a model to start from, or refuse where its images are not known."""
+    start.model._native.check_image_size()  # noqa: SLF001  of this package
+    return start.model.config
+
+
 def fitting_model(
-    train: Dataset, valid: Dataset, network: type[NetworkConfig] = ModelConfig
+    train: Dataset, valid: Dataset, network: type[NetworkConfig] | NetworkConfig = ModelConfig
 ) -> NetworkConfig:
-    """Return the model of default sizes for the images and classes of data.
+    """Return the model for the classes of data, and of default sizes for their images.
 
     The log tells where labels leave classes out, which the model has all the same.
 
     Args:
         train: The images to train with.
         valid: Those to validate on; without names they may have classes that the others lack.
-        network: The kind of network.
+        network: The kind of network; or a network, which keeps its images and its sizes.
 
     Returns:
         The configuration of the model.
@@ -219,7 +243,10 @@ def fitting_model(
         if hint:
             text = f"the labels go up to {num_classes - 1}, so the model gets {num_classes} classes"
             _log("warning", text + hint)
-    return network.for_data(train, num_classes=max(2, num_classes))
+    num_classes = max(2, num_classes)
+    if isinstance(network, type):
+        return network.for_data(train, num_classes=num_classes)
+    return replace(network, num_classes=num_classes)
 
 
 def _tell_of_other_pictures(model: NetworkConfig, train: Dataset) -> None:
@@ -243,6 +270,7 @@ def _check_data(
     name: str,
     *,
     like: Dataset | None = None,
+    of_start: bool = False,
 ) -> None:
     if not len(data):
         message = f"the {name} data must not be empty"
@@ -255,9 +283,12 @@ def _check_data(
             fitting = replace(
                 model, image_height=height, image_width=width, image_channels=channels
             )
-            message += (
-                f"images of {shape}; leave model out of TrainingConfig, or pass model={fitting}"
-            )
+            way_out = "leave model out of TrainingConfig"
+            if of_start:
+                way_out = (
+                    "it is that of start: resize the images, start from a model of such images"
+                )
+            message += f"images of {shape}; {way_out}, or pass model={fitting}"
         else:
             # The training images do: a model that fits these would not fit those.
             message += f"images of {shape}, as the training images are"

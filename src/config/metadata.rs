@@ -1,5 +1,6 @@
 //! What a model knows beside its parameters: its classes, and how images are made for it.
 
+use super::Views;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -67,6 +68,9 @@ pub struct Metadata {
     /// What the training images looked like.
     #[serde(default)]
     pub statistics: Option<ImageStatistics>,
+    /// The views of an image that it was trained with.
+    #[serde(default, skip_serializing_if = "Views::is_image_alone")]
+    pub views: Views,
 }
 
 impl Fit {

@@ -15,6 +15,7 @@ mod one_cycle;
 mod optimizer;
 mod recorder;
 mod training;
+mod views;
 
 pub use augmentation::AugmentationConfig;
 pub use image::ImageShape;
@@ -27,6 +28,7 @@ pub use optimizer::{
 };
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;
+pub use views::Views;
 
 use crate::error::{Error, Result};
 use fields::Fields;

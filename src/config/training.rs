@@ -31,6 +31,9 @@ pub struct TrainingConfig {
     pub lr_scheduler: Option<LrSchedulerConfig>,
     /// How training images are changed; `None` leaves them as they are.
     pub augmentation: Option<AugmentationConfig>,
+    /// Parameters that training leaves as they are: names as in `conv1.weight`, or what names begin with, as in `conv1` or
+    /// `blocks.0`.
+    pub freeze: Vec<String>,
     /// The format of checkpoints. A full-precision one resumes bit for bit.
     pub recorder: Recorder,
     /// Seconds between two checkpoints within an epoch; `None` saves one at the end of each epoch alone. No effect on results.
@@ -50,6 +53,7 @@ impl Default for TrainingConfig {
             learning_rate: 1.0e-4,
             lr_scheduler: None,
             augmentation: None,
+            freeze: Vec::new(),
             recorder: Recorder::Default,
             checkpoint_every: Some(60.0),
         }
@@ -123,6 +127,12 @@ impl Settings for TrainingConfig {
                     Some(config).filter(|config| !config.is_off())
                 }
             },
+            freeze: match fields.get_some("freeze") {
+                None => default.freeze,
+                Some(value) => names(value).ok_or_else(|| {
+                    fields.broken("freeze", "a list of names of parameters", value)
+                })?,
+            },
             recorder: match fields.get("recorder") {
                 None => default.recorder,
                 Some(Value::String(name)) => name.parse()?,
@@ -170,6 +180,9 @@ impl Settings for TrainingConfig {
                 augmentation.map_or(Value::Null, |config| Value::Object(config.write(complete)));
             object.insert("augmentation".into(), value);
         }
+        if complete || self.freeze != default.freeze {
+            object.insert("freeze".into(), json!(self.freeze));
+        }
         if complete || self.threads != default.threads {
             object.insert("threads".into(), json!(self.threads));
         }
@@ -181,6 +194,12 @@ impl Settings for TrainingConfig {
         }
         object
     }
+}
+
+/// The texts of a list; `None` for anything else.
+fn names(value: &Value) -> Option<Vec<String>> {
+    let name = |item: &Value| item.as_str().map(str::to_owned);
+    value.as_array()?.iter().map(name).collect()
 }
 
 impl_config!(TrainingConfig);

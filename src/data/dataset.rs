@@ -142,7 +142,7 @@ impl Dataset {
         Metadata {
             class_names: names,
             preprocessing: self.preprocessing,
-            statistics: None,
+            ..Metadata::default()
         }
     }
 

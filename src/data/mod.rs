@@ -23,6 +23,7 @@ pub use crate::kernels::{
     DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, normalise,
 };
 pub use augmentation::{Augmentation, Scratch};
+pub(crate) use augmentation::{flip, shift};
 pub use batcher::{MnistBatch, MnistBatcher};
 pub use dataset::{Dataset, Sample, split_indices};
 pub use description::{Description, Finding, Hashes};

@@ -2,7 +2,7 @@
 
 use super::kernel::{Activation, Around, ConvolutionKernel};
 use super::operations::{Operations, are_single, float, primitive};
-use super::tape::{Taped, inner, record};
+use super::tape::{Taped, inner, is_tracked, record, untracked};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -73,6 +73,9 @@ impl<B: Operations> ConvolutionKernel<Autodiff<B>> for Taped {
         around: Around,
     ) -> Option<FloatTensor<Autodiff<B>>> {
         let kernel = B::kernels().convolution?;
+        if !is_tracked(inputs) {
+            return kernel.forward(&inner(inputs), around).map(untracked::<B>);
+        }
         let wants_input = !inputs[0].node.requirement.is_none();
         let (output, pullback) = kernel.forward_training(&inner(inputs), around, wants_input)?;
         Some(record(inputs, output, pullback))

@@ -2,7 +2,7 @@
 
 use super::kernel::GroupNormKernel;
 use super::operations::{Operations, are_single, float, primitive};
-use super::tape::{Taped, inner, record};
+use super::tape::{Taped, inner, is_tracked, record, untracked};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend as BurnBackend;
@@ -70,6 +70,11 @@ impl<B: Operations> GroupNormKernel<Autodiff<B>> for Taped {
         epsilon: f64,
     ) -> Option<FloatTensor<Autodiff<B>>> {
         let kernel = B::kernels().group_norm?;
+        if !is_tracked(inputs) {
+            return kernel
+                .forward(&inner(inputs), groups, epsilon)
+                .map(untracked::<B>);
+        }
         let (output, pullback) = kernel.forward_training(&inner(inputs), groups, epsilon)?;
         Some(record(inputs, output, pullback))
     }

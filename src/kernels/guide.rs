@@ -6,7 +6,7 @@ use super::images::Images;
 use super::kernel::{GuideKernel, Predict};
 use super::linear::Linear;
 use super::operations::{Operations, are_single, float, primitive};
-use super::tape::{Taped, inner, record};
+use super::tape::{Taped, inner, is_tracked, record, untracked};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -128,6 +128,10 @@ impl<B: Operations> GuideKernel<Autodiff<B>> for Taped {
                 device: device.clone(),
             },
         };
+        if !is_tracked(parameters) {
+            let features = kernel.forward(&images, &inner(parameters), dropout)?;
+            return Some(untracked::<B>(features));
+        }
         let (features, pullback) = kernel.forward_training(&images, &inner(parameters), dropout)?;
         Some(record(parameters, features, pullback))
     }

@@ -3,7 +3,7 @@
 use super::dropout::LayerDropout;
 use super::kernel::{Activation, LinearKernel};
 use super::operations::{Operations, are_single, float, primitive};
-use super::tape::{Taped, inner, record};
+use super::tape::{Taped, inner, is_tracked, record, untracked};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -69,6 +69,11 @@ impl<B: Operations> LinearKernel<Autodiff<B>> for Taped {
         activation: Activation,
     ) -> Option<FloatTensor<Autodiff<B>>> {
         let kernel = B::kernels().linear?;
+        if !is_tracked(inputs) {
+            return kernel
+                .forward(&inner(inputs), dropout, activation)
+                .map(untracked::<B>);
+        }
         let (output, pullback) = kernel.forward_training(&inner(inputs), dropout, activation)?;
         Some(record(inputs, output, pullback))
     }

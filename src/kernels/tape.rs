@@ -7,7 +7,7 @@ use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::backend::{AutodiffBackend, Backend as BurnBackend};
 use burn::tensor::ops::FloatTensor;
 use std::marker::PhantomData;
 
@@ -51,6 +51,20 @@ pub(super) fn record<B: BurnBackend, const N: usize>(
         OpsKind::Tracked(step) => step.finish(pullback, output),
         OpsKind::UnTracked(step) => step.finish(output),
     }
+}
+
+/// Whether the gradient of any of the tensors is asked for: there is no way back from layers whose parameters are all frozen.
+pub(super) fn is_tracked<B: BurnBackend, const N: usize>(
+    tensors: &[FloatTensor<Autodiff<B>>; N],
+) -> bool {
+    tensors
+        .iter()
+        .any(|tensor| !tensor.node.requirement.is_none())
+}
+
+/// An operation's output that no gradient is asked for.
+pub(super) fn untracked<B: BurnBackend>(output: FloatTensor<B>) -> FloatTensor<Autodiff<B>> {
+    <Autodiff<B> as AutodiffBackend>::from_inner(output)
 }
 
 /// The tensors behind those of a tape.

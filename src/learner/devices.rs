@@ -9,7 +9,7 @@ use crate::device::{AutodiffBackend, Backend, finish};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::optimizer::Adam;
 use crate::model::{Gradients, read_gradients, send_gradients, without_tape};
-use crate::network::{AnyNetwork, Parameter};
+use crate::network::{AnyNetwork, Parameter, ParameterSpec};
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -40,16 +40,23 @@ pub(super) enum Devices<B: AutodiffBackend> {
         workers: MultiDevicesTrainStep<Components<B>>,
         first: B::Device,
         config: NetworkConfig,
+        trainable: Arc<[ParameterSpec]>,
     },
 }
 
 impl<B: AutodiffBackend> Devices<B> {
-    pub fn new(devices: &[B::Device], config: &NetworkConfig) -> Self {
+    /// `trainable` are the parameters that gradients are computed for.
+    pub fn new(
+        devices: &[B::Device],
+        config: &NetworkConfig,
+        trainable: &Arc<[ParameterSpec]>,
+    ) -> Self {
         match devices {
             [first, _, ..] => Self::Several {
                 workers: MultiDevicesTrainStep::new(devices),
                 first: first.clone(),
                 config: config.clone(),
+                trainable: Arc::clone(trainable),
             },
             _ => Self::One,
         }
@@ -76,8 +83,9 @@ impl<B: AutodiffBackend> Devices<B> {
                 workers,
                 first,
                 config,
+                trainable,
             } => {
-                let mut work = share(batches, model, config)?;
+                let mut work = share(batches, model, config, trainable)?;
                 let (outputs, _) = workers.step(&mut work, &Replica::new());
                 let mut parts = outputs
                     .into_iter()
@@ -100,6 +108,7 @@ fn share<B: AutodiffBackend>(
     batches: &mut [Batches<'_, B>],
     model: &AnyNetwork<B>,
     config: &NetworkConfig,
+    trainable: &Arc<[ParameterSpec]>,
 ) -> Result<Vec<Batch<B>>> {
     let parameters = Arc::from(model.parameters()?);
     let work: Vec<Option<Work<B>>> = batches
@@ -111,6 +120,7 @@ fn share<B: AutodiffBackend>(
                 batch: batches.next()?,
                 config: config.clone(),
                 parameters: Arc::clone(&parameters),
+                trainable: Arc::clone(trainable),
             })
         })
         .collect();
@@ -162,6 +172,7 @@ pub(super) struct Work<B: BurnBackend> {
     batch: MnistBatch<B>,
     config: NetworkConfig,
     parameters: Arc<[Parameter]>,
+    trainable: Arc<[ParameterSpec]>,
 }
 
 impl<B: AutodiffBackend> Work<B> {
@@ -169,6 +180,7 @@ impl<B: AutodiffBackend> Work<B> {
         let device = self.batch.images.device();
         let model =
             AnyNetwork::<B>::from_parameters(&self.config, self.parameters.to_vec(), &device)?;
+        let model = model.training_only(&self.trainable);
         let output = TrainStep::step(&model, self.batch);
         let item = without_tape(output.item);
         Ok(Part {
@@ -176,7 +188,7 @@ impl<B: AutodiffBackend> Work<B> {
             loss: item.loss.into_data(),
             output: item.output.into_data(),
             targets: item.targets.into_data(),
-            gradients: read_gradients(&output.grads, &model, &self.config.parameters())?,
+            gradients: read_gradients(&output.grads, &model, &self.trainable)?,
         })
     }
 }

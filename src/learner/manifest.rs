@@ -19,6 +19,10 @@ pub const SUMMARY_FILE: &str = "summary.txt";
 pub const CLASS_NAMES_FILE: &str = "class_names.json";
 /// What the run was trained and validated on.
 pub const DATA_FILE: &str = "data.json";
+/// Where the run started; only of one that did from a model.
+pub const START_FILE: &str = "start.json";
+/// That model before the first step, in full precision.
+pub const START_MODEL_FILE: &str = "start.mpk";
 /// What happened when.
 pub const LOG_FILE: &str = "train.log";
 /// Which files of the directory are ours.
@@ -28,7 +32,7 @@ pub(super) const MANIFEST_FILE: &str = "manifest.json";
 const MODEL_COMPANION: &str = "model.mpk.meta.json";
 
 /// The files of a run beside its checkpoints.
-pub(super) const FILES: [&str; 8] = [
+pub(super) const FILES: [&str; 10] = [
     CONFIG_FILE,
     MODEL_FILE,
     MODEL_COMPANION,
@@ -36,6 +40,8 @@ pub(super) const FILES: [&str; 8] = [
     SUMMARY_FILE,
     CLASS_NAMES_FILE,
     DATA_FILE,
+    START_FILE,
+    START_MODEL_FILE,
     LOG_FILE,
 ];
 

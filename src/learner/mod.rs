@@ -17,6 +17,7 @@ mod older;
 mod renderer;
 mod run;
 mod run_data;
+mod start;
 mod strategy;
 mod summary;
 mod switch;
@@ -28,10 +29,11 @@ pub use checkpoint::state_again;
 pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 pub use manifest::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, LOG_FILE,
-    MODEL_FILE, SUMMARY_FILE,
+    MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE,
 };
 pub use observer::{Event, Level, Observer, Silent};
 pub use older::holds_run;
 pub use run::{Data, TrainOptions, Trained, WhichModel, load_run, train};
 pub use run_data::{Part, RunData};
+pub use start::{OutputLayer, RunStart, Start};
 pub use summary::summary_table;

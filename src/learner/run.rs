@@ -4,20 +4,22 @@ use super::log_file::LogFile;
 use super::observer::{Event, Level, Observer, Silent};
 use super::renderer::{NoLogger, NoRenderer};
 use super::run_data::RunData;
+use super::start::{Initial, RunStart, Start};
 use super::strategy::{Components, ResumableStrategy, Run};
 use super::threads::in_pool;
 use super::{CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, Ended, HISTORY_FILE, History, MODEL_FILE};
-use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConfig, shown};
+use crate::config::{ImageStatistics, Metadata, Precision, Settings, TrainingConfig, Views, shown};
 use crate::data::{Augmentation, DataLoader, Dataset, Description, Order, pixel_statistics};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, boxed};
-use crate::network::AnyNetwork;
+use crate::network::{AnyNetwork, ParameterSpec};
 use crate::record::{
     self, About, Loaded, Stated, decode_model, decode_optimizer, decode_scheduler, file,
 };
 use burn::backend::Autodiff;
 use burn::lr_scheduler::LrScheduler;
+use burn::module::AutodiffModule;
 use burn::train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -45,6 +47,9 @@ pub struct TrainOptions {
     pub interrupted: Arc<AtomicBool>,
     /// Told of every event.
     pub observer: Box<dyn Observer>,
+    /// The model that a new run begins with; `None` for random parameters. A resumed run needs none, and takes that of its start
+    /// alone.
+    pub start: Option<Start>,
     /// Where the data come from, which is kept with the run; null where it is not known.
     pub data_source: Value,
 }
@@ -57,6 +62,7 @@ impl Default for TrainOptions {
             interrupter: Interrupter::new(),
             interrupted: Arc::default(),
             observer: Box::new(Silent),
+            start: None,
             data_source: Value::Null,
         }
     }
@@ -129,7 +135,10 @@ pub fn load_run(
         WhichModel::Epoch(epoch) => checkpoint::model_of(artifact_dir, epoch)?,
     };
     let about = About {
-        metadata: record::run_metadata(artifact_dir, config.model.num_classes())?,
+        metadata: Metadata {
+            views: Views::of_training(config.augmentation.as_ref()),
+            ..record::run_metadata(artifact_dir, config.model.num_classes())?
+        },
         ..About::default()
     };
     let stated = Stated {
@@ -237,11 +246,31 @@ impl OnBackend for Train<'_> {
     }
 }
 
+/// What the parameters of a run are made from.
+enum Beginning {
+    /// The seed.
+    Random,
+    /// A model, by a run that has just started from it.
+    Start(Initial),
+    /// A model, by a run that starts over.
+    Again(RunStart),
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// What is known of a run before its directory is touched.
+struct Checked {
+    config: TrainingConfig,
+    trainable: Vec<ParameterSpec>,
+    fingerprints: [String; 2],
+    observer: Box<dyn Observer>,
+}
+
 /// A run before its first step.
 struct Prepared {
     config: TrainingConfig,
     directory: ArtifactDirectory,
-    checkpoint: Option<Checkpoint>,
+    beginning: Beginning,
+    trainable: Vec<ParameterSpec>,
     fingerprints: [String; 2],
     /// What the training images look like.
     statistics: Option<ImageStatistics>,
@@ -268,6 +297,11 @@ impl Train<'_> {
             .unwrap_or_default();
         config.validate()?;
         check_data(self.data, &config)?;
+        let trainable = config.model.trainable(&config.freeze)?;
+        let config = match &self.options.start {
+            Some(start) if stored.is_none() => start.with_pixels(config),
+            _ => config,
+        };
         let config = with_pixels(config, stored_config.as_ref(), &self.data.train)?;
         if config.batch_size < self.devices.len() {
             return Err(Error::Config(format!(
@@ -276,41 +310,93 @@ impl Train<'_> {
                 config.batch_size
             )));
         }
-        let fingerprints = [
-            self.data.train.fingerprint()?,
-            self.data.valid.fingerprint()?,
-        ];
-        let Some(directory) = stored else {
-            let directory = ArtifactDirectory::create(self.artifact_dir, self.options.overwrite)?;
-            let mut observer: Box<dyn Observer> =
-                Box::new(LogFile::append_to(directory.place(), observer)?);
-            warn_of_file_system(&directory, observer.as_mut());
-            let statistics =
-                warn_of_data(self.data, config.model.num_classes(), observer.as_mut())?;
-            if let Some(names) = self.data.train.class_names() {
-                let names = format!("{:#}\n", serde_json::json!(names));
-                directory.write(CLASS_NAMES_FILE, names.as_bytes())?;
-            }
-            let source = std::mem::take(&mut self.options.data_source);
-            let run_data = RunData::of(self.data, source, &fingerprints, Some(statistics));
-            directory.write(DATA_FILE, run_data.to_json()?.as_bytes())?;
-            return Ok(Prepared {
-                config,
-                directory,
-                checkpoint: None,
-                fingerprints,
-                statistics: Some(statistics),
-                observer,
-            });
+        let checked = Checked {
+            config,
+            trainable,
+            fingerprints: [
+                self.data.train.fingerprint()?,
+                self.data.valid.fingerprint()?,
+            ],
+            observer,
         };
+        match (stored, stored_config) {
+            (Some(directory), Some(config)) => self.go_on(checked, directory, &config),
+            _ => self.begin(checked),
+        }
+    }
+
+    /// A new run.
+    fn begin(&mut self, checked: Checked) -> Result<Prepared> {
+        let Checked {
+            config,
+            trainable,
+            fingerprints,
+            observer,
+        } = checked;
+        let metadata = self.data.train.metadata(config.model.num_classes());
+        let initial = match self.options.start.take() {
+            Some(start) => Some(start.initial(&config, metadata.class_names.as_deref())?),
+            None => None,
+        };
+        let directory = ArtifactDirectory::create(self.artifact_dir, self.options.overwrite)?;
+        let mut observer: Box<dyn Observer> =
+            Box::new(LogFile::append_to(directory.place(), observer)?);
+        warn_of_file_system(&directory, observer.as_mut());
+        if let Some(initial) = &initial {
+            tell(observer.as_mut(), initial.message());
+        }
+        if !config.freeze.is_empty() {
+            tell(observer.as_mut(), frozen(&config, &trainable));
+        }
+        let statistics = warn_of_data(self.data, config.model.num_classes(), observer.as_mut())?;
+        if let Some(names) = self.data.train.class_names() {
+            let names = format!("{:#}\n", serde_json::json!(names));
+            directory.write(CLASS_NAMES_FILE, names.as_bytes())?;
+        }
+        let source = std::mem::take(&mut self.options.data_source);
+        let run_data = RunData::of(self.data, source, &fingerprints, Some(statistics));
+        directory.write(DATA_FILE, run_data.to_json()?.as_bytes())?;
+        Ok(Prepared {
+            config,
+            directory,
+            beginning: initial.map_or(Beginning::Random, Beginning::Start),
+            trainable,
+            fingerprints,
+            statistics: Some(statistics),
+            observer,
+        })
+    }
+
+    /// A resumed run.
+    fn go_on(
+        &mut self,
+        checked: Checked,
+        directory: ArtifactDirectory,
+        stored_config: &TrainingConfig,
+    ) -> Result<Prepared> {
+        let Checked {
+            config,
+            trainable,
+            fingerprints,
+            observer,
+        } = checked;
         let (checkpoint, faults) = checkpoint::newest(self.artifact_dir)?;
         if let Some(Checkpoint { state, .. }) = &checkpoint {
             // Not what config.json says: that may have been edited since.
             check_same_run(&state.config, &config)?;
             check_same_data(state, &fingerprints, self.data, self.artifact_dir)?;
             check_reached(state, &config, self.data)?;
-        } else if let Some(stored) = &stored_config {
-            check_same_run(&stored.write(true), &config)?;
+        } else {
+            check_same_run(&stored_config.write(true), &config)?;
+        }
+        let began = RunStart::read(self.artifact_dir);
+        let began = match (&checkpoint, &self.options.start) {
+            // It goes on without what start.json says.
+            (Some(_), None) => began.unwrap_or_default(),
+            _ => began?,
+        };
+        if let Some(start) = &self.options.start {
+            RunStart::check(began.as_ref(), start)?;
         }
         let mut observer: Box<dyn Observer> =
             Box::new(LogFile::append_to(directory.place(), observer)?);
@@ -333,22 +419,44 @@ impl Train<'_> {
                 format!("resumed in epoch {epoch} after step {step}")
             }
         };
-        observer.notify(Event::Log {
-            level: Level::Info,
-            message,
-        });
+        tell(observer.as_mut(), message);
         self.keep_source(&directory)?;
         // As found at the run's start; it goes on without them where data.json is gone or damaged.
         let known = record::run_metadata(self.artifact_dir, config.model.num_classes()).ok();
         Ok(Prepared {
             config,
             directory,
-            checkpoint,
+            beginning: match (checkpoint, began) {
+                (Some(checkpoint), _) => Beginning::Checkpoint(Box::new(checkpoint)),
+                (None, Some(began)) => Beginning::Again(began),
+                (None, None) => Beginning::Random,
+            },
+            trainable,
             fingerprints,
             statistics: known.and_then(|known| known.statistics),
             observer,
         })
     }
+}
+
+fn tell(observer: &mut dyn Observer, message: String) {
+    observer.notify(Event::Log {
+        level: Level::Info,
+        message,
+    });
+}
+
+/// What to tell of frozen parameters.
+fn frozen(config: &TrainingConfig, trainable: &[ParameterSpec]) -> String {
+    let all = config.model.parameters();
+    let frozen = all.iter().filter(|spec| !trainable.contains(spec));
+    let names: Vec<&str> = frozen.clone().map(|spec| spec.name.as_str()).collect();
+    format!(
+        "frozen are {}, {} of {} values",
+        names.join(", "),
+        frozen.map(ParameterSpec::len).sum::<usize>(),
+        all.iter().map(ParameterSpec::len).sum::<usize>()
+    )
 }
 
 /// The configuration with the mean and the deviation of the training images in its network, where that has places for them and
@@ -399,7 +507,8 @@ fn start<B: Backend>(
     let Prepared {
         config,
         directory,
-        checkpoint,
+        beginning,
+        trainable,
         fingerprints,
         statistics,
         mut observer,
@@ -420,18 +529,26 @@ fn start<B: Backend>(
         step: 0,
     };
     let mut history = History::default();
-    let model = match checkpoint {
-        None => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
-        Some(Checkpoint {
-            path,
-            state,
-            records,
-        }) => {
+    let model: AnyNetwork<Autodiff<B>> = match beginning {
+        Beginning::Random => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
+        Beginning::Start(mut initial) => {
+            let parameters = std::mem::take(&mut initial.parameters);
+            let model = AnyNetwork::from_parameters(&config.model, parameters, burn_device)?;
+            initial.write(AutodiffModule::valid(&model), &directory)?;
+            model
+        }
+        Beginning::Again(start) => start.model(&directory, &config.model, burn_device)?,
+        Beginning::Checkpoint(checkpoint) => {
+            let Checkpoint {
+                path,
+                state,
+                records,
+            } = *checkpoint;
             optimizer = optimizer.restore(decode_optimizer(
                 &records.optimizer,
                 &path,
                 &config.optimizer,
-                &config.model,
+                &trainable,
                 burn_device,
             )?)?;
             let like = schedule.to_record::<B>();
@@ -441,6 +558,7 @@ fn start<B: Backend>(
             decode_model(&records.model, &path, &config.model, burn_device)?
         }
     };
+    let model = model.training_only(&trainable);
     let augmentation = config
         .augmentation
         .map(|augmentation| Augmentation::new(&augmentation, data.train.shape(), config.seed))
@@ -457,12 +575,14 @@ fn start<B: Backend>(
         about: About {
             metadata: Metadata {
                 statistics,
+                views: Views::of_training(config.augmentation.as_ref()),
                 ..data.train.metadata(config.model.num_classes())
             },
             ..About::default()
         },
         config,
         devices: devices.to_vec(),
+        trainable: trainable.into(),
         burn_devices,
         directory,
         data: fingerprints,

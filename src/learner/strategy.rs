@@ -11,7 +11,7 @@ use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Backend, Device};
 use crate::error::{Error, Result};
 use crate::model::{Measured, Metrics, ModelOptimizer};
-use crate::network::{AnyNetwork, Network, WithNetwork};
+use crate::network::{AnyNetwork, Network, ParameterSpec, WithNetwork};
 use crate::record::{self, About, encode, encode_optimizer, encode_scheduler};
 use burn::data::dataloader::DataLoader as _;
 use burn::lr_scheduler::LrScheduler;
@@ -51,6 +51,8 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub burn_devices: Vec<B::Device>,
     pub directory: ArtifactDirectory,
     pub data: [String; 2],
+    /// The parameters that are not frozen.
+    pub trainable: Arc<[ParameterSpec]>,
     /// What its model knows of the data.
     pub about: About,
     pub optimizer: ModelOptimizer<B>,
@@ -201,7 +203,7 @@ impl<B: AutodiffBackend> Run<B> {
         } else {
             self.progress.epoch
         };
-        let devices = Devices::new(&self.burn_devices, &self.config.model);
+        let devices = Devices::new(&self.burn_devices, &self.config.model, &self.trainable);
         self.observer.notify(Event::Start {
             epoch: first,
             num_epochs: self.config.num_epochs,

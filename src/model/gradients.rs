@@ -2,15 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::network::{AnyNetwork, Parameter, ParameterSpec, host_values, parameter_id};
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
+use std::collections::HashMap;
 
 /// The gradient of a loss for each parameter, in the order of the network.
 pub type Gradients = Vec<Parameter>;
 
-/// The gradients of a network, whose parameters are `specs`, read from their device.
+/// The gradients of `specs`, parameters of a network, read from their device.
 pub(crate) fn read_gradients<B: AutodiffBackend>(
     gradients: &GradientsParams,
     network: &AnyNetwork<B>,
@@ -18,26 +19,28 @@ pub(crate) fn read_gradients<B: AutodiffBackend>(
 ) -> Result<Gradients> {
     struct Read<'a> {
         gradients: &'a GradientsParams,
-        data: Vec<Option<TensorData>>,
+        data: HashMap<ParamId, TensorData>,
     }
 
     impl<B: AutodiffBackend> ModuleVisitor<B> for Read<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-            let gradient = self.gradients.get::<B::InnerBackend, D>(param.id);
-            self.data.push(gradient.map(Tensor::into_data));
+            // A frozen parameter has none.
+            if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
+                self.data.insert(param.id, gradient.into_data());
+            }
         }
     }
 
     let mut read = Read {
         gradients,
-        data: Vec::new(),
+        data: HashMap::new(),
     };
     network.visit(&mut read);
     specs
         .iter()
-        .zip(read.data)
-        .map(|(spec, data)| {
+        .map(|spec| {
             let name = spec.name.clone();
+            let data = read.data.remove(&parameter_id(&name));
             let data = data.ok_or_else(|| Error::Internal(format!("{name} has no gradient")))?;
             Ok(Parameter {
                 name,

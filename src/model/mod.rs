@@ -12,6 +12,7 @@ mod step;
 mod stepper;
 mod summary;
 mod tape;
+mod views;
 
 pub use crate::kernels::Pixels;
 pub use classifier::{from_parameters, init};
@@ -19,6 +20,7 @@ pub use gradients::Gradients;
 pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
 pub use optimizer::{ModelOptimizer, OptimizerRecord};
 pub use summary::summary;
+pub use views::{evaluate_views, log_probabilities};
 
 pub(crate) use classifier::boxed;
 pub(crate) use gradients::{read_gradients, send_gradients};

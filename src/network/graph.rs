@@ -207,6 +207,39 @@ impl Graph {
         self.nodes.iter().flat_map(Node::parameters).collect()
     }
 
+    /// The place of the output layer in the Burn module, as in `linear2`: the last one with parameters.
+    pub fn output_layer(&self) -> &str {
+        let mut layers = self.nodes.iter().rev();
+        layers
+            .find(|node| !node.parameters().is_empty())
+            .and_then(|node| node.path.as_deref())
+            .unwrap_or_default()
+    }
+
+    /// The first layer that the other graph has not, images' sizes, dropout and the number of classes aside; `None` where they are
+    /// alike.
+    pub fn first_difference<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        let parts = |graph: &'a Self, node: &'a Node| {
+            let layer = match node.layer {
+                Layer::Dropout { .. } => Layer::Dropout { probability: 0.0 },
+                Layer::Linear { inputs, .. }
+                    if node.path.as_deref() == Some(graph.output_layer()) =>
+                {
+                    Layer::Linear { inputs, outputs: 0 }
+                }
+                layer => layer,
+            };
+            (&node.output, &node.input, &node.second, layer)
+        };
+        let longest = self.nodes.len().max(other.nodes.len());
+        (0..longest).find_map(
+            |index| match (self.nodes.get(index), other.nodes.get(index)) {
+                (Some(node), Some(found)) if parts(self, node) == parts(other, found) => None,
+                (node, found) => Some(node.or(found)?.output.as_str()),
+            },
+        )
+    }
+
     /// The number of values of all parameters.
     pub fn num_parameters(&self) -> usize {
         self.parameters().iter().map(ParameterSpec::len).sum()

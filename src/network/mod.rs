@@ -5,6 +5,7 @@
 
 mod any;
 mod conv_net;
+mod freeze;
 mod graph;
 mod guide;
 mod layers;

@@ -2,10 +2,13 @@ use super::arguments::{ImageBuffer, float_bytes};
 use super::dataset::Dataset;
 use super::run::{detached, interruptible};
 use super::tapes;
-use crate::config::{Metadata, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings};
+use crate::config::{
+    Metadata, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings, Views,
+};
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
+use crate::learner::Start;
 use crate::model::{self, Classifier, Stepper};
 use crate::network::Parameter;
 use crate::record::{self, About, Loaded, StepperState};
@@ -44,6 +47,12 @@ impl Model {
                 .read()
                 .unwrap_or_else(PoisonError::into_inner),
         )
+    }
+
+    /// The model as one that a run starts from; `path` is where it came from.
+    pub fn as_start(&self, py: Python<'_>, path: Option<String>) -> PyResult<Start> {
+        let classifier = self.classifier();
+        detached(py, || Start::of(classifier.as_ref(), &self.about, path))
     }
 
     fn like(&self, classifier: Box<dyn Classifier>) -> Self {
@@ -228,6 +237,31 @@ impl Model {
         float_bytes(py, &logits)
     }
 
+    /// Logarithms of the mean probabilities over views of the images.
+    ///
+    /// Args:
+    ///     images: As for forward.
+    ///     views: The names of the views.
+    ///
+    /// Returns:
+    ///     n x num_classes float32 values, as bytes.
+    fn log_probabilities<'py>(
+        &self,
+        py: Python<'py>,
+        images: ImageBuffer,
+        views: Vec<String>,
+    ) -> PyResult<Bound<'py, PyByteArray>> {
+        self.about.check_image_size()?;
+        let views = Views::named(&views, self.about.metadata.views)?;
+        let (classifier, images) = (self.classifier(), images.copy(py)?);
+        let pixels = images.pixels(classifier.config().image())?;
+        let values = interruptible(py, |stop| {
+            model::log_probabilities(classifier.as_ref(), pixels, views, stop)
+        })?;
+        let values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
+        float_bytes(py, &values)
+    }
+
     /// Loss and logits with dropout; the tape is recorded.
     ///
     /// Args:
@@ -266,16 +300,24 @@ impl Model {
     /// Args:
     ///     dataset: Images of the model's shape.
     ///     batch_size: Images in a forward pass.
+    ///     views: The names of the views whose probabilities are averaged; None for the image alone.
     fn evaluate(
         &self,
         py: Python<'_>,
         dataset: &Dataset,
         batch_size: usize,
+        views: Option<Vec<String>>,
     ) -> PyResult<(f64, f64)> {
         self.about.check_image_size()?;
         let classifier = self.classifier();
-        let evaluation =
-            interruptible(py, |stop| classifier.evaluate(&dataset.0, batch_size, stop))?;
+        let views = views.map(|names| Views::named(&names, self.about.metadata.views));
+        let views = views.transpose()?;
+        let evaluation = interruptible(py, |stop| match views {
+            None => classifier.evaluate(&dataset.0, batch_size, stop),
+            Some(views) => {
+                model::evaluate_views(classifier.as_ref(), &dataset.0, batch_size, views, stop)
+            }
+        })?;
         Ok((evaluation.loss, evaluation.accuracy))
     }
 

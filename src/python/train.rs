@@ -57,6 +57,8 @@ impl Observer for EventSender {
 ///     devices: Where it computes; several of one kind share each step.
 ///     train: The images to train with.
 ///     valid: The images to validate on.
+///     start: The model that a new run begins with; None for random parameters.
+///     start_path: Where that came from; None where it was in memory.
 ///     resume: Whether to go on with the run in the directory.
 ///     overwrite: Whether a new run may take the place of one in the directory.
 ///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
@@ -79,6 +81,8 @@ pub fn train(
     devices: Vec<String>,
     train: &Dataset,
     valid: &Dataset,
+    start: Option<&Model>,
+    start_path: Option<String>,
     resume: bool,
     overwrite: bool,
     config_given: bool,
@@ -104,6 +108,9 @@ pub fn train(
         train: train.0.clone(),
         valid: valid.0.clone(),
     };
+    let start = start
+        .map(|model| model.as_start(py, start_path))
+        .transpose()?;
     let seed = config.seed;
     let given = (config_given || !resume).then_some(&config);
     let interrupter = Interrupter::new();
@@ -118,6 +125,7 @@ pub fn train(
             messages: sender,
             synchronous,
         }),
+        start,
         data_source: serde_json::from_str(data_source).map_err(|error| {
             Error::Data(format!("the source of the data must be JSON: {error}"))
         })?,

@@ -215,7 +215,7 @@ fn states_image_size(config: &Value) -> bool {
 
 /// The keys of a JSON object that say what a model knows; others are left alone.
 pub(super) fn read_metadata(value: &Value) -> std::result::Result<Metadata, String> {
-    let keys = ["class_names", "preprocessing", "statistics"];
+    let keys = ["class_names", "preprocessing", "statistics", "views"];
     let known: Map<String, Value> = keys
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), value.get(key)?.clone())))

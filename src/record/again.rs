@@ -17,7 +17,13 @@ pub fn optimizer_again(
     model: &NetworkConfig,
 ) -> Result<Vec<u8>> {
     let path = Path::new("optim");
-    let record = decode_optimizer::<Autodiff<Flex>>(bytes, path, optimizer, model, &FlexDevice)?;
+    let record = decode_optimizer::<Autodiff<Flex>>(
+        bytes,
+        path,
+        optimizer,
+        &model.parameters(),
+        &FlexDevice,
+    )?;
     let restored = optimizer.init().restore(record)?;
     encode_optimizer(restored.to_record(), Recorder::Bin, Precision::Full)
 }

@@ -6,7 +6,7 @@
 use super::about::{About, Found, Stated, read_metadata};
 use super::fault::fault;
 use super::file;
-use crate::config::{Metadata, NetworkConfig, Settings};
+use crate::config::{AugmentationConfig, Metadata, NetworkConfig, Settings, Views};
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
@@ -176,7 +176,10 @@ fn of_run(path: &Path, found: &Found<'_>) -> Result<Option<Stated>> {
             continue;
         }
         let metadata = match training {
-            Some(_) => run_metadata(folder, config.num_classes())?,
+            Some(_) => Metadata {
+                views: trained_views(&value),
+                ..run_metadata(folder, config.num_classes())?
+            },
             None => Metadata::default(),
         };
         let about = About {
@@ -186,6 +189,14 @@ fn of_run(path: &Path, found: &Found<'_>) -> Result<Option<Stated>> {
         return Ok(Some(Stated { config, about }));
     }
     Ok(None)
+}
+
+/// The views that a training's configuration says.
+fn trained_views(training: &Value) -> Views {
+    let augmentation = training.get("augmentation");
+    let augmentation =
+        augmentation.and_then(|value| AugmentationConfig::from_value(value, "").ok());
+    Views::of_training(augmentation.as_ref())
 }
 
 /// What the files of a run say of its model: `data.json`, and in runs of older versions `class_names.json`.

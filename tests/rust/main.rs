@@ -16,6 +16,7 @@ mod learner;
 mod model;
 mod optimizer;
 mod record;
+mod start;
 
 use mnistburn::data::{Dataset, mnist};
 use std::path::{Path, PathBuf};

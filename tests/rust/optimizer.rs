@@ -31,7 +31,7 @@ fn optimizers() -> Vec<OptimizerConfig> {
     ]
 }
 
-fn full_adamw() -> AdamWConfig {
+pub fn full_adamw() -> AdamWConfig {
     AdamWConfig {
         beta_1: 0.8,
         beta_2: 0.9,
@@ -43,7 +43,7 @@ fn full_adamw() -> AdamWConfig {
     }
 }
 
-fn full_sgd() -> SgdConfig {
+pub fn full_sgd() -> SgdConfig {
     SgdConfig {
         weight_decay: Some(1e-3),
         momentum: Some(MomentumConfig {

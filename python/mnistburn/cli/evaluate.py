@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -18,6 +19,7 @@ from mnistburn.cli.options import (
 )
 from mnistburn.cli.trained import Trained
 from mnistburn.datasets.parts import Split
+from mnistburn.views import View
 
 __all__ = ["evaluate"]
 
@@ -36,6 +38,19 @@ __all__ = ["evaluate"]
     help="Take the classes of data without class names by their numbers.",
 )
 @no_prepare_option
+@click.option(
+    "--augment",
+    is_flag=True,
+    help="Average the probabilities over views of each image: those that the model was trained "
+    "with, mirrored where it was with flip, shifted by a pixel where it was with shift or crop.",
+)
+@click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice(get_args(View)),
+    help="Average over these views, whatever the model was trained with; may be given twice.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     *,
@@ -48,6 +63,8 @@ def evaluate(
     batch_size: int | None,
     by_number: bool,
     no_prepare: bool,
+    augment: bool,
+    views: tuple[View, ...],
     as_json: bool,
 ) -> None:
     """Measure the model in PATH, a run's directory or a model file.
@@ -58,7 +75,9 @@ def evaluate(
     trained = Trained.load(path, device, epoch=epoch, image_size=image_size)
     dataset, told = trained.dataset(data, split, prepare=not no_prepare)
     given = {} if batch_size is None else {"batch_size": batch_size}
-    evaluation = trained.model.evaluate(dataset, by_number=by_number, **given)
+    evaluation = trained.model.evaluate(
+        dataset, by_number=by_number, augment=views or augment, **given
+    )
     if as_json:
         row = {"data": told, "images": len(dataset), **dataclasses.asdict(evaluation)}
         click.echo(json.dumps(row))

@@ -43,6 +43,7 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
         "seconds": run.seconds,
         "class_names": run.class_names,
         "data": None if data is None else data.to_json_object(),
+        "start": None if run.start is None else run.start.to_json_object(),
         "config": json.loads(run.config.to_json()),
         "history": dict(run.history),
     }
@@ -66,6 +67,10 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
         )
     if run.class_names is not None:
         click.echo(f"classes       {_listed(run.class_names)}")
+    if run.start is not None:
+        click.echo(f"start         {printable(str(run.start))}")
+    if run.config.freeze:
+        click.echo(f"frozen        {printable(', '.join(run.config.freeze))}")
     model = dataclasses.asdict(run.config.model)  # type: ignore[arg-type]
     click.echo("model         " + ", ".join(f"{name} {value}" for name, value in model.items()))
     click.echo(f"optimizer     {run.config.optimizer}")

@@ -9,12 +9,17 @@ import click
 import mnistburn
 from mnistburn import _native
 from mnistburn.cli.networks import NETWORK_OPTIONS, changed_network, kind_of, network_options
-from mnistburn.cli.options import INTERRUPTED, PATH, data_option
+from mnistburn.cli.options import INTERRUPTED, PATH, data_option, printable
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.networks import NetworkConfig
 from mnistburn.config.optimizers import OPTIMIZERS
-from mnistburn.dataset import Dataset
-from mnistburn.datasets.source import DataSource, PictureOptions, load_pair, source_of
+from mnistburn.datasets.source import (
+    DataSource,
+    LoadedPair,
+    PictureOptions,
+    load_pair,
+    source_of,
+)
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError
 from mnistburn.preprocessing import Fit, Preprocessing
@@ -30,7 +35,9 @@ from mnistburn.results import (
     stored_config,
 )
 from mnistburn.run_data import DATA_FILE, RunData
-from mnistburn.training import DEFAULT_DATA, fitting_model
+from mnistburn.run_start import START_FILE, START_MODEL_FILE
+from mnistburn.start import as_start
+from mnistburn.training import DEFAULT_DATA, fitting_model, start_network
 
 __all__ = ["train"]
 
@@ -63,6 +70,20 @@ __all__ = ["train"]
 @click.option("--num-workers", type=int, help="Threads that prepare batches.")
 @click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
 @network_options
+@click.option(
+    "--start",
+    type=PATH,
+    metavar="PATH|RUN",
+    help="Begin with the weights of a model file or of a run, and unless --network says otherwise "
+    "with its network; the output layer is initialised anew where the classes are others.",
+)
+@click.option(
+    "--freeze",
+    multiple=True,
+    metavar="NAME",
+    help="Leave a parameter or a layer as it is, as in conv1 or blocks.0; may be given several "
+    "times.",
+)
 @click.option(
     "--device",
     "devices",
@@ -108,6 +129,8 @@ def train(
     data: str | None,
     config_file: Path | None,
     recipe_name: str | None,
+    start: Path | None,
+    freeze: tuple[str, ...],
     devices: tuple[str, ...],
     validation: float | None,
     fit: Fit,
@@ -115,13 +138,15 @@ def train(
     overwrite: bool,
     no_progress: bool,
     network: str | None,
-    **values: float | str | tuple[int, ...] | None,
+    **values: float | str | tuple[int, ...] | tuple[str, ...] | None,
 ) -> None:
     """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
 
     ARTIFACT_DIR is artifacts/mnist unless given.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    # An empty one is that of --config.
+    given |= {"freeze": freeze} if freeze else {}
     if recipe_name is not None and (resume or config_file is not None):
         message = "--recipe starts a run of its own: leave out --config and --resume"
         raise click.UsageError(message)
@@ -129,7 +154,8 @@ def train(
     # An option changes the run that goes on, not the defaults.
     base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
     config = base or mnistburn.TrainingConfig()
-    kind = kind_of(network, config.model)
+    begin, like = _start_of(start, config.model, network)
+    kind = kind_of(network, config.model or like)
     config = _changed(config, kind, given)
     images: Any = data
     # Before data are read, which may take long.
@@ -139,21 +165,21 @@ def train(
         _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
     if recipe_name is None:
         # A wrong option is told before data are read; a recipe's network follows from them.
-        changed_network(config.model or kind(), kind, given)
+        changed_network(config.model or like or kind(), kind, given)
     if not resume or validation is not None:
         images = load_pair(
             data or DEFAULT_DATA,
             validation=validation,
             seed=config.seed,
-            options=_picture_options(config.model, given, fit),
+            options=_picture_options(config.model or like, given, fit),
             progress=not no_progress,
         )
         for line in images.told:
             click.echo(line, err=True)
         if recipe_name is not None:
-            config = _of_recipe(recipe_name, images.train, network, given)
+            config = _of_recipe(recipe_name, images, network, like, given)
         elif config.model is None:
-            fitting = fitting_model(images.train, images.valid, kind)
+            fitting = fitting_model(images.train, images.valid, like or kind)
             model = changed_network(fitting, kind, given)
             config = dataclasses.replace(config, model=model)
     epochs_before = _epochs_done(artifact_dir) if resume else 0
@@ -163,6 +189,7 @@ def train(
             config,
             places,
             data=images,
+            start=begin,
             resume=resume,
             overwrite=overwrite,
             progress=not no_progress,
@@ -177,6 +204,16 @@ def train(
     if run.interrupted:
         click.echo("stopped before its end; --resume goes on", err=True)
         ctx.exit(TERMINATED if termination.came else INTERRUPTED)
+
+
+def _start_of(
+    path: Path | None, model: NetworkConfig | None, network: str | None
+) -> tuple[Any, NetworkConfig | None]:
+    """Return the start, and its network where nothing else says which it is."""
+    if path is None:
+        return None, None
+    start = as_start(path)
+    return start, start_network(start) if model is None and network is None else None
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -216,6 +253,10 @@ def _tell(run: mnistburn.TrainingResult) -> None:
             f"trained with {run.data.train.images:,} images of {run.data.source}, validated on "
             f"{run.data.valid.images:,}"
         )
+    if run.start is not None:
+        click.echo(f"started from {printable(str(run.start))}")
+    if run.config.freeze:
+        click.echo(f"frozen: {', '.join(run.config.freeze)}")
     click.echo(f"written to {click.format_filename(run.artifact_dir)}:")
     for name in (
         MODEL_FILE,
@@ -224,6 +265,8 @@ def _tell(run: mnistburn.TrainingResult) -> None:
         SUMMARY_FILE,
         CLASS_NAMES_FILE,
         DATA_FILE,
+        START_FILE,
+        START_MODEL_FILE,
         LOG_FILE,
         CHECKPOINTS,
     ):
@@ -240,15 +283,25 @@ def _epochs_done(directory: Path) -> int:
 
 
 def _of_recipe(
-    name: str, train: Dataset, network: str | None, given: dict[str, Any]
+    name: str,
+    images: LoadedPair,
+    network: str | None,
+    start: NetworkConfig | None,
+    given: dict[str, Any],
 ) -> mnistburn.TrainingConfig:
-    """Return the recipe for the images with the options given, and tell how long it takes."""
+    """Return the recipe for the images with the options given, and tell how long it takes.
+
+    The network of a start takes the place of the recipe's.
+    """
     length = {item: given[item] for item in ("num_epochs", "batch_size") if item in given}
-    config = mnistburn.recipe(name, train, **length)
+    config = mnistburn.recipe(name, images.train, **length)
+    if start is not None:
+        model = fitting_model(images.train, images.valid, start)
+        config = dataclasses.replace(config, model=model)
     config = _changed(config, kind_of(network, config.model), given)
-    seconds = expected_seconds(config, train)
+    seconds = expected_seconds(config, images.train)
     click.echo(
-        f"recipe {name}: {config.num_epochs} epochs of {len(train):,} images, about "
+        f"recipe {name}: {config.num_epochs} epochs of {len(images.train):,} images, about "
         f"{_duration(seconds)} on this machine's processor",
         err=True,
     )

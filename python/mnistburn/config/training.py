@@ -1,12 +1,13 @@
 """The training."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
 from mnistburn.config.augmentation import AugmentationConfig
-from mnistburn.config.base import File, check_type, json_fields
+from mnistburn.config.base import File, check_type, json_fields, json_value
 from mnistburn.config.networks import NetworkConfig, check_network, network_from
 from mnistburn.config.optimizers import (
     AdamConfig,
@@ -37,6 +38,8 @@ class TrainingConfig(File):
         lr_scheduler: The learning-rate schedule, or None for a constant rate.
         augmentation: How the training images are changed at random, or None to leave them as they
             are. One whose strengths are all 0 becomes None.
+        freeze: The parameters that training leaves as they are: their names, as in
+            ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
         checkpoint_every: The seconds between two checkpoints within an epoch, or None to save one
             at the end of each epoch alone. Where saving takes long, they are further apart: at
@@ -64,6 +67,7 @@ class TrainingConfig(File):
     learning_rate: float = 1e-4
     lr_scheduler: LearningRateSchedule | None = None
     augmentation: AugmentationConfig | None = None
+    freeze: Sequence[str] = ()
     recorder: str = "default"
     checkpoint_every: float | None = 60.0
 
@@ -91,13 +95,20 @@ class TrainingConfig(File):
             "threads",
             "seed",
             "learning_rate",
+            "freeze",
             "recorder",
             "checkpoint_every",
         )
+        checked["freeze"] = tuple(checked["freeze"])
         self._keep(checked, plain)
 
     def _json_object(self) -> dict[str, object]:
-        values = {**json_fields(self), "optimizer": self.optimizer._tagged()}  # noqa: SLF001
+        freeze = self.freeze
+        if isinstance(freeze, Sequence) and not isinstance(freeze, str):
+            names: object = [json_value(name) for name in freeze]
+        else:
+            names = json_value(freeze)
+        values = {**json_fields(self), "freeze": names, "optimizer": self.optimizer._tagged()}  # noqa: SLF001
         if self.model is None:
             # The core fills in the book's.
             del values["model"]

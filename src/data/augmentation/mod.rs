@@ -3,6 +3,8 @@
 mod colour;
 mod whole_pixels;
 
+pub(crate) use whole_pixels::{flip, shift};
+
 use crate::config::{AugmentationConfig, ImageShape, Settings};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};

@@ -4,7 +4,7 @@ use crate::config::ImageShape;
 use crate::random::Stream;
 
 /// Mirrors an image left to right.
-pub(super) fn flip(shape: ImageShape, image: &mut [u8]) {
+pub(crate) fn flip<T>(shape: ImageShape, image: &mut [T]) {
     let ImageShape {
         width, channels, ..
     } = shape;
@@ -21,13 +21,25 @@ pub(super) fn flip(shape: ImageShape, image: &mut [u8]) {
 /// Crops a window of the image's own size, at a place drawn from all, out of the image with a border of that many pixels on each
 /// side, in which it goes on mirrored.
 pub(super) fn crop(border: usize, shape: ImageShape, stream: &mut Stream, image: &mut [u8]) {
+    let places = 2 * border as u64 + 1;
+    let (top, left) = (stream.below(places) as usize, stream.below(places) as usize);
+    window(border, (top, left), shape, image);
+}
+
+/// Shifts an image by up to one row down and one column to the right, or up and to the left where these are -1; it goes on
+/// mirrored.
+pub(crate) fn shift<T: Copy>((down, right): (isize, isize), shape: ImageShape, image: &mut [T]) {
+    let place = |by: isize| 1_usize.saturating_add_signed(-by);
+    window(1, (place(down), place(right)), shape, image);
+}
+
+/// Crops the window that begins at a place of the image with a border.
+fn window<T: Copy>(border: usize, (top, left): (usize, usize), shape: ImageShape, image: &mut [T]) {
     let ImageShape {
         height,
         width,
         channels,
     } = shape;
-    let places = 2 * border as u64 + 1;
-    let (top, left) = (stream.below(places) as usize, stream.below(places) as usize);
     if (top, left) == (border, border) {
         return;
     }

@@ -7,15 +7,13 @@ mod tests;
 
 pub use stepper::StepperState;
 
-use crate::config::{
-    AdamConfig, AdamWConfig, NetworkConfig, OptimizerConfig, Precision, Recorder, SgdConfig,
-};
+use crate::config::{AdamConfig, AdamWConfig, OptimizerConfig, Precision, Recorder, SgdConfig};
 use crate::device::AutodiffBackend;
 use crate::error::Result;
 use crate::kernels::Operations;
 use crate::kernels::optimizer::{Adam, AdamW};
 use crate::model::{OptimizerRecord, States};
-use crate::network::parameter_id;
+use crate::network::{ParameterSpec, parameter_id};
 use crate::record::content::Content;
 use crate::record::encode::encode_item;
 use crate::record::fault::fault;
@@ -188,25 +186,25 @@ impl<B: Backend> ReadState<Sgd<B>, B> for SgdConfig {
     }
 }
 
-/// Parses the optimizer's state for a model of `config`, onto `device`.
+/// Parses the state of an optimizer of these parameters, onto `device`.
 pub(crate) fn decode_optimizer<B: AutodiffBackend>(
     bytes: &[u8],
     path: &Path,
     optimizer: &OptimizerConfig,
-    config: &NetworkConfig,
+    parameters: &[ParameterSpec],
     device: &B::Device,
 ) -> Result<OptimizerRecord<B>> {
     match optimizer {
         OptimizerConfig::Adam(optimizer) => {
-            decode_states::<Adam, B, _>(bytes, path, optimizer, config, device)
+            decode_states::<Adam, B, _>(bytes, path, optimizer, parameters, device)
                 .map(OptimizerRecord::Adam)
         }
         OptimizerConfig::AdamW(optimizer) => {
-            decode_states::<AdamW, B, _>(bytes, path, optimizer, config, device)
+            decode_states::<AdamW, B, _>(bytes, path, optimizer, parameters, device)
                 .map(OptimizerRecord::AdamW)
         }
         OptimizerConfig::Sgd(optimizer) => {
-            decode_states::<Sgd<B::InnerBackend>, B, _>(bytes, path, optimizer, config, device)
+            decode_states::<Sgd<B::InnerBackend>, B, _>(bytes, path, optimizer, parameters, device)
                 .map(OptimizerRecord::Sgd)
         }
     }
@@ -216,7 +214,7 @@ fn decode_states<O, B, C>(
     bytes: &[u8],
     path: &Path,
     optimizer: &C,
-    config: &NetworkConfig,
+    parameters: &[ParameterSpec],
     device: &B::Device,
 ) -> Result<States<O, B>>
 where
@@ -225,7 +223,11 @@ where
     C: ReadState<O, B::InnerBackend>,
 {
     // Four tensors at most for each parameter, and the names.
-    let content = Content::of_bytes(bytes, path, 4 * config.graph().num_parameters())?;
+    let content = Content::of_bytes(
+        bytes,
+        path,
+        4 * parameters.iter().map(ParameterSpec::len).sum::<usize>(),
+    )?;
     let mut items: BTreeMap<Name<'_>, AdaptorItem<C::Item<'_>>> =
         content.item("an optimizer of this configuration")?;
     let mut states = States::<O, B>::new();
@@ -233,7 +235,7 @@ where
     if items.is_empty() {
         return Ok(states);
     }
-    for parameter in config.parameters() {
+    for parameter in parameters {
         let (name, shape) = (parameter.name.as_str(), parameter.shape.as_slice());
         let id = parameter_id(name);
         let Some(AdaptorItem::V1(item)) = items.remove(id.serialize().as_str()) else {
@@ -275,7 +277,7 @@ where
         Some(stranger) => Err(fault(
             path,
             &format!(
-                "the optimizer's state names a parameter that the model lacks: {:?}",
+                "the optimizer's state names a parameter that the model lacks or that is frozen: {:?}",
                 stranger.0.chars().take(40).collect::<String>()
             ),
         )),

@@ -64,7 +64,7 @@ impl StepperState {
                     &state.bytes,
                     path,
                     config,
-                    &state.model,
+                    &state.model.parameters(),
                     burn_device,
                 )?;
                 Ok(Box::new(ModelStepper::<Autodiff<B>> {
