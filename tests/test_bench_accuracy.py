@@ -3,12 +3,14 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import known_files
 import numpy
 import pytest
 from click.testing import CliRunner, Result
 
+import mnistburn
 from mnistburn.bench.accuracy import PUBLISHED, area_under_curve
 from mnistburn.cli import main
 from mnistburn.datasets.medmnist import MEDMNIST
@@ -46,7 +48,16 @@ def test_every_set_has_published_figures() -> None:
 
 
 @pytest.mark.usefixtures("two_sets")
-def test_what_is_here_is_trained_on_and_the_rest_is_listed(tmp_path: Path) -> None:
+def test_what_is_here_is_trained_on_and_the_rest_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, seeds = mnistburn.train, []
+
+    def train(folder: Path, config: mnistburn.TrainingConfig, *rest: Any, **more: Any) -> Any:
+        seeds.append(config.seed)
+        return real(folder, config, *rest, **more)
+
+    monkeypatch.setattr(mnistburn, "train", train)
     file = tmp_path / "accuracy.json"
     done = bench("--recipe=fast", "--num-epochs=40", "--seed=5", f"--json={file}")
     assert done.exit_code == 0, done.output
@@ -66,6 +77,7 @@ def test_what_is_here_is_trained_on_and_the_rest_is_listed(tmp_path: Path) -> No
             assert (epochs, unit) == ("40", "s")
         else:
             assert row.endswith(f"not here; `mnistburn data fetch {name}` gets it")
+    assert seeds == [5, 5]
     content = json.loads(file.read_text("utf-8"))
     assert (content["recipe"], content["seed"]) == ("fast", 5)
     assert content["machine"]["cpu"]
