@@ -5,6 +5,8 @@ ARTIFACT_DIR ?= artifacts/mnist
 EPOCHS ?= 2
 # Options of `mnistburn bench` in the comparison.
 COMPARE ?= --threads 1,2 --batch-size 16,64,256,1024
+# Options of the time to accuracy.
+ACCURACY ?=
 # What is fuzzed, and for how many seconds each.
 FUZZ_TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
 FUZZ_SECONDS ?= 60
@@ -17,7 +19,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz bench formats compare wheel clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz bench formats compare accuracy wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -108,6 +110,9 @@ compare: develop .venv/compare/installed ## compare with PyTorch, JAX and onnxru
 	mkdir -p target
 	PYTHONPATH=python .venv/compare/bin/python -m mnistburn bench --json target/compare.json $(COMPARE)
 	PYTHONPATH=python .venv/compare/bin/python benches/compare/whole.py
+
+accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, see benches/accuracy
+	$(BIN)/python benches/accuracy/time_to_accuracy.py --peer-python .venv/compare/bin/python $(ACCURACY)
 
 wheel: setup ## the wheel, with all back ends, in dist
 	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist

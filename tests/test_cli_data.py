@@ -33,11 +33,13 @@ def test_list_has_every_name(data_dir: Path) -> None:
     done = command("data", "list")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["name", "train", "test", "classes", "MB", "licence", "here"]
+    assert lines[0].split() == [
+        *("name", "train", "valid", "test", "classes", "MB", "licence", "here"),
+    ]
     assert [line.split()[0] for line in lines[1:]] == mnistburn.datasets.names()
-    (mnist,) = (line for line in lines if line.startswith("mnist"))
+    (mnist,) = (line for line in lines if line.startswith("mnist "))
     megabytes = sum(path.stat().st_size for path in mnistburn.datasets.fetch("mnist")) / 1e6
-    assert mnist.split()[1:5] == ["60,000", "10,000", "10", f"{megabytes:.1f}"]
+    assert mnist.split()[1:6] == ["60,000", "-", "10,000", "10", f"{megabytes:.1f}"]
     assert mnist.endswith("in the package")
     (kmnist,) = (line for line in lines if line.startswith("kmnist"))
     assert kmnist.endswith("no; `mnistburn data fetch kmnist` gets it")

@@ -16,7 +16,8 @@ from download_server import Behaviour, Server, closed_port, running
 import mnistburn
 from mnistburn import datasets
 from mnistburn.datasets import store
-from mnistburn.datasets.registry import DATASETS, KnownDataset, KnownFile, KnownSplit
+from mnistburn.datasets.known import KnownDataset, KnownFile, KnownSplit
+from mnistburn.datasets.registry import DATASETS
 from mnistburn.errors import DataError
 
 
@@ -77,8 +78,11 @@ def test_a_damaged_file_of_the_package_is_refused(
 
 def test_names_are_listed() -> None:
     assert datasets.names() == [
+        *("bloodmnist", "breastmnist", "cifar-10", "cifar-100"),
         *("emnist-balanced", "emnist-digits", "emnist-letters"),
-        *("fashion-mnist", "kmnist", "mnist", "qmnist"),
+        *("fashion-mnist", "kmnist", "mnist", "octmnist"),
+        *("organamnist", "organcmnist", "organsmnist", "pathmnist", "pneumoniamnist"),
+        *("qmnist", "svhn", "tissuemnist"),
     ]
 
 
@@ -92,6 +96,12 @@ def test_names_are_listed() -> None:
         ("EMNIST letters", "emnist-letters"),
         ("emnist_balanced", "emnist-balanced"),
         ("QMNIST", "qmnist"),
+        ("cifar10", "cifar-10"),
+        ("CIFAR-10", "cifar-10"),
+        ("CIFAR_100", "cifar-100"),
+        ("SVHN", "svhn"),
+        ("PathMNIST", "pathmnist"),
+        ("organ_a_mnist", "organamnist"),
     ],
 )
 def test_a_name_may_be_spelt_otherwise(spelling: str, name: str) -> None:
@@ -105,9 +115,10 @@ def test_a_name_may_be_spelt_otherwise(spelling: str, name: str) -> None:
         ("emnist-", "one of 'emnist-balanced', 'emnist-digits', 'emnist-letters'"),
         ("fashion", "did you mean 'fashion-mnist'?"),
         ("kminst", "did you mean 'kmnist'?"),
-        ("cifar10", "the names are emnist-balanced, "),
-        ("", "the names are emnist-balanced, "),
-        ("-", "the names are emnist-balanced, "),
+        ("cifar", "one of 'cifar-10', 'cifar-100'"),
+        ("imagenet", "the names are bloodmnist, "),
+        ("", "the names are bloodmnist, "),
+        ("-", "the names are bloodmnist, "),
     ],
 )
 def test_an_unknown_name_is_an_error_with_advice(name: str, part: str) -> None:
@@ -119,15 +130,23 @@ def test_an_unknown_name_is_an_error_with_advice(name: str, part: str) -> None:
 @pytest.mark.parametrize("entry", DATASETS.values(), ids=lambda entry: entry.name)
 def test_the_table_is_consistent(entry: KnownDataset) -> None:
     names = [file.name for file in entry.files]
-    assert len(set(names)) == 4
-    for split in (entry.train, entry.test):
-        assert split.images.content_size == 16 + split.count * 784
-        assert "images" in split.images.name
-        assert "labels" in split.labels.name
-        for file in split.files:
-            assert file.name.endswith(".gz")
-            assert re.fullmatch("[0-9a-f]{64}", file.sha256)
-            assert 100 < file.size < file.content_size
+    assert len(set(names)) == len(names)
+    for file in entry.files:
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256 or 64 * "0")
+        assert re.fullmatch("[0-9a-f]{32}", file.md5 or 32 * "0")
+        assert file.sha256 or file.md5
+        assert 100 < file.size < (file.content_size or 1 << 30)
+    for split in entry.splits:
+        if entry.format == "idx":
+            assert split.labels is not None
+            assert split.images.content_size == 16 + split.count * 784
+            assert "images" in split.images.name
+            assert "labels" in split.labels.name
+            assert all(file.name.endswith(".gz") for file in split.files)
+        else:
+            assert split.labels is None
+            assert split.images.content_size is None
+            assert len(set(split.members)) == len(split.members) > 0
     assert len(set(entry.class_names)) == len(entry.class_names)
     assert entry.packaged or len(entry.mirrors) >= 2
     assert all(re.fullmatch(r"https?://[^?#]+/", mirror) for mirror in entry.mirrors)
@@ -139,14 +158,23 @@ def test_the_table_is_consistent(entry: KnownDataset) -> None:
 
 
 def test_no_hash_stands_twice() -> None:
-    hashes = [file.sha256 for entry in DATASETS.values() for file in entry.files]
-    assert len(set(hashes)) == len(hashes) == 28
+    hashes = [file.digest for entry in DATASETS.values() for file in entry.files]
+    assert len(set(hashes)) == len(hashes) == 28 + 4 + 9
 
 
 @pytest.mark.parametrize(
     ("name", "counts", "classes"),
     [
         ("mnist", (60_000, 10_000), 10),
+        ("cifar-10", (50_000, 10_000), 10),
+        ("cifar-100", (50_000, 10_000), 100),
+        ("svhn", (73_257, 26_032), 10),
+        ("pathmnist", (89_996, 7_180), 9),
+        ("octmnist", (97_477, 1_000), 4),
+        ("pneumoniamnist", (4_708, 624), 2),
+        ("breastmnist", (546, 156), 2),
+        ("bloodmnist", (11_959, 3_421), 8),
+        ("tissuemnist", (165_466, 47_280), 8),
         ("fashion-mnist", (60_000, 10_000), 10),
         ("kmnist", (60_000, 10_000), 10),
         ("qmnist", (60_000, 60_000), 10),
@@ -168,7 +196,8 @@ def test_the_documentation_has_the_table() -> None:
     for entry in DATASETS.values():
         (row,) = re.findall(rf"^\| `{entry.name}` \| \d.*$", text, re.MULTILINE)
         _, _, counts, classes, size, licence, _, _ = (cell.strip() for cell in row.split("|"))
-        assert counts == f"{entry.train.count:,} and {entry.test.count:,}"
+        *others, last = (f"{split.count:,}" for split in entry.splits)
+        assert counts == f"{', '.join(others)} and {last}"
         assert classes.split()[0] == str(len(entry.class_names))
         assert size == f"{entry.size / 1e6:.1f}"
         assert licence in entry.licence
@@ -242,7 +271,7 @@ def make_tiny(server: Server, monkeypatch: pytest.MonkeyPatch, *, with_content: 
             contents[file.name] = packed
             server.on(f"/second/{file.name}", serving(packed))
             files.append(file)
-        splits.append(KnownSplit(part.stop - part.start, *files))
+        splits.append(KnownSplit(part.stop - part.start, files[0], files[1]))
     entry = KnownDataset(
         name="tiny",
         title="noise",

@@ -22,7 +22,7 @@ from download_server import Behaviour, Request, Server, closed_port, running
 
 from mnistburn.datasets import download, store
 from mnistburn.datasets.download import LIMITS, Answer, Limits, NoMirrorError, fetch
-from mnistburn.datasets.registry import KnownFile
+from mnistburn.datasets.known import KnownFile
 from mnistburn.progress import start_count
 
 BODY = gzip.compress(
@@ -303,6 +303,58 @@ def test_a_whole_part_needs_no_server(target: Path) -> None:
     assert target.read_bytes() == BODY
 
 
+# A file of which only the MD5 and roughly the size were published.
+ROUGH = KnownFile(
+    "images.npz",
+    len(BODY) // 10 * 9,
+    None,
+    md5=hashlib.md5(BODY, usedforsecurity=False).hexdigest(),
+    exact_size=False,
+)
+
+LENGTHS: dict[str, Behaviour] = {
+    "told": lambda r: r.serve(BODY),
+    "not told": lambda r: r.answer(BODY, Content_Length=None),
+    "in chunks": chunked(BODY[:1000], BODY[1000:]),
+    "broken off": lambda r: r.serve(BODY, until=r.offset() + 100_000),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+@pytest.mark.parametrize("begun", [0, 1000])
+def test_a_size_need_not_be_known(name: str, begun: int, server: Server, target: Path) -> None:
+    target.parent.mkdir()
+    if begun:
+        part_of(target).write_bytes(BODY[:begun])
+    url = server.on("/file", LENGTHS[name])
+    assert fetch(ROUGH, [url], target, limits=PATIENT) == url
+    assert target.read_bytes() == BODY
+    assert server.ranges("/file")[0] == (f"bytes={begun}-" if begun else None)
+    assert fetch(ROUGH, [url], target, limits=PATIENT) is None
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "problem"),
+    [
+        (lambda r: r.answer(flipped(5)), "its MD5 is "),
+        (lambda r: r.answer(b"<html>log in</html>"), "its MD5 is "),
+        (lambda r: r.answer(BODY, Content_Length=2 * len(BODY)), "should be at most "),
+        (lambda r: r.answer(BODY, Content_Length="many"), "many"),
+        (lambda r: r.answer(BODY + BODY, Content_Length=None), "its MD5 is "),
+    ],
+    ids=["a flipped bit", "a page", "a length too large", "no length", "a body too long"],
+)
+def test_a_wrong_file_of_unknown_size_is_refused(
+    behaviour: Behaviour, problem: str, server: Server, target: Path
+) -> None:
+    with pytest.raises(NoMirrorError) as caught:
+        fetch(ROUGH, [server.on("/bad", behaviour)], target, limits=PATIENT)
+    (answer,) = caught.value.answers
+    assert problem in answer.problem
+    assert not target.exists()
+    assert not part_of(target).exists()
+
+
 def endless(request: Request) -> None:
     request.answer(b"", Content_Length=None)
     while True:
@@ -572,7 +624,7 @@ SCRIPT = """
 import os, random, signal, sys, time
 from pathlib import Path
 from mnistburn.datasets.download import Limits, fetch
-from mnistburn.datasets.registry import KnownFile
+from mnistburn.datasets.known import KnownFile
 
 url, target, size, sha256 = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 file = KnownFile("images.gz", size, sha256, 300_000)
@@ -583,7 +635,7 @@ def get():
 
 
 def run(script: str, url: str, target: Path) -> "subprocess.Popen[str]":
-    arguments = [url, str(target), str(FILE.size), FILE.sha256]
+    arguments = [url, str(target), str(FILE.size), FILE.digest.value]
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT + script, *arguments], stdout=subprocess.PIPE, text=True
     )

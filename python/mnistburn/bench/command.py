@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mnistburn.bench import machine, table, workload
+from mnistburn.bench import accuracy, machine, table, workload
 from mnistburn.bench.controller import Cell, Plan, measure
 from mnistburn.bench.peers import chosen_peers
 from mnistburn.bench.tasks import FEWEST_STEPS, SECTIONS, Section, Task
@@ -100,6 +100,55 @@ def run(plan: Plan, names: Sequence[str], json_file: Path | None) -> bool:
             click.echo(line)
     click.echo(f"\n{table.LEGEND}")
     return any(row.error is not None for cell in cells for row in cell.rows)
+
+
+def run_accuracy(
+    *,
+    recipe: str,
+    seed: int,
+    num_epochs: int | None,
+    threads: int | None,
+    json_file: Path | None,
+) -> list[tuple[str, ...]]:
+    """Train and test on the sets of MedMNIST.
+
+    Args:
+        recipe: The recipe.
+        seed: The seed of each training.
+        num_epochs: The number of epochs; None for the recipe's.
+        threads: The threads to train with; None for one for each core.
+        json_file: Where all figures go, if anywhere. It is written after each set.
+
+    Returns:
+        The rows of the table.
+
+    Raises:
+        ConfigError: There is no such recipe.
+        DataError: A file is damaged.
+        OSError: The file cannot be written.
+    """
+    described = machine.describe()
+    scores: list[accuracy.Score] = []
+
+    def write() -> None:
+        if json_file is not None:
+            content = accuracy.as_json(described, recipe, seed, scores)
+            json_file.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+    write()
+    for line in table.heading(described):
+        click.echo(line)
+    click.echo(f"recipe {recipe}, seed {seed}")
+    for score in accuracy.measure(
+        recipe,
+        seed=seed,
+        num_epochs=num_epochs,
+        threads=threads,
+        tell=lambda name: click.echo(f"training on {name} ...", err=True),
+    ):
+        scores.append(score)
+        write()
+    return accuracy.table(scores)
 
 
 def _tell(task: Task) -> None:

@@ -12,8 +12,8 @@ from mnistburn import _native
 from mnistburn.cli.groups import Group
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
+from mnistburn.datasets.known import KnownDataset
 from mnistburn.datasets.parts import Split
-from mnistburn.datasets.registry import KnownDataset
 from mnistburn.datasets.source import (
     DataSource,
     PictureOptions,
@@ -43,6 +43,7 @@ def list_data(*, as_json: bool) -> None:
                 "name": entry.name,
                 "title": entry.title,
                 "train_images": entry.train.count,
+                "valid_images": None if entry.valid is None else entry.valid.count,
                 "test_images": entry.test.count,
                 "class_names": entry.class_names,
                 "bytes": entry.size,
@@ -57,11 +58,12 @@ def list_data(*, as_json: bool) -> None:
         ]
         click.echo(json.dumps(rows))
         return
-    table = [("name", "train", "test", "classes", "MB", "licence", "here")]
+    table = [("name", "train", "valid", "test", "classes", "MB", "licence", "here")]
     table += [
         (
             entry.name,
             f"{entry.train.count:,}",
+            "-" if entry.valid is None else f"{entry.valid.count:,}",
             f"{entry.test.count:,}",
             str(len(entry.class_names)),
             f"{entry.size / 1e6:.1f}",

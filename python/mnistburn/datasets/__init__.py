@@ -2,7 +2,7 @@
 
 MNIST is in the package. The others are fetched when they are first used, from one of several
 mirrors, and kept in the user's cache directory, or in what ``MNISTBURN_DATA_DIR`` names. Every file
-is verified by its SHA-256 each time it is read.
+is verified by its hash each time it is read.
 
 Example:
     >>> import mnistburn
@@ -21,8 +21,10 @@ from typing import Final, Literal, overload
 
 from mnistburn.arguments import LARGEST_SEED, as_integer, as_path, as_share, nearest, shown
 from mnistburn.dataset import Dataset
-from mnistburn.datasets import idx, store
-from mnistburn.datasets.registry import DATASETS, KnownDataset, KnownFile, KnownSplit
+from mnistburn.datasets import contents, store
+from mnistburn.datasets.known import KnownDataset, KnownFile, KnownSplit
+from mnistburn.datasets.parts import SPLITS, Split
+from mnistburn.datasets.registry import DATASETS
 from mnistburn.datasets.store import FileState
 from mnistburn.errors import DataError
 from mnistburn.preprocessing import Preprocessing
@@ -109,7 +111,7 @@ def _letters(name: str) -> str:
 @overload
 def load(
     name: str,
-    split: Literal["train", "test"] = "train",
+    split: Split = "train",
     *,
     validation: None = None,
     seed: int = 42,
@@ -130,7 +132,7 @@ def load(
 ) -> tuple[Dataset, Dataset]: ...
 def load(
     name: str,
-    split: Literal["train", "test"] = "train",
+    split: Split = "train",
     *,
     validation: float | None = None,
     seed: int = 42,
@@ -145,10 +147,11 @@ def load(
     end.
 
     Args:
-        name: The name: ``"mnist"``, which needs no network, ``"fashion-mnist"``, ``"kmnist"``,
-            ``"qmnist"``, ``"emnist-digits"``, ``"emnist-letters"`` or ``"emnist-balanced"``.
-            Capitals, hyphens and underscores make no difference.
-        split: ``"train"`` or ``"test"``.
+        name: One of `names`: ``"mnist"``, which needs no network, ``"fashion-mnist"``,
+            ``"cifar-10"``, ``"pathmnist"`` and others. Capitals, hyphens and underscores make no
+            difference.
+        split: ``"train"`` or ``"test"``; ``"valid"`` where the authors set images aside to
+            validate on, as those of MedMNIST did.
         validation: The share of the training images to set aside, above 0 and below 1.
         seed: Which images are set aside.
         root: A folder with the files, compressed as servers have them or not, directly in it, in a
@@ -167,8 +170,15 @@ def load(
         OSError: A file cannot be read or written.
     """
     entry = info(name)
-    if not isinstance(split, str) or split not in {"train", "test"}:
-        message = f"split must be 'train' or 'test', got {shown(split)}"
+    part = entry.split(split) if isinstance(split, str) and split in SPLITS else None
+    if part is None:
+        *others, last = (repr(name) for name in SPLITS if entry.split(name) is not None)
+        message = f"split must be {', '.join(others)} or {last}, got {shown(split)}"
+        if split == "valid":
+            message += (
+                f"; {entry.name} has no part to validate on: set a share of the training images "
+                "aside, with validation=0.1"
+            )
         raise DataError(message)
     if validation is not None and split != "train":
         message = (
@@ -183,12 +193,8 @@ def load(
         if not isinstance(value, bool):
             message = f"{argument} must be True or False, got {shown(value)}"
             raise DataError(message)
-    part = entry.split(split)
-    (images_path, pixels), (labels_path, labels) = store.read(
-        entry, part.files, folder, download=download, progress=progress
-    )
-    images = idx.images(images_path, pixels, entry, part.count)
-    targets = idx.classes(labels_path, labels, entry, part.count)
+    files = store.read(entry, part.files, folder, download=download, progress=progress)
+    images, targets = contents.images_and_classes(entry, part, files)
     dataset = Dataset(images, targets, entry.class_names)
     dataset = Dataset._of(  # noqa: SLF001  of this package
         dataset.images, dataset.targets, entry.class_names, Preprocessing(prepare=entry.prepare)

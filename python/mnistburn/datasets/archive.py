@@ -1,5 +1,6 @@
 """Images and labels in a ``.npz`` file, as Keras and others keep them."""
 
+import io
 import math
 import re
 import zipfile
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from mnistburn.datasets.parts import SPLITS, Split, part_named
 from mnistburn.errors import DataError
 
-__all__ = ["find_arrays", "read_arrays"]
+__all__ = ["find_arrays", "read_arrays", "read_content"]
 
 _IMAGES: Final = frozenset({"x", "images", "image", "imgs", "pixels", "data", "features"})
 _LABELS: Final = frozenset({"y", "labels", "label", "targets", "target", "classes"})
@@ -81,7 +82,27 @@ def read_arrays(path: Path, keys: tuple[str, str]) -> tuple[NDArray[Any], NDArra
         DataError: An array is damaged, too large or one of objects.
         OSError: The file cannot be read.
     """
-    with _opened(path) as archive:
+    return read_content(path, path, keys)
+
+
+def read_content(
+    path: Path, content: Path | bytes, keys: tuple[str, str]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read the images and the labels of a part, as `read_arrays` does, also from bytes.
+
+    Args:
+        path: The file, for messages.
+        content: The file, or its bytes.
+        keys: The names of both arrays.
+
+    Returns:
+        As `read_arrays`.
+
+    Raises:
+        DataError: As `read_arrays`; also where there is no such array.
+        OSError: The file cannot be read.
+    """
+    with _opened(path, content) as archive:
         images, labels = (_read(path, archive, key) for key in keys)
     if images.dtype.kind in "iu" and images.size:
         smallest, largest = int(images.min()), int(images.max())
@@ -112,9 +133,12 @@ def _place(key: str) -> tuple[Split, str] | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: Path, content: Path | bytes | None = None) -> Iterator[zipfile.ZipFile]:
+    source = path if content is None else content
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(
+            io.BytesIO(source) if isinstance(source, bytes) else source
+        ) as archive:
             yield archive
     except (
         zipfile.BadZipFile,
@@ -131,7 +155,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def _read(path: Path, archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
-    member = archive.getinfo(f"{key}.npy")
+    try:
+        member = archive.getinfo(f"{key}.npy")
+    except KeyError:
+        names = ", ".join(name.removesuffix(".npy") for name in archive.namelist()[:20]) or "none"
+        message = f"{path} must hold the array {key!r}; its arrays are: {names}"
+        raise DataError(message) from None
     with archive.open(member) as file:
         shape, dtype = _header(file)
         if dtype.hasobject:

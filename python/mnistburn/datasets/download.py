@@ -1,4 +1,4 @@
-"""Fetching a file whose size and SHA-256 are known from the first mirror that gives it.
+"""Fetching a file whose hash is known from the first mirror that gives it.
 
 What comes is written to a file beside the target, under the target's name with ``.part``, and takes
 the target's name when all of it has come and its hash is right. A break leaves the part, and the
@@ -25,7 +25,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from mnistburn.datasets.registry import KnownFile
+from mnistburn.datasets.known import Digest, KnownFile
 from mnistburn.progress import CountProgress
 from mnistburn.system_errors import UNSUPPORTED, sync, trying
 
@@ -136,7 +136,7 @@ def fetch(
     with trying("could not create the folder", target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
     with trying("could not write", target), _locked(target.parent / ".lock"):
-        if target.is_file() and _sha256(target) == file.sha256:
+        if target.is_file() and _hash(target, file.digest) == file.digest.value:
             return None
         part = target.with_name(target.name + ".part")
         answers = []
@@ -190,9 +190,11 @@ def _lock(file: IO[bytes]) -> bool:
     return True
 
 
-def _sha256(path: Path) -> str:
+def _hash(path: Path, digest: Digest) -> str:
+    # No secret depends on it; where security policies forbid MD5, this use is allowed.
+    function = hashlib.new(digest.algorithm, usedforsecurity=False)
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        return hashlib.file_digest(content, lambda: function).hexdigest()
 
 
 class _Part:
@@ -200,6 +202,8 @@ class _Part:
 
     def __init__(self, path: Path, file: KnownFile, progress: CountProgress | None) -> None:
         self.file = file
+        # None until a server tells it.
+        self.size = file.size if file.exact_size else None
         self._path = path
         self._progress = progress
         # Unbuffered: what came is in the file when the process is killed.
@@ -207,7 +211,7 @@ class _Part:
         self.done = os.fstat(self._out.fileno()).st_size
 
     def __enter__(self) -> Self:
-        if self.done > self.file.size:
+        if self.done > self.most_bytes:
             self.restart()
         self._show()
         return self
@@ -220,6 +224,7 @@ class _Part:
     def restart(self) -> None:
         """Forget all that came."""
         self._out.truncate(0)
+        self.size = self.file.size if self.file.exact_size else None
         self.done = 0
         self._show()
 
@@ -234,16 +239,22 @@ class _Part:
         self._show()
 
     @property
+    def most_bytes(self) -> int:
+        """The number of bytes that may come: the size, where it is known."""
+        return self.file.most_bytes if self.size is None else self.size
+
+    @property
     def whole(self) -> bool:
         """Whether all bytes have come."""
-        return self.done == self.file.size
+        return self.done == self.size
 
     def verify(self) -> None:
         """Check the hash of what is in the file; a wrong one forgets all that came."""
-        found = _sha256(self._path)
-        if found != self.file.sha256:
+        digest = self.file.digest
+        found = _hash(self._path, digest)
+        if found != digest.value:
             self.restart()
-            message = f"the content is another: its SHA-256 is {found}"
+            message = f"the content is another: its {digest.title} is {found}"
             raise _WrongHashError(message)
         sync(self._out.fileno())
 
@@ -300,17 +311,20 @@ def _request(url: str, part: _Part, limits: Limits, *, resume: bool) -> None:
             response = _open(session, url, headers, limits)
         with response:
             expected = _expected_length(response, part, resume=resume)
-            while part.done < part.file.size:
+            while part.done < part.most_bytes:
                 with _as_mirror_error(deadline):
                     chunk = response.raw.read1(_CHUNK, decode_content=False)
                 if not chunk:
                     break
                 # A body without an end is no reason to fill the disk.
-                part.write(chunk[: part.file.size - part.done])
+                part.write(chunk[: part.most_bytes - part.done])
     if not part.whole:
         if deadline.passed:
             raise _MirrorError(deadline.message)
-        message = f"the file ended after {part.done} of {part.file.size} bytes"
+        if part.size is None:
+            # Nobody told a length: where the body ends the file does, and its hash decides.
+            return
+        message = f"the file ended after {part.done} of {part.size} bytes"
         if expected is None and response.headers.get("Transfer-Encoding", "") == "":
             raise _BreakError(message)
         part.restart()
@@ -352,15 +366,14 @@ def _open(
 
 def _expected_length(response: requests.Response, part: _Part, *, resume: bool) -> int | None:
     """Check status and headers; return the length that they promise, if any."""
-    size = part.file.size
     if resume and response.status_code == _RANGE_NOT_SATISFIABLE:
         raise _NoRangeError
     if resume and response.status_code == _PARTIAL:
         found = re.fullmatch(
             r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", "")
         )
-        wanted = (part.done, size - 1)
-        if not found or (int(found[1]), int(found[2])) != wanted:
+        last = None if part.size is None else part.size - 1
+        if not found or int(found[1]) != part.done or last not in (None, int(found[2])):
             raise _NoRangeError
     elif response.status_code == _OK:
         if resume:
@@ -369,12 +382,19 @@ def _expected_length(response: requests.Response, part: _Part, *, resume: bool) 
         message = f"the answer was HTTP {response.status_code} {response.reason or ''}".rstrip()
         raise _MirrorError(message)
     length = response.headers.get("Content-Length")
-    if length is None:
-        return None
-    if length != str(size - part.done):
-        message = f"it offers {length} bytes where there should be {size - part.done}"
+    return None if length is None else _checked_length(length, part)
+
+
+def _checked_length(length: str, part: _Part) -> int:
+    """Return the length that a server promises, if it is one that the file may have."""
+    rest = part.most_bytes - part.done
+    promised = int(length) if re.fullmatch(r"[0-9]{1,18}", length) else -1
+    if promised < 0 or promised > rest or (part.size is not None and promised < rest):
+        least = "at most " if part.size is None else ""
+        message = f"it offers {length} bytes where there should be {least}{rest}"
         raise _MirrorError(message)
-    return int(length)
+    part.size = part.done + promised
+    return promised
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """What the files of the known data sets hold, as arrays.
 
 The core's reader of IDX files takes unsigned bytes; here are what QMNIST and EMNIST have besides:
-integers, columns for rows, and classes that do not start at 0.
+integers, and columns for rows.
 """
 
 from pathlib import Path
@@ -11,10 +11,10 @@ import numpy
 from numpy.typing import NDArray
 
 from mnistburn.arrays import MNIST
-from mnistburn.datasets.registry import KnownDataset
+from mnistburn.datasets.known import KnownDataset
 from mnistburn.errors import DataError
 
-__all__ = ["classes", "images"]
+__all__ = ["images", "labels"]
 
 _BYTES: Final = 0x08
 _INTEGERS: Final = 0x0C
@@ -41,8 +41,10 @@ def images(path: Path, content: bytes, entry: KnownDataset, count: int) -> NDArr
     return numpy.ascontiguousarray(pixels, dtype=numpy.uint8)
 
 
-def classes(path: Path, content: bytes, entry: KnownDataset, count: int) -> NDArray[numpy.int64]:
-    """Return the class numbers of a file, from 0 up.
+def labels(
+    path: Path, content: bytes, entry: KnownDataset, count: int
+) -> NDArray[numpy.uint8] | NDArray[numpy.int32]:
+    """Return the labels of a file, as they are.
 
     Args:
         path: The file, for the message.
@@ -51,24 +53,14 @@ def classes(path: Path, content: bytes, entry: KnownDataset, count: int) -> NDAr
         count: The number of images.
 
     Returns:
-        Class numbers of shape ``[count]``.
+        Labels of shape ``[count]``.
 
     Raises:
-        DataError: The content is something else, or a number is none of a class.
+        DataError: The content is something else.
     """
     if entry.label_columns:
-        labels = _array(path, content, _INTEGERS, (count, entry.label_columns))[:, 0]
-    else:
-        labels = _array(path, content, _BYTES, (count,))
-    numbers = labels.astype(numpy.int64) - entry.first_label
-    if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(entry.class_names):
-        message = (
-            f"{path} must hold class numbers from {entry.first_label} to "
-            f"{entry.first_label + len(entry.class_names) - 1}, "
-            f"got {labels.min()} to {labels.max()}"
-        )
-        raise DataError(message)
-    return numbers
+        return _array(path, content, _INTEGERS, (count, entry.label_columns))[:, 0]
+    return _array(path, content, _BYTES, (count,))
 
 
 def _array(

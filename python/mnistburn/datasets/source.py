@@ -201,8 +201,10 @@ def source_of(data: object) -> DataSource:
     if isinstance(data, str) and "/" not in data and os.sep not in data:
         if datasets.is_name(data):
             _tell_hidden_folder(data)
-            parts = {"train": "train", "valid": "test", "test": "test"}
-            return DataSource("name", datasets.info(data).name, parts)
+            known = datasets.info(data)
+            valid = "test" if known.valid is None else "valid"
+            parts = {"train": "train", "valid": valid, "test": "test"}
+            return DataSource("name", known.name, parts)
         if not Path(data).expanduser().exists() and not Path(data).suffix:
             # The message lists the names.
             _refuse_name(data)
@@ -460,7 +462,7 @@ def _read(
     if source.location is None or part is None:
         raise DataError(_ARRAYS)
     if source.kind == "name":
-        known: Literal["train", "test"] = "train" if part == "train" else "test"
+        known: Split = next((each for each in SPLITS if each == part), "test")
         return datasets.load(source.location, known, progress=progress), None
     path = Path(source.location)
     # A folder that is gone must not become the one around it.

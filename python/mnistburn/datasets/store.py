@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from mnistburn.datasets.registry import KnownDataset, KnownFile
+from mnistburn.datasets.known import Digest, KnownDataset, KnownFile
 from mnistburn.errors import DataError
 from mnistburn.progress import start_count
 from mnistburn.system_errors import trying
@@ -113,7 +113,7 @@ def read(
         progress: Whether the progress of fetching is shown.
 
     Returns:
-        For each file its path and the decompressed content.
+        For each file its path and its content: that of IDX files decompressed, others as they are.
 
     Raises:
         DataError: A file is not there, or damaged, and cannot be fetched. The message has all it
@@ -188,7 +188,8 @@ def _folders(entry: KnownDataset, root: Path | None) -> Iterator[Path]:
         # As servers have it; one folder for several sets; as torchvision lays it out.
         yield root
         yield root / entry.name
-        yield root / entry.torchvision / "raw"
+        if entry.torchvision:
+            yield root / entry.torchvision / "raw"
 
 
 def _candidates(entry: KnownDataset, file: KnownFile, root: Path | None) -> Iterator[Path]:
@@ -202,55 +203,58 @@ def _candidates(entry: KnownDataset, file: KnownFile, root: Path | None) -> Iter
 
 def _content(path: Path, file: KnownFile) -> bytes:
     """Read a file once, check its hash, and return what it holds, decompressed."""
-    limit = max(file.size, file.content_size) + _SLACK
+    limit = max(file.most_bytes, file.content_size or 0) + _SLACK
     with trying("could not read", path), path.open("rb") as opened:
         raw = opened.read(limit + 1)
     if len(raw) > limit:
         message = f"is too large: more than {limit} bytes"
         raise _DamagedError(message)
+    if file.content_size is None:
+        _check_hash(raw, file.digest)
+        return raw
     if not raw.startswith(b"\x1f\x8b"):
         if file.content_sha256 is None:
             message = (
                 f"is no gzip file, and only the hash of the compressed file, {file.name}, is known"
             )
             raise _DamagedError(message)
-        _check_hash(raw, file.content_sha256)
+        _check_hash(raw, Digest("sha256", file.content_sha256))
         return raw
     if file.content_sha256 is None:
-        _check_hash(raw, file.sha256)
-        return _decompressed(raw, file)
-    content = _decompressed(raw, file)
+        _check_hash(raw, file.digest)
+        return _decompressed(raw, file.content_size)
+    content = _decompressed(raw, file.content_size)
     # Compressed anew, as distributions do, a file has other bytes and the same content.
-    if _sha256(raw) != file.sha256:
-        _check_hash(content, file.content_sha256)
+    if _hash(raw, file.digest) != file.digest.value:
+        _check_hash(content, Digest("sha256", file.content_sha256))
     return content
 
 
-def _sha256(content: bytes) -> str:
+def _hash(content: bytes, digest: Digest) -> str:
     import hashlib  # noqa: PLC0415  it costs more to import than all else here
 
-    return hashlib.sha256(content).hexdigest()
+    return hashlib.new(digest.algorithm, content, usedforsecurity=False).hexdigest()
 
 
-def _check_hash(content: bytes, sha256: str) -> None:
-    found = _sha256(content)
-    if found != sha256:
-        message = f"is damaged: its SHA-256 is {found} and should be {sha256}"
+def _check_hash(content: bytes, digest: Digest) -> None:
+    found = _hash(content, digest)
+    if found != digest.value:
+        message = f"is damaged: its {digest.title} is {found} and should be {digest.value}"
         raise _DamagedError(message)
 
 
-def _decompressed(raw: bytes, file: KnownFile) -> bytes:
+def _decompressed(raw: bytes, size: int) -> bytes:
     """Decompress gzip, and no further than to the size that is known."""
     import zlib  # noqa: PLC0415
 
     decompressor = zlib.decompressobj(wbits=31)
     try:
-        content = decompressor.decompress(raw, file.content_size + 1)
+        content = decompressor.decompress(raw, size + 1)
     except zlib.error as error:
         message = f"is damaged: {error}"
         raise _DamagedError(message) from None
-    if len(content) != file.content_size or not decompressor.eof:
-        message = f"is damaged: it does not decompress to {file.content_size} bytes"
+    if len(content) != size or not decompressor.eof:
+        message = f"is damaged: it does not decompress to {size} bytes"
         raise _DamagedError(message)
     return content
 
@@ -315,7 +319,7 @@ def _message(
         if entry.mirrors:
             url = entry.mirrors[0] + file.name
             lines.append(f"  curl -fL --create-dirs -o {shlex.quote(str(home / file.name))} {url}")
-        lines.append(f"  # {file.name}: {file.size} bytes, SHA-256 {file.sha256}")
+        lines.append(f"  # {file.name}: {file.size_text}, {file.digest}")
     lines += [f"  # {advice}" for advice in entry.advice]
     return "\n".join(lines)
 
