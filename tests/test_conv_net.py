@@ -11,6 +11,7 @@ import onnxruntime
 import pytest
 from click.testing import CliRunner
 from reference import conv_net
+from reference.conv_net_examples import EXAMPLES, images_of
 from safetensors.numpy import load_file, save_file
 
 import mnistburn
@@ -19,35 +20,6 @@ from mnistburn.cli import main
 from mnistburn.config.networks import network_from_json
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.model import Recorder
-
-# Every part that a block may have, odd sides, and channels that fill no vector.
-NETWORKS = {
-    "of widths": ConvNetConfig(widths=(8, 16), num_classes=3),
-    "of LeNet's kind": ConvNetConfig(
-        blocks=[
-            ConvBlock(channels=6, kernel_size=5, pool=True),
-            ConvBlock(channels=16, kernel_size=5, padding=False, pool=True),
-        ],
-        average=False,
-        hidden_sizes=(24, 12),
-        num_classes=7,
-    ),
-    "of ResNet's kind": ConvNetConfig(
-        blocks=[
-            ConvBlock(channels=8),
-            ConvBlock(channels=8, norm=True),
-            ConvBlock(channels=8, norm=True, residual=2),
-            ConvBlock(channels=5, pool=True, norm=True),
-            ConvBlock(channels=5, residual=1),
-        ],
-        image_height=15,
-        image_width=11,
-        image_channels=3,
-        pixel_mean=(0.5, 0.4, 0.3),
-        pixel_std=(0.2, 0.25, 0.3),
-        num_classes=4,
-    ),
-}
 
 
 def pixels_given(config: ConvNetConfig) -> ConvNetConfig:
@@ -58,17 +30,10 @@ def pixels_given(config: ConvNetConfig) -> ConvNetConfig:
     return dataclasses.replace(config, pixel_mean=(0.5,) * channels, pixel_std=(0.25,) * channels)
 
 
-def images_of(config: ConvNetConfig | ModelConfig, count: int) -> numpy.ndarray:
-    """Return random images."""
-    shape = (count, *config.image_shape)
-    images = numpy.random.default_rng(7).integers(0, 256, shape, dtype=numpy.uint8)
-    return images[..., 0] if shape[-1] == 1 else images
-
-
-@pytest.fixture(params=NETWORKS)
+@pytest.fixture(params=EXAMPLES)
 def config(request: pytest.FixtureRequest) -> ConvNetConfig:
     """Return each of the configurations."""
-    return NETWORKS[request.param]
+    return EXAMPLES[request.param]
 
 
 def state_of(model: Model) -> conv_net.Parameters:
@@ -108,6 +73,22 @@ def test_gradients_are_the_slopes_of_the_reference(config: ConvNetConfig) -> Non
             ) / 2e-6
             expected = float((gradient * direction).sum() / length)
             assert abs(slope - expected) <= 2e-4 * numpy.linalg.norm(gradient) + 1e-7, name
+
+
+def test_logits_and_gradients_are_those_of_pytorch(config: ConvNetConfig) -> None:
+    name = next(name for name, example in EXAMPLES.items() if example == config)
+    path = Path(__file__).parent / "fixtures/conv_net" / f"{name}.npz"
+    with numpy.load(path) as file:
+        content = dict(file)
+    model = Model(config)
+    model.load_state_dict({name: content[name] for name in model.state_dict()})
+    numpy.testing.assert_allclose(model(content["images"]), content["logits"], atol=2e-5)
+    out = model.forward_classification(content["images"], content["targets"])
+    gradients = out.loss.backward()
+    for name in model.state_dict():
+        expected = content[f"gradient.{name}"]
+        error = numpy.linalg.norm(gradients[name] - expected)
+        assert error <= 1e-4 * numpy.linalg.norm(expected) + 1e-9, name
 
 
 def test_an_image_has_the_same_bits_in_any_batch(config: ConvNetConfig) -> None:
@@ -168,7 +149,7 @@ def test_onnxruntime_gives_the_same_logits(config: ConvNetConfig, tmp_path: Path
 
 
 def test_a_record_without_what_is_beside_it_is_refused(tmp_path: Path) -> None:
-    path = Model(NETWORKS["of widths"], seed=3).save(tmp_path / "model.mpk")
+    path = Model(EXAMPLES["widths"], seed=3).save(tmp_path / "model.mpk")
     (tmp_path / "model.mpk.meta.json").unlink()
     with pytest.raises(RecordError, match=r"configuration of its network .* \.meta\.json"):
         Model.load(path)
@@ -297,4 +278,4 @@ def test_the_command_line_trains_it(tmp_path: Path) -> None:
 def test_images_that_do_not_fit_are_refused() -> None:
     images = Dataset.from_numpy(numpy.zeros((4, 10, 10), numpy.uint8), [0, 1, 0, 1])
     with pytest.raises(DataError, match="the model's 28 x 28, got 10 x 10"):
-        Model(NETWORKS["of widths"], seed=1).evaluate(images)
+        Model(EXAMPLES["widths"], seed=1).evaluate(images)

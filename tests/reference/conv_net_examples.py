@@ -1,0 +1,41 @@
+"""ConvNets that tests and references have in common."""
+
+import numpy
+
+from mnistburn import ConvBlock, ConvNetConfig, ModelConfig
+
+# Every part that a block may have, odd sides, and channels that fill no vector.
+EXAMPLES = {
+    "widths": ConvNetConfig(widths=(8, 16), num_classes=3),
+    "lenet": ConvNetConfig(
+        blocks=[
+            ConvBlock(channels=6, kernel_size=5, pool=True),
+            ConvBlock(channels=16, kernel_size=5, padding=False, pool=True),
+        ],
+        average=False,
+        hidden_sizes=(24, 12),
+        num_classes=7,
+    ),
+    "resnet": ConvNetConfig(
+        blocks=[
+            ConvBlock(channels=8),
+            ConvBlock(channels=8, norm=True),
+            ConvBlock(channels=8, norm=True, residual=2),
+            ConvBlock(channels=5, pool=True, norm=True),
+            ConvBlock(channels=5, residual=1),
+        ],
+        image_height=15,
+        image_width=11,
+        image_channels=3,
+        pixel_mean=(0.5, 0.4, 0.3),
+        pixel_std=(0.2, 0.25, 0.3),
+        num_classes=4,
+    ),
+}
+
+
+def images_of(config: ConvNetConfig | ModelConfig, count: int) -> numpy.ndarray:
+    """Return random images."""
+    shape = (count, *config.image_shape)
+    images = numpy.random.default_rng(7).integers(0, 256, shape, dtype=numpy.uint8)
+    return images[..., 0] if shape[-1] == 1 else images
