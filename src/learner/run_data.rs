@@ -1,6 +1,7 @@
 //! What a run was trained and validated on.
 
-use super::{DATA_FILE, Data};
+use super::data::Data;
+use super::manifest::DATA_FILE;
 use crate::config::{ImageShape, ImageStatistics, Preprocessing};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
