@@ -108,12 +108,17 @@ fn check_same_data(
     data: &Data,
     artifact_dir: &Path,
 ) -> Result<()> {
-    let names = ["training", "validation"];
-    let changed = names
-        .iter()
-        .zip(state.data.iter().zip(fingerprints))
-        .find(|(_, (stored, given))| stored != given);
-    let Some((name, (stored, given))) = changed else {
+    let sets = [("training", &data.train), ("validation", &data.valid)];
+    let mut changed = None;
+    for ((name, dataset), (stored, given)) in
+        sets.into_iter().zip(state.data.iter().zip(fingerprints))
+    {
+        if stored != given && !dataset.has_fingerprint(stored)? {
+            changed = Some((name, stored, given));
+            break;
+        }
+    }
+    let Some((name, stored, given)) = changed else {
         return Ok(());
     };
     let began = RunData::read(artifact_dir).map_or_else(String::new, |run| {

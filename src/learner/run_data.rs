@@ -35,7 +35,7 @@ pub struct RunData {
 pub struct Part {
     /// Their number.
     pub images: usize,
-    /// SHA-256 of images and targets.
+    /// SHA-256 of the shape of the images, the images and the targets; in older runs without the shape.
     pub sha256: String,
 }
 
