@@ -7,6 +7,7 @@ use super::observer::Silent;
 use super::options::TrainOptions;
 use super::prepared::Prepared;
 use super::run_config::read_config;
+use super::threads::in_pool;
 use super::{new_run, resumed_run};
 use crate::config::{Settings, TrainingConfig};
 use crate::data::{Dataset, pixel_statistics};
@@ -36,31 +37,34 @@ pub(super) fn prepare(
         .or_else(|| stored_config.clone())
         .unwrap_or_default();
     config.validate()?;
-    data.check(&config)?;
-    let trainable = config.model.trainable(&config.freeze)?;
-    let config = match &options.start {
-        Some(start) if stored.is_none() => start.with_pixels(config),
-        _ => config,
-    };
-    let config = with_pixels(config, stored_config.as_ref(), &data.train)?;
-    if config.batch_size < num_devices {
-        return Err(Error::Config(format!(
-            "batch_size must be at least the number of devices, {num_devices}, got {}; use a larger batch or fewer devices",
-            config.batch_size
-        )));
-    }
-    let checked = Checked {
-        config,
-        trainable,
-        fingerprints: [data.train.fingerprint()?, data.valid.fingerprint()?],
-        observer,
-    };
-    match (stored, stored_config) {
-        (Some(directory), Some(config)) => {
-            resumed_run::go_on(artifact_dir, data, options, checked, directory, &config)
+    // Also the images are looked at by the run's own threads.
+    in_pool(config.threads, || {
+        data.check(&config)?;
+        let trainable = config.model.trainable(&config.freeze)?;
+        let config = match &options.start {
+            Some(start) if stored.is_none() => start.with_pixels(config),
+            _ => config,
+        };
+        let config = with_pixels(config, stored_config.as_ref(), &data.train)?;
+        if config.batch_size < num_devices {
+            return Err(Error::Config(format!(
+                "batch_size must be at least the number of devices, {num_devices}, got {}; use a larger batch or fewer devices",
+                config.batch_size
+            )));
         }
-        _ => new_run::begin(artifact_dir, data, options, checked),
-    }
+        let checked = Checked {
+            config,
+            trainable,
+            fingerprints: [data.train.fingerprint()?, data.valid.fingerprint()?],
+            observer,
+        };
+        match (stored, stored_config) {
+            (Some(directory), Some(config)) => {
+                resumed_run::go_on(artifact_dir, data, options, checked, directory, &config)
+            }
+            _ => new_run::begin(artifact_dir, data, options, checked),
+        }
+    })
 }
 
 /// The configuration with the mean and the deviation of the training images in its network, where that has places for them and
