@@ -76,7 +76,7 @@ class Dataset:
     """
     def fingerprint(self, /) -> str:
         """
-        SHA-256 of images and classes, in hexadecimal.
+        SHA-256 of the shape, the images and the classes, in hexadecimal.
         """
     @staticmethod
     def from_buffer(
@@ -113,6 +113,13 @@ class Dataset:
             targets: int64 classes, one for each image.
             class_names: Names of the classes, or None.
             preprocessing: How its pictures became images: fit, and prepare or None.
+        """
+    def has_fingerprint(self, /, fingerprint: str) -> bool:
+        """
+        Whether a fingerprint is that of these images; also an older one, without the shape.
+
+        Args:
+            fingerprint: SHA-256 in hexadecimal, as a run keeps it.
         """
 
 @final

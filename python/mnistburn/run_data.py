@@ -32,7 +32,8 @@ class RunPart:
 
     Attributes:
         images: Their number.
-        sha256: The SHA-256 of images and targets.
+        sha256: The SHA-256 of the shape of the images, the images and the targets; in
+            older runs without the shape.
     """
 
     images: int
@@ -160,11 +161,11 @@ class RunData:
         )
         expected = {"train": self.train, "valid": self.valid}.get(part)
         if expected is not None:
-            found = dataset._native().fingerprint()  # noqa: SLF001  of this package
-            if found != expected.sha256:
+            native = dataset._native()  # noqa: SLF001  of this package
+            if not native.has_fingerprint(expected.sha256):
                 message = (
                     f"the {part} images of {self.source} have changed since the run: there are "
-                    f"{len(dataset):,} with the SHA-256 {found}, and the run had "
+                    f"{len(dataset):,} with the SHA-256 {native.fingerprint()}, and the run had "
                     f"{expected.images:,} with {expected.sha256}; restore them, or pass the data "
                     "to use with data= or --data"
                 )

@@ -31,7 +31,7 @@ pub(super) struct Progress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct State {
     pub progress: Progress,
-    /// SHA-256 of the training and the validation images with their targets.
+    /// The fingerprints of the training and the validation images.
     pub data: [String; 2],
     /// The configuration, every key.
     pub config: Map<String, Value>,

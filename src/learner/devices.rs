@@ -37,7 +37,7 @@ pub(super) enum Devices<B: AutodiffBackend> {
     One,
     /// Each device computes its part of every batch with a copy of the model; the model itself is on the first one.
     Several {
-        workers: MultiDevicesTrainStep<Components<B>>,
+        workers: Workers<B>,
         first: B::Device,
         config: NetworkConfig,
         trainable: Arc<[ParameterSpec]>,
@@ -53,7 +53,7 @@ impl<B: AutodiffBackend> Devices<B> {
     ) -> Self {
         match devices {
             [first, _, ..] => Self::Several {
-                workers: MultiDevicesTrainStep::new(devices),
+                workers: Workers::new(devices),
                 first: first.clone(),
                 config: config.clone(),
                 trainable: Arc::clone(trainable),
@@ -85,12 +85,7 @@ impl<B: AutodiffBackend> Devices<B> {
                 config,
                 trainable,
             } => {
-                let mut work = share(batches, model, config, trainable)?;
-                let (outputs, _) = workers.step(&mut work, &Replica::new());
-                let mut parts = outputs
-                    .into_iter()
-                    .map(|output| output.output.item.0)
-                    .collect::<Result<Vec<Part>>>()?;
+                let mut parts = workers.compute(share(batches, model, config, trainable)?)?;
                 // They come as they are done; a sum of fixed order has the same bits each time.
                 parts.sort_by_key(|part| part.number);
                 let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
@@ -103,13 +98,54 @@ impl<B: AutodiffBackend> Devices<B> {
     }
 }
 
-/// The work of each device: the next of its batches, and the parameters of the model.
+/// Who computes the parts of a batch.
+pub(super) enum Workers<B: AutodiffBackend> {
+    /// The threads of the run, one part after the other: devices on the host are one processor, and threads of their own would
+    /// be beside those that `threads` of the configuration allows.
+    Host,
+    /// A thread for each device.
+    Devices(MultiDevicesTrainStep<Components<B>>),
+}
+
+impl<B: AutodiffBackend> Workers<B> {
+    fn new(devices: &[B::Device]) -> Self {
+        if B::ON_HOST {
+            Self::Host
+        } else {
+            Self::Devices(MultiDevicesTrainStep::new(devices))
+        }
+    }
+
+    /// The parts, in any order.
+    fn compute(&self, work: Vec<Option<Work<B>>>) -> Result<Vec<Part>> {
+        match self {
+            Self::Host => work
+                .into_iter()
+                .flatten()
+                .map(|work| contain_panics(|| work.run()))
+                .collect(),
+            Self::Devices(workers) => {
+                let mut work: Vec<Batch<B>> = work
+                    .into_iter()
+                    .map(|work| -> Batch<B> { Box::new(Once(work)) })
+                    .collect();
+                let (outputs, _) = workers.step(&mut work, &Replica::new());
+                outputs
+                    .into_iter()
+                    .map(|output| output.output.item.0)
+                    .collect()
+            }
+        }
+    }
+}
+
+/// The work of each device: the next of its batches, and the parameters of the model; `None` where its batches have ended.
 fn share<B: AutodiffBackend>(
     batches: &mut [Batches<'_, B>],
     model: &AnyNetwork<B>,
     config: &NetworkConfig,
     trainable: &Arc<[ParameterSpec]>,
-) -> Result<Vec<Batch<B>>> {
+) -> Result<Vec<Option<Work<B>>>> {
     let parameters = Arc::from(model.parameters()?);
     let work: Vec<Option<Work<B>>> = batches
         .iter_mut()
@@ -127,10 +163,7 @@ fn share<B: AutodiffBackend>(
     for work in work.iter().flatten() {
         finish::<B>(&work.batch.images.device())?;
     }
-    Ok(work
-        .into_iter()
-        .map(|work| -> Batch<B> { Box::new(Once(work)) })
-        .collect())
+    Ok(work)
 }
 
 fn sum<'a>(parts: impl Iterator<Item = &'a mut Gradients>) -> Gradients {
@@ -261,4 +294,64 @@ impl ItemLazy for Answer {
     type ItemSync = ();
 
     fn sync(self) {}
+}
+
+#[cfg(test)]
+#[cfg(feature = "cpu")]
+mod tests {
+    use super::*;
+    use crate::config::{ImageShape, ModelConfig};
+    use crate::data::{DataLoader, Dataset, Order};
+    use burn::backend::flex::FlexDevice;
+    use burn::backend::{Autodiff, Flex};
+    use burn::data::dataloader::DataLoader as _;
+
+    type B = Autodiff<Flex>;
+
+    /// The losses of the parts and the gradients of a first step.
+    fn first_step(workers: Workers<B>) -> (Vec<f32>, Vec<Vec<f32>>) {
+        let shape = ImageShape::MNIST;
+        let pixels: Vec<u8> = (0..10 * shape.len())
+            .map(|index| (index % 251) as u8)
+            .collect();
+        let targets: Vec<i64> = (0..10).collect();
+        let dataset = Dataset::new(pixels, shape, &targets).unwrap();
+        let config: NetworkConfig = ModelConfig {
+            hidden_size: 8,
+            ..ModelConfig::default()
+        }
+        .into();
+        let model = AnyNetwork::<B>::init_seeded(&config, 3, &FlexDevice).unwrap();
+        let trainable: Arc<[ParameterSpec]> = config.parameters().into();
+        let loaders = DataLoader::<B>::new(dataset, 10, 0, Order::Sequential, 3, FlexDevice)
+            .shared(&[FlexDevice; 3]);
+        let mut batches: Vec<Batches<'_, B>> = loaders.iter().map(|loader| loader.iter()).collect();
+        let devices = Devices::Several {
+            workers,
+            first: FlexDevice,
+            config,
+            trainable: Arc::clone(&trainable),
+        };
+        let step = devices.step(&mut batches, &model).unwrap();
+        let gradients = read_gradients(&step.gradients, &model, &trainable).unwrap();
+        (
+            step.parts
+                .iter()
+                .map(|part| part.loss.to_data().to_vec::<f32>().unwrap()[0])
+                .collect(),
+            gradients
+                .into_iter()
+                .map(|gradient| gradient.values)
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn threads_of_the_devices_and_those_of_the_run_compute_the_same() {
+        let (losses, gradients) = first_step(Workers::Host);
+        assert_eq!(losses.len(), 3);
+        assert!(gradients.iter().flatten().any(|value| *value != 0.0));
+        let of_devices = Workers::Devices(MultiDevicesTrainStep::new(&[FlexDevice; 3]));
+        assert_eq!(first_step(of_devices), (losses, gradients));
+    }
 }

@@ -5,17 +5,26 @@
 //! Burn's learner: files are written whole or not at all, nothing is printed, and a run continues after any batch.
 
 mod artifact;
+mod checked;
 mod checkpoint;
+mod data;
 mod desktop;
 mod devices;
 mod history;
+mod load;
 mod lock;
 mod log_file;
 mod manifest;
+mod new_run;
 mod observer;
 mod older;
+mod options;
+mod prepare;
+mod prepared;
 mod renderer;
+mod resumed_run;
 mod run;
+mod run_config;
 mod run_data;
 mod start;
 mod strategy;
@@ -26,14 +35,17 @@ mod threads;
 pub use artifact::settle;
 #[doc(hidden)]
 pub use checkpoint::state_again;
+pub use data::Data;
 pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
+pub use load::{WhichModel, load_run};
 pub use manifest::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, LOG_FILE,
     MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE,
 };
 pub use observer::{Event, Level, Observer, Silent};
 pub use older::holds_run;
-pub use run::{Data, TrainOptions, Trained, WhichModel, load_run, train};
+pub use options::TrainOptions;
+pub use run::{Trained, train};
 pub use run_data::{Part, RunData};
 pub use start::{OutputLayer, RunStart, Start};
 pub use summary::summary_table;

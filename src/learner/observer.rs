@@ -121,3 +121,19 @@ pub struct Silent;
 impl Observer for Silent {
     fn notify(&mut self, _event: Event) {}
 }
+
+/// Tells of the course of things.
+pub(super) fn tell(observer: &mut dyn Observer, message: String) {
+    observer.notify(Event::Log {
+        level: Level::Info,
+        message,
+    });
+}
+
+/// Tells of something to look at.
+pub(super) fn warn(observer: &mut dyn Observer, message: String) {
+    observer.notify(Event::Log {
+        level: Level::Warning,
+        message,
+    });
+}

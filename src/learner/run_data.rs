@@ -1,6 +1,7 @@
 //! What a run was trained and validated on.
 
-use super::{DATA_FILE, Data};
+use super::data::Data;
+use super::manifest::DATA_FILE;
 use crate::config::{ImageShape, ImageStatistics, Preprocessing};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -34,7 +35,7 @@ pub struct RunData {
 pub struct Part {
     /// Their number.
     pub images: usize,
-    /// SHA-256 of images and targets.
+    /// SHA-256 of the shape of the images, the images and the targets; in older runs without the shape.
     pub sha256: String,
 }
 

@@ -1,6 +1,6 @@
 //! The threads that compute a run.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use std::num::NonZeroUsize;
 
 /// Does `work` in a pool of its own, of `threads` threads or as many as Rayon chooses: `RAYON_NUM_THREADS`, else one for each
@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 ///
 /// The thread that goes through the steps is one of the pool, and so computes as well. A pool of the whole process would be
 /// of a size that is settled once, and would not survive a fork.
-#[cfg(feature = "cpu")]
 pub(super) fn in_pool<T: Send>(
     threads: Option<NonZeroUsize>,
     work: impl FnOnce() -> Result<T> + Send,
@@ -18,18 +17,9 @@ pub(super) fn in_pool<T: Send>(
         .thread_name(|number| format!("mnistburn-{number}"))
         .build();
     let pool = pool.map_err(|error| {
-        crate::error::Error::Training(format!(
+        Error::Training(format!(
             "the threads of a run must be had from the system, and {error}; set threads to a smaller number"
         ))
     })?;
     pool.install(work)
-}
-
-/// Without the CPU's back end nothing is computed here.
-#[cfg(not(feature = "cpu"))]
-pub(super) fn in_pool<T: Send>(
-    _threads: Option<NonZeroUsize>,
-    work: impl FnOnce() -> Result<T> + Send,
-) -> Result<T> {
-    work()
 }

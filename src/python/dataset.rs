@@ -80,9 +80,17 @@ impl Dataset {
         })
     }
 
-    /// SHA-256 of images and classes, in hexadecimal.
+    /// SHA-256 of the shape, the images and the classes, in hexadecimal.
     fn fingerprint(&self, py: Python<'_>) -> PyResult<String> {
         detached(py, || self.0.fingerprint())
+    }
+
+    /// Whether a fingerprint is that of these images; also an older one, without the shape.
+    ///
+    /// Args:
+    ///     fingerprint: SHA-256 in hexadecimal, as a run keeps it.
+    fn has_fingerprint(&self, py: Python<'_>, fingerprint: &str) -> PyResult<bool> {
+        detached(py, || self.0.has_fingerprint(fingerprint))
     }
 }
 

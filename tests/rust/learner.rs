@@ -7,9 +7,11 @@ use mnistburn::data::Dataset;
 use mnistburn::device::Device;
 use mnistburn::error::{Error, Result};
 use mnistburn::learner::{
-    Data, Ended, Event, History, Observer, TrainOptions, Trained, WhichModel, load_run, train,
+    Data, Ended, Event, History, Observer, TrainOptions, Trained, WhichModel, load_run,
+    state_again, train,
 };
 use mnistburn::network::Parameter;
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -318,6 +320,49 @@ fn a_resumed_run_must_be_the_same_run() {
     let mut other: Data = data();
     other.valid = images(3);
     assert!(refused(&path, None, &other).contains("the validation set is another"));
+}
+
+/// The fingerprint in older runs: SHA-256 of images and targets, without the shape.
+fn older_fingerprint(dataset: &Dataset) -> String {
+    let mut hash = Sha256::new();
+    let samples: Vec<_> = (0..dataset.len())
+        .map(|index| dataset.sample(index).unwrap())
+        .collect();
+    for sample in &samples {
+        hash.update(&sample.pixels);
+    }
+    for target in dataset.targets() {
+        hash.update(target.to_le_bytes());
+    }
+    format!("{:x}", hash.finalize())
+}
+
+#[test]
+fn a_run_whose_fingerprints_lack_the_shape_goes_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let expected = result(run(&directory.path().join("whole"), &config()));
+    let path = directory.path().join("stopped");
+    let (options, _) = stopping_at(5, false);
+    train(&path, Some(&config()), &[Device::Cpu], &data(), options).unwrap();
+    for entry in fs::read_dir(path.join("checkpoint")).unwrap() {
+        let state = entry.unwrap().path().join("state.json");
+        let mut text = fs::read_to_string(&state).unwrap();
+        for dataset in [data().train, data().valid] {
+            let fingerprint = dataset.fingerprint().unwrap();
+            assert!(text.contains(&fingerprint));
+            text = text.replace(&fingerprint, &older_fingerprint(&dataset));
+        }
+        fs::write(&state, state_again(text.as_bytes(), false).unwrap()).unwrap();
+    }
+    let mut other = data();
+    other.valid = images(3);
+    assert!(refused(&path, None, &other).contains("the validation set is another"));
+    let options = TrainOptions {
+        resume: true,
+        ..TrainOptions::default()
+    };
+    let resumed = train(&path, None, &[Device::Cpu], &data(), options).unwrap();
+    assert_eq!(result(resumed), expected);
 }
 
 #[test]

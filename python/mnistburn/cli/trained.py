@@ -113,7 +113,7 @@ class Trained:
         run, train = self.data.source, self.data.train
         place = None if run is None or run.location is None else (run.kind, run.location)
         if (place == (source.kind, source.location) and taken == "train") or (
-            dataset._native().fingerprint() == train.sha256  # noqa: SLF001  of this package
+            dataset._native().has_fingerprint(train.sha256)  # noqa: SLF001  of this package
         ):
             click.echo(
                 f"the model was trained with images of these ({train.images:,} in all), so what "

@@ -31,8 +31,9 @@ class TrainingConfig(File):
         num_epochs: How often the training images are gone through.
         batch_size: The number of images of a step.
         num_workers: The number of threads that prepare batches; the result does not depend on it.
-        threads: The number of threads that compute on the CPU; None takes those of the environment
-            variable RAYON_NUM_THREADS, else one for each core. The result does not depend on it.
+        threads: The number of threads that compute on the CPU, in all where several devices are the
+            CPU; None takes those of the environment variable RAYON_NUM_THREADS, else one for each
+            core. The result does not depend on it.
         seed: The seed of the weights, the order of the images, dropout and augmentation.
         learning_rate: The learning rate, or where the schedule starts.
         lr_scheduler: The learning-rate schedule, or None for a constant rate.

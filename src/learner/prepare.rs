@@ -1,0 +1,88 @@
+//! All that is done for a run before its first step.
+
+use super::artifact::ArtifactDirectory;
+use super::checked::Checked;
+use super::data::Data;
+use super::observer::Silent;
+use super::options::TrainOptions;
+use super::prepared::Prepared;
+use super::run_config::read_config;
+use super::threads::in_pool;
+use super::{new_run, resumed_run};
+use crate::config::{Settings, TrainingConfig};
+use crate::data::{Dataset, pixel_statistics};
+use crate::error::{Error, Result};
+use std::path::Path;
+
+/// Checks everything that can be checked, and only then touches the directory.
+pub(super) fn prepare(
+    artifact_dir: &Path,
+    config: Option<&TrainingConfig>,
+    num_devices: usize,
+    data: &Data,
+    options: &mut TrainOptions,
+) -> Result<Prepared> {
+    let observer = std::mem::replace(&mut options.observer, Box::new(Silent));
+    let stored = if options.resume {
+        Some(ArtifactDirectory::open(artifact_dir)?)
+    } else {
+        None
+    };
+    let stored_config = stored
+        .as_ref()
+        .map(|_| read_config(artifact_dir))
+        .transpose()?;
+    let config = config
+        .cloned()
+        .or_else(|| stored_config.clone())
+        .unwrap_or_default();
+    config.validate()?;
+    // Also the images are looked at by the run's own threads.
+    in_pool(config.threads, || {
+        data.check(&config)?;
+        let trainable = config.model.trainable(&config.freeze)?;
+        let config = match &options.start {
+            Some(start) if stored.is_none() => start.with_pixels(config),
+            _ => config,
+        };
+        let config = with_pixels(config, stored_config.as_ref(), &data.train)?;
+        if config.batch_size < num_devices {
+            return Err(Error::Config(format!(
+                "batch_size must be at least the number of devices, {num_devices}, got {}; use a larger batch or fewer devices",
+                config.batch_size
+            )));
+        }
+        let checked = Checked {
+            config,
+            trainable,
+            fingerprints: [data.train.fingerprint()?, data.valid.fingerprint()?],
+            observer,
+        };
+        match (stored, stored_config) {
+            (Some(directory), Some(config)) => {
+                resumed_run::go_on(artifact_dir, data, options, checked, directory, &config)
+            }
+            _ => new_run::begin(artifact_dir, data, options, checked),
+        }
+    })
+}
+
+/// The configuration with the mean and the deviation of the training images in its network, where that has places for them and
+/// they are not given.
+fn with_pixels(
+    config: TrainingConfig,
+    stored: Option<&TrainingConfig>,
+    train: &Dataset,
+) -> Result<TrainingConfig> {
+    if !config.model.wants_pixels() {
+        return Ok(config);
+    }
+    let known = stored.and_then(|stored| stored.model.pixels());
+    let model = if let Some((mean, std)) = known {
+        config.model.with_pixels(mean, std)
+    } else {
+        let (mean, std) = pixel_statistics(train)?;
+        config.model.with_pixels(&mean, &std)
+    };
+    Ok(TrainingConfig { model, ..config })
+}

@@ -1,0 +1,167 @@
+//! A run before its first step.
+
+use super::artifact::ArtifactDirectory;
+use super::checkpoint::{Checkpoint, Progress};
+use super::data::Data;
+use super::history::History;
+use super::observer::{Observer, warn};
+use super::start::{Initial, RunStart};
+use super::strategy::Run;
+use crate::config::{ImageStatistics, Metadata, Precision, TrainingConfig, Views};
+use crate::data::{Augmentation, DataLoader, Dataset, Order};
+use crate::device::{Backend, Device};
+use crate::error::Result;
+use crate::network::{AnyNetwork, ParameterSpec};
+use crate::record::{About, decode_model, decode_optimizer, decode_scheduler};
+use burn::backend::Autodiff;
+use burn::lr_scheduler::LrScheduler;
+use burn::module::AutodiffModule;
+use std::sync::Arc;
+
+/// A run before its first step.
+pub(super) struct Prepared {
+    pub config: TrainingConfig,
+    pub directory: ArtifactDirectory,
+    pub beginning: Beginning,
+    pub trainable: Vec<ParameterSpec>,
+    pub fingerprints: [String; 2],
+    /// What the training images look like.
+    pub statistics: Option<ImageStatistics>,
+    pub observer: Box<dyn Observer>,
+}
+
+/// What the parameters of a run are made from.
+pub(super) enum Beginning {
+    /// The seed.
+    Random,
+    /// A model, by a run that has just started from it.
+    Start(Initial),
+    /// A model, by a run that starts over.
+    Again(RunStart),
+    Checkpoint(Box<Checkpoint>),
+}
+
+/// The model at the start of a run or at its checkpoint, and the run around it.
+pub(super) type Started<B> = (AnyNetwork<B>, Run<B>);
+
+impl Prepared {
+    /// The model, and all that its steps need.
+    pub fn init<B: Backend>(
+        self,
+        devices: &[Device],
+        burn_devices: Vec<B::Device>,
+        data: &Data,
+    ) -> Result<Started<Autodiff<B>>> {
+        let burn_device = &burn_devices[0];
+        let Prepared {
+            config,
+            directory,
+            beginning,
+            trainable,
+            fingerprints,
+            statistics,
+            mut observer,
+        } = self;
+        if config.recorder.precision() == Precision::Half {
+            let message =
+                "checkpoints in half precision: a resumed run will differ from one never stopped";
+            warn(observer.as_mut(), message.into());
+        }
+        let mut optimizer = config.optimizer.init::<Autodiff<B>>();
+        let mut schedule = config.schedule()?;
+        let mut progress = Progress {
+            epoch: 1,
+            ended: false,
+            step: 0,
+        };
+        let mut history = History::default();
+        let model: AnyNetwork<Autodiff<B>> = match beginning {
+            Beginning::Random => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
+            Beginning::Start(mut initial) => {
+                let parameters = std::mem::take(&mut initial.parameters);
+                let model = AnyNetwork::from_parameters(&config.model, parameters, burn_device)?;
+                initial.write(AutodiffModule::valid(&model), &directory)?;
+                model
+            }
+            Beginning::Again(start) => start.model(&directory, &config.model, burn_device)?,
+            Beginning::Checkpoint(checkpoint) => {
+                let Checkpoint {
+                    path,
+                    state,
+                    records,
+                } = *checkpoint;
+                optimizer = optimizer.restore(decode_optimizer(
+                    &records.optimizer,
+                    &path,
+                    &config.optimizer,
+                    &trainable,
+                    burn_device,
+                )?)?;
+                let like = schedule.to_record::<B>();
+                schedule =
+                    schedule.restore::<B>(decode_scheduler(&records.scheduler, &path, like)?)?;
+                progress = state.progress;
+                history = state.history;
+                decode_model(&records.model, &path, &config.model, burn_device)?
+            }
+        };
+        let model = model.training_only(&trainable);
+        let augmentation = config
+            .augmentation
+            .map(|augmentation| Augmentation::new(&augmentation, data.train.shape(), config.seed))
+            .transpose()?;
+        let run = Run {
+            train_loaders: loader(&data.train, Order::Shuffled, &config, burn_device)
+                .with_augmentation(augmentation)
+                .shared(&burn_devices)
+                .into_iter()
+                .map(Arc::new)
+                .collect(),
+            // The order of the validation changes nothing but the rounding of its mean.
+            valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
+            about: About {
+                metadata: Metadata {
+                    statistics,
+                    views: Views::of_training(config.augmentation.as_ref()),
+                    ..data.train.metadata(config.model.num_classes())
+                },
+                ..About::default()
+            },
+            config,
+            devices: devices.to_vec(),
+            trainable: trainable.into(),
+            burn_devices,
+            directory,
+            data: fingerprints,
+            optimizer,
+            schedule,
+            progress,
+            history,
+            observer,
+            interrupted: Arc::default(),
+        };
+        Ok((model, run))
+    }
+}
+
+fn loader<B: Backend>(
+    dataset: &Dataset,
+    order: Order,
+    config: &TrainingConfig,
+    device: &B::Device,
+) -> DataLoader<B> {
+    let TrainingConfig {
+        batch_size,
+        num_workers,
+        seed,
+        ..
+    } = *config;
+    DataLoader::new(
+        dataset.clone(),
+        batch_size,
+        num_workers,
+        order,
+        seed,
+        device.clone(),
+    )
+}
