@@ -221,20 +221,15 @@ def _annealed(
     learning_rate: float,
     augmentation: AugmentationConfig | None = None,
 ) -> TrainingConfig:
-    """Return a training with Adam whose rate follows half a cosine down to 0.
-
-    A small data set gets more epochs, until that many images were seen, and smaller batches.
-    """
-    count = len(train)
-    batch_size = 64 if count >= _SMALL else 32
+    """Return a training with Adam whose rate follows half a cosine down to 0."""
     config = TrainingConfig(
         model=model,
-        num_epochs=length.num_epochs or max(least_epochs, math.ceil(images / count)),
-        batch_size=length.batch_size or batch_size,
+        num_epochs=_epochs(train, length, least_epochs, images),
+        batch_size=length.batch_size or (64 if len(train) >= _SMALL else 32),
         learning_rate=learning_rate,
         augmentation=augmentation,
     )
-    schedule = CosineAnnealingLrSchedulerConfig(num_iters=_steps(config, count))
+    schedule = CosineAnnealingLrSchedulerConfig(num_iters=_steps(config, train))
     return replace(config, lr_scheduler=schedule)
 
 
@@ -250,29 +245,29 @@ def _one_cycle(
     learning_rate: float,
     augmentation: AugmentationConfig | None = None,
 ) -> TrainingConfig:
-    """Return a training with one cycle of its learning rate.
-
-    A small data set gets more epochs, until that many images were seen.
-    """
-    count = len(train)
+    """Return a training with one cycle of its learning rate."""
     config = TrainingConfig(
         model=model,
         optimizer=optimizer,
-        num_epochs=length.num_epochs or max(least_epochs, math.ceil(images / count)),
+        num_epochs=_epochs(train, length, least_epochs, images),
         batch_size=length.batch_size or batch_size,
         learning_rate=learning_rate,
         augmentation=augmentation,
     )
     # A cycle has two steps at least.
-    steps = max(2, _steps(config, count))
-    return replace(
-        config, lr_scheduler=OneCycleLrSchedulerConfig(num_iters=steps, pct_start=_WARM_UP)
-    )
+    steps = max(2, _steps(config, train))
+    schedule = OneCycleLrSchedulerConfig(num_iters=steps, pct_start=_WARM_UP)
+    return replace(config, lr_scheduler=schedule)
 
 
-def _steps(config: TrainingConfig, count: int) -> int:
-    """Return the steps of a training with that many images."""
-    return config.num_epochs * math.ceil(count / config.batch_size)
+def _epochs(train: Dataset, length: _Length, least: int, images: int) -> int:
+    """Return the epochs: a small data set gets more, until that many images were seen."""
+    return length.num_epochs or max(least, math.ceil(images / len(train)))
+
+
+def _steps(config: TrainingConfig, train: Dataset) -> int:
+    """Return the steps of a training."""
+    return config.num_epochs * math.ceil(len(train) / config.batch_size)
 
 
 # Steps whose time is taken; the fastest is the one that nothing else disturbed.

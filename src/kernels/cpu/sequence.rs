@@ -43,7 +43,10 @@ impl SequenceKernel<Flex> for Cpu {
         let mut spatial = Vec::new();
         let mut linear = Vec::new();
         let mut products = 0;
+        // The shapes of what enters each layer.
+        let mut entering = Vec::new();
         for layer in layers {
+            entering.push(shape);
             match layer {
                 SequenceLayer::Linear([weight, bias], activation) => {
                     let sizes = Sizes::of(&weight);
@@ -53,6 +56,7 @@ impl SequenceKernel<Flex> for Cpu {
                 }
                 // A linear layer takes whole rows: nothing of an image comes behind it.
                 _ if !linear.is_empty() => return None,
+                SequenceLayer::Add(layer) if entering.get(layer) != Some(&shape) => return None,
                 layer => {
                     let (layer, left, work) = self.prepare(layer, shape)?;
                     let outputs = left.iter().product();

@@ -9,13 +9,15 @@ use super::forward::{Routes, pixels};
 use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
 use super::gradients::Gradients;
 use super::plan::{Plan, Sums};
+use super::tasks::in_tasks;
 use super::weights::Weights;
 use super::winograd::Tiles;
-use crate::kernels::cpu::scratch::{Aligned, collect_chunks, with_scratch};
+use crate::kernels::cpu::scratch::{Aligned, with_scratch};
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 /// Pixels whose numbers stay in the first-level cache while all products of two channels are taken.
 const PIXELS: usize = 128;
@@ -56,30 +58,20 @@ pub fn backward(
             .map(|pixel| (pixel * BLOCK) as u32)
             .collect::<Vec<_>>(),
     };
-    let task = |place: usize, sums: &mut Vec<Cell>, output: Option<&mut [MaybeUninit<f32>]>| {
+    let work = |images: Range<usize>, output: Option<&mut [MaybeUninit<f32>]>| {
         with_scratch(pass.scratch(), |scratch| {
-            let images = place * TASK..images.min(place * TASK + TASK);
-            *sums = level.run(Images {
+            level.run(Images {
                 pass,
                 x: &x[images.start * geometry.image()..images.end * geometry.image()],
                 gradients: &gradients[images.start * geometry.outputs * pixels..],
                 first: images.start,
                 output,
                 scratch,
-            });
-        });
+            })
+        })
     };
-    let mut tasks = vec![Vec::new(); images.div_ceil(TASK)];
-    let of_x = if wants_input {
-        let work = |place, sums, output: &mut [_]| task(place, sums, Some(output));
-        let (length, chunk) = (x.len(), TASK * geometry.image());
-        // SAFETY: `separate` writes every block of channels of every image.
-        Some(unsafe { collect_chunks(length, chunk, tasks.iter_mut().collect(), work) })
-    } else {
-        let tasks = tasks.par_iter_mut().enumerate();
-        tasks.for_each(|(place, sums)| task(place, sums, None));
-        None
-    };
+    // SAFETY: `separate` writes every channel of every image.
+    let (tasks, of_x) = unsafe { in_tasks(geometry, images, wants_input, work) };
     let (weight, bias) = add(geometry, &tasks);
     Gradients {
         x: of_x,
@@ -384,7 +376,7 @@ struct Products<'a> {
     /// From the row of the window on.
     plane: &'a [f32],
     gradients: &'a [f32],
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
 }
 
 impl Products<'_> {

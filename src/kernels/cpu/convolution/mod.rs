@@ -16,6 +16,7 @@ pub mod geometry;
 pub mod gradients;
 mod plan;
 mod pooled;
+mod tasks;
 mod transforms;
 mod weights;
 mod winograd;

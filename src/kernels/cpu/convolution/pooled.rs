@@ -7,9 +7,10 @@
 )]
 
 use super::forward::{Routes, pixels};
-use super::geometry::{BLOCK, Geometry, TASK, gather, interleave};
+use super::geometry::{BLOCK, Geometry, gather, interleave};
 use super::gradients::Gradients;
-use crate::kernels::cpu::scratch::{collect_chunks, with_scratch};
+use super::tasks::in_tasks;
+use crate::kernels::cpu::scratch::with_scratch;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -43,30 +44,20 @@ pub fn backward(
         inside: &geometry.pixels(false),
     };
     let pixels = pixels(geometry, true);
-    let task = |place: usize, sums: &mut Vec<f32>, output: Option<&mut [MaybeUninit<f32>]>| {
+    let work = |images: Range<usize>, output: Option<&mut [MaybeUninit<f32>]>| {
         with_scratch(2 * geometry.plane(), |scratch| {
-            let images = place * TASK..images.min(place * TASK + TASK);
-            *sums = level.run(Images {
+            level.run(Images {
                 pass,
                 x: &x[images.start * geometry.image()..images.end * geometry.image()],
                 gradients: &gradients[images.start * geometry.outputs * pixels..],
                 first: images.start,
                 output,
                 scratch,
-            });
-        });
+            })
+        })
     };
-    let mut tasks = vec![Vec::new(); images.div_ceil(TASK)];
-    let of_x = if wants_input {
-        let work = |place, sums, output: &mut [_]| task(place, sums, Some(output));
-        let (length, chunk) = (x.len(), TASK * geometry.image());
-        // SAFETY: `gather` writes every channel of every image.
-        Some(unsafe { collect_chunks(length, chunk, tasks.iter_mut().collect(), work) })
-    } else {
-        let tasks = tasks.par_iter_mut().enumerate();
-        tasks.for_each(|(place, sums)| task(place, sums, None));
-        None
-    };
+    // SAFETY: `gather` writes every channel of every image.
+    let (tasks, of_x) = unsafe { in_tasks(geometry, images, wants_input, work) };
     let (weight, bias) = add(geometry, &tasks);
     Gradients {
         x: of_x,
@@ -406,6 +397,22 @@ fn in_parts<S: Simd, P: Part>(simd: S, geometry: Geometry, part: &mut P) {
     }
 }
 
+/// `V` vectors of each of `R` rows, which are `vectors` apart.
+#[inline(always)]
+fn load<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    from: &[[f32; LANES]],
+    vectors: usize,
+) -> [[S::Half; V]; R] {
+    let mut loaded = [[simd.splat_half(0.0); V]; R];
+    for row in 0..R {
+        for vector in 0..V {
+            loaded[row][vector] = simd.load_half(&from[row * vectors + vector]);
+        }
+    }
+    loaded
+}
+
 struct ToSums<'a> {
     geometry: Geometry,
     plane: &'a [f32],
@@ -422,13 +429,7 @@ impl Part for ToSums<'_> {
         vector: usize,
     ) {
         let (step, vectors) = (self.geometry.step(), vectors(self.geometry));
-        let mut sums = [[simd.splat_half(0.0); V]; R];
-        for part in 0..R {
-            for lane in 0..V {
-                sums[part][lane] =
-                    simd.load_half(&self.sums[(row + part) * vectors + vector + lane]);
-            }
-        }
+        let mut sums = load::<S, R, V>(simd, &self.sums[row * vectors + vector..], vectors);
         let plane = &self.plane[row * step + vector * LANES..];
         for taken in self.taken {
             let gradient = simd.splat_half(taken.gradient);
@@ -466,13 +467,7 @@ impl Part for ToWindows<'_> {
         vector: usize,
     ) {
         let (step, vectors) = (self.geometry.step(), vectors(self.geometry));
-        let mut weights = [[simd.splat_half(0.0); V]; R];
-        for part in 0..R {
-            for lane in 0..V {
-                weights[part][lane] =
-                    simd.load_half(&self.weights[(row + part) * vectors + vector + lane]);
-            }
-        }
+        let weights = load::<S, R, V>(simd, &self.weights[row * vectors + vector..], vectors);
         let plane = &mut self.plane[row * step + vector * LANES..];
         for taken in self.taken {
             let gradient = simd.splat_half(taken.gradient);
