@@ -1,10 +1,11 @@
 //! Normalisation of groups of channels within an image.
 
-use super::kernel::GroupNormKernel;
+use super::kernel::{Activation, GroupNormKernel};
 use super::operations::{Operations, are_single, float, primitive};
 use super::tape::{Taped, inner, is_tracked, record, untracked};
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::ops::FloatTensor;
 
@@ -22,13 +23,17 @@ pub struct GroupNorm<B: BurnBackend> {
 }
 
 /// Group normalisation (Wu and He, 2018): the values of each group of channels of an image less their mean, over the root of
-/// their variance, then scaled and shifted by channel.
+/// their variance, then scaled and shifted by channel; then the activation.
 ///
 /// # Shapes
 ///
 /// - x: `[batch_size, channels, height, width]`
 /// - output: the same
-pub fn group_norm<B: Operations>(x: Tensor<B, 4>, parameters: GroupNorm<B>) -> Tensor<B, 4> {
+pub fn group_norm<B: Operations>(
+    x: Tensor<B, 4>,
+    parameters: GroupNorm<B>,
+    activation: Activation,
+) -> Tensor<B, 4> {
     let GroupNorm {
         groups, epsilon, ..
     } = parameters;
@@ -38,14 +43,18 @@ pub fn group_norm<B: Operations>(x: Tensor<B, 4>, parameters: GroupNorm<B>) -> T
         primitive(parameters.beta.clone()),
     ];
     let kernel = B::kernels().group_norm.filter(|_| are_single(&inputs));
-    match kernel.and_then(|kernel| kernel.forward(&inputs, groups, epsilon)) {
+    match kernel.and_then(|kernel| kernel.forward(&inputs, groups, epsilon, activation)) {
         Some(output) => float(output),
-        None => standard(x, parameters),
+        None => standard(x, parameters, activation),
     }
 }
 
 /// By Burn's own operations.
-pub(super) fn standard<B: Operations>(x: Tensor<B, 4>, parameters: GroupNorm<B>) -> Tensor<B, 4> {
+pub(super) fn standard<B: Operations>(
+    x: Tensor<B, 4>,
+    parameters: GroupNorm<B>,
+    activation: Activation,
+) -> Tensor<B, 4> {
     let GroupNorm {
         gamma,
         beta,
@@ -59,7 +68,11 @@ pub(super) fn standard<B: Operations>(x: Tensor<B, 4>, parameters: GroupNorm<B>)
     let variance = (x.clone() * x.clone()).mean_dim(2);
     let x = x / (variance + epsilon).sqrt();
     let by_channel = |parameter: Tensor<B, 1>| parameter.reshape([1, channels, 1, 1]);
-    x.reshape([images, channels, height, width]) * by_channel(gamma) + by_channel(beta)
+    let x = x.reshape([images, channels, height, width]) * by_channel(gamma) + by_channel(beta);
+    match activation {
+        Activation::None => x,
+        Activation::Relu => relu(x),
+    }
 }
 
 impl<B: Operations> GroupNormKernel<Autodiff<B>> for Taped {
@@ -68,14 +81,16 @@ impl<B: Operations> GroupNormKernel<Autodiff<B>> for Taped {
         inputs: &[FloatTensor<Autodiff<B>>; 3],
         groups: usize,
         epsilon: f64,
+        activation: Activation,
     ) -> Option<FloatTensor<Autodiff<B>>> {
         let kernel = B::kernels().group_norm?;
         if !is_tracked(inputs) {
             return kernel
-                .forward(&inner(inputs), groups, epsilon)
+                .forward(&inner(inputs), groups, epsilon, activation)
                 .map(untracked::<B>);
         }
-        let (output, pullback) = kernel.forward_training(&inner(inputs), groups, epsilon)?;
+        let (output, pullback) =
+            kernel.forward_training(&inner(inputs), groups, epsilon, activation)?;
         Some(record(inputs, output, pullback))
     }
 }

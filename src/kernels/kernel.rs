@@ -70,7 +70,7 @@ pub struct Around {
     pub activation: Activation,
 }
 
-/// Group normalisation written by hand. The inputs are what enters it, `[batch_size, channels, height, width]`, and the scale and
+/// Group normalisation written by hand, and the activation behind it. The inputs are what enters it, `[batch_size, channels, height, width]`, and the scale and
 /// the shift of each channel.
 pub trait GroupNormKernel<B: BurnBackend>: Sync {
     /// What leaves, of the same shape.
@@ -79,6 +79,7 @@ pub trait GroupNormKernel<B: BurnBackend>: Sync {
         inputs: &[FloatTensor<B>; 3],
         groups: usize,
         epsilon: f64,
+        activation: Activation,
     ) -> Option<FloatTensor<B>>;
 
     /// The same, and the way back; without it the normalisation is Burn's own where gradients are asked for.
@@ -87,6 +88,7 @@ pub trait GroupNormKernel<B: BurnBackend>: Sync {
         _inputs: &[FloatTensor<B>; 3],
         _groups: usize,
         _epsilon: f64,
+        _activation: Activation,
     ) -> Option<(FloatTensor<B>, Pullback<B, 3>)> {
         None
     }
@@ -120,7 +122,7 @@ pub trait SequenceKernel<B: BurnBackend>: Sync {
 pub enum SequenceLayer<T> {
     /// A convolution, with its weight and its bias.
     Convolution([T; 2], Around),
-    /// A group normalisation, with the scale and the shift of each channel.
+    /// A group normalisation and the activation behind it, with the scale and the shift of each channel.
     GroupNorm {
         /// Scale and shift.
         parameters: [T; 2],
@@ -128,6 +130,8 @@ pub enum SequenceLayer<T> {
         groups: usize,
         /// What is added to the variance.
         epsilon: f64,
+        /// What comes last.
+        activation: Activation,
     },
     /// What entered that layer of the sequence is added.
     Add(usize),

@@ -17,7 +17,7 @@ pub enum Layer<B: BurnBackend> {
     /// As in [`convolution`](super::convolution).
     Convolution(Convolution<B>, Around),
     /// As in [`group_norm`](super::group_norm).
-    GroupNorm(GroupNorm<B>),
+    GroupNorm(GroupNorm<B>, Activation),
     /// What entered that layer of the sequence is added.
     Add(usize),
     /// ReLU.
@@ -40,10 +40,11 @@ impl<B: BurnBackend> Layer<B> {
             Self::Convolution(layer, around) => {
                 SequenceLayer::Convolution(both(layer.weight, layer.bias), around)
             }
-            Self::GroupNorm(layer) => SequenceLayer::GroupNorm {
+            Self::GroupNorm(layer, activation) => SequenceLayer::GroupNorm {
                 parameters: both(layer.gamma, layer.beta),
                 groups: layer.groups,
                 epsilon: layer.epsilon,
+                activation,
             },
             Self::Add(layer) => SequenceLayer::Add(layer),
             Self::Relu => SequenceLayer::Relu,

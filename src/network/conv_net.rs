@@ -81,9 +81,7 @@ impl ConvBlock {
             0
         }
     }
-}
 
-impl ConvBlock {
     /// What the convolution comes with.
     const fn around(&self, plain: bool) -> Around {
         Around {
@@ -94,6 +92,15 @@ impl ConvBlock {
             } else {
                 Activation::None
             },
+        }
+    }
+
+    /// What follows the normalisation: what is added to it comes before the activation.
+    const fn behind_norm(&self) -> Activation {
+        if self.residual > 0 {
+            Activation::None
+        } else {
+            Activation::Relu
         }
     }
 }
@@ -234,14 +241,15 @@ impl<B: Backend> Network<B> for ConvNet<B> {
                 continue;
             }
             if let Some(norm) = &block.norm {
-                layers.push(Step::GroupNorm(group_norm(norm, &device)));
+                let norm = group_norm(norm, &device);
+                layers.push(Step::GroupNorm(norm, config.behind_norm()));
             }
             if config.residual > 0
                 && let Some(first) = entering.len().checked_sub(config.residual)
             {
                 layers.push(Step::Add(entering[first]));
+                layers.push(Step::Relu);
             }
-            layers.push(Step::Relu);
         }
         if self.config.average {
             layers.push(Step::Average);
@@ -282,14 +290,14 @@ impl<B: Backend> Block<B> {
         }
         if let Some(norm) = &self.norm {
             let norm = group_norm(norm, &x.device());
-            x = kernels::group_norm(x, norm);
+            x = kernels::group_norm(x, norm, config.behind_norm());
         }
         if config.residual > 0
             && let Some(first) = entering.len().checked_sub(config.residual)
         {
-            x = x + entering[first].clone();
+            x = relu(x + entering[first].clone());
         }
-        relu(x)
+        x
     }
 }
 

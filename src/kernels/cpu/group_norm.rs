@@ -1,17 +1,35 @@
-//! Group normalisation, image by image.
+//! Group normalisation, image by image, and ReLU behind it.
+
+#![allow(
+    unsafe_code,
+    reason = "megabytes of results are not filled with zeros before they are written"
+)]
 
 use super::Cpu;
-use super::sums::{LANES, sum};
+use super::scratch::collect_chunks;
+use super::simd::{Kernel, Level, Simd};
+use super::slices::padded;
 use super::tensors::{Numbers, tensor};
-use crate::kernels::{GroupNormKernel, Pullback};
+use crate::kernels::{Activation, GroupNormKernel, Pullback};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
 use burn::tensor::backend::TensorMetadata;
-use rayon::prelude::*;
+use std::mem::MaybeUninit;
+
+/// Numbers of a vector.
+const LANES: usize = 16;
+/// Sums that go on beside each other, so that none waits for the one before it.
+const SUMS: usize = 4;
 
 impl GroupNormKernel<Flex> for Cpu {
-    fn forward(&self, inputs: &[FlexTensor; 3], groups: usize, epsilon: f64) -> Option<FlexTensor> {
-        Some(normalise(inputs, groups, epsilon).0)
+    fn forward(
+        &self,
+        inputs: &[FlexTensor; 3],
+        groups: usize,
+        epsilon: f64,
+        activation: Activation,
+    ) -> Option<FlexTensor> {
+        Some(self.normalise(inputs, groups, epsilon, activation).0)
     }
 
     fn forward_training(
@@ -19,10 +37,13 @@ impl GroupNormKernel<Flex> for Cpu {
         inputs: &[FlexTensor; 3],
         groups: usize,
         epsilon: f64,
+        activation: Activation,
     ) -> Option<(FlexTensor, Pullback<Flex, 3>)> {
-        let (output, moments) = normalise(inputs, groups, epsilon);
-        let [x, gamma, _] = inputs.clone();
-        let pullback = Pullback::new(move |gradient| back(&x, &gamma, &moments, &gradient));
+        let (output, moments) = self.normalise(inputs, groups, epsilon, activation);
+        let (cpu, inputs) = (*self, inputs.clone());
+        let pullback = Pullback::new(move |gradient| {
+            cpu.normalised_gradients(&inputs, &moments, activation, &Numbers::of(&gradient))
+        });
         Some((output, pullback))
     }
 }
@@ -35,137 +56,380 @@ fn shape_of(x: &FlexTensor) -> [usize; 4] {
     [shape[0], shape[1], shape[2], shape[3]]
 }
 
-/// What leaves, and the moments of what enters.
-fn normalise(inputs: &[FlexTensor; 3], groups: usize, epsilon: f64) -> (FlexTensor, Moments) {
-    let shape @ [images, channels, height, width] = shape_of(&inputs[0]);
-    let [x, gamma, beta] = inputs.each_ref().map(Numbers::of);
-    let (pixels, groups) = (height * width, groups.max(1));
-    let (image, group) = (channels * pixels, channels / groups * pixels);
-    let mut output = vec![0.0; x.len()];
-    let mut moments = vec![[0.0; 2]; images * groups];
-    if image > 0 && group > 0 {
-        output
-            .par_chunks_exact_mut(image)
-            .zip(moments.par_chunks_exact_mut(groups))
-            .zip(x.par_chunks_exact(image))
-            .for_each(|((output, moments), x)| {
-                normalise_image(x, [&gamma, &beta], epsilon, output, moments);
-            });
+impl Cpu {
+    /// What leaves, and the moments of what enters.
+    fn normalise(
+        self,
+        inputs: &[FlexTensor; 3],
+        groups: usize,
+        epsilon: f64,
+        activation: Activation,
+    ) -> (FlexTensor, Moments) {
+        let shape @ [images, channels, height, width] = shape_of(&inputs[0]);
+        let [x, gamma, beta] = inputs.each_ref().map(Numbers::of);
+        let groups = groups.max(1);
+        let image = channels * height * width;
+        let mut moments = vec![[0.0; 2]; images * groups];
+        if images * image == 0 {
+            return (tensor(Vec::new(), shape), moments);
+        }
+        let norm = Norm {
+            gamma: &gamma,
+            beta: &beta,
+            epsilon,
+            activation,
+        };
+        let work = |place: usize, moments: &mut [_], output: &mut [_]| {
+            let x = &x[place * image..][..image];
+            norm.write(self.level, x, output, moments);
+        };
+        let each = moments.chunks_exact_mut(groups).collect();
+        // SAFETY: `Norm::write` writes every number.
+        let output = unsafe { collect_chunks(images * image, image, each, work) };
+        (tensor(output, shape), moments)
     }
-    (tensor(output, shape), moments)
+
+    /// The gradients of what entered, of the scale and of the shift.
+    fn normalised_gradients(
+        self,
+        inputs: &[FlexTensor; 3],
+        moments: &Moments,
+        activation: Activation,
+        gradient: &[f32],
+    ) -> [FlexTensor; 3] {
+        let shape @ [images, channels, height, width] = shape_of(&inputs[0]);
+        let [x, gamma, beta] = inputs.each_ref().map(Numbers::of);
+        let image = channels * height * width;
+        // Of each image and channel the sum of the gradients, and that of their products with the normalised values.
+        let mut sums = vec![[0.0; 2]; images * channels];
+        let mut of_x = Vec::new();
+        if images * image > 0 {
+            let groups = moments.len() / images;
+            let work = |place: usize, sums: &mut [_], of_x: &mut [_]| {
+                self.level.run(Backward {
+                    x: &x[place * image..][..image],
+                    gradient: &gradient[place * image..][..image],
+                    gamma: &gamma,
+                    beta: &beta,
+                    relu: activation == Activation::Relu,
+                    moments: &moments[place * groups..][..groups],
+                    of_x,
+                    sums,
+                });
+            };
+            let each = sums.chunks_exact_mut(channels).collect();
+            // SAFETY: `Backward` writes every number.
+            of_x = unsafe { collect_chunks(images * image, image, each, work) };
+        }
+        let (mut of_gamma, mut of_beta) = (vec![0.0; channels], vec![0.0; channels]);
+        // In the order of the images, so that the number of threads changes nothing.
+        for sums in sums.chunks_exact(channels.max(1)) {
+            for (channel, [total, products]) in sums.iter().enumerate() {
+                of_beta[channel] += total;
+                of_gamma[channel] += products;
+            }
+        }
+        [
+            tensor(of_x, shape),
+            tensor(of_gamma, [channels]),
+            tensor(of_beta, [channels]),
+        ]
+    }
 }
 
-/// What leaves for an image, and its moments. There are as many of them as groups.
-pub fn normalise_image(
-    x: &[f32],
-    [gamma, beta]: [&[f32]; 2],
-    epsilon: f64,
-    output: &mut [f32],
-    moments: &mut [[f32; 2]],
-) {
-    let (pixels, group) = (x.len() / gamma.len(), x.len() / moments.len());
-    let channels = gamma.len() / moments.len();
-    let parts = x.chunks_exact(group).zip(output.chunks_exact_mut(group));
-    for (place, ((x, output), moments)) in parts.zip(moments).enumerate() {
-        *moments = moments_of(x, epsilon);
-        let [mean, inverse] = *moments;
-        let rows = x.chunks_exact(pixels).zip(output.chunks_exact_mut(pixels));
-        for (row, (x, output)) in rows.enumerate() {
-            let channel = place * channels + row;
-            let scale = inverse * gamma[channel];
-            let shift = beta[channel] - mean * scale;
-            for pixel in 0..pixels {
-                output[pixel] = x[pixel] * scale + shift;
+/// A normalisation, and what comes behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// The scale of each channel.
+    pub gamma: &'a [f32],
+    /// The shift of each channel.
+    pub beta: &'a [f32],
+    /// What is added to the variance.
+    pub epsilon: f64,
+    /// What comes last.
+    pub activation: Activation,
+}
+
+impl Norm<'_> {
+    /// Writes all of what leaves for an image, and its moments, of which there are as many as groups.
+    pub fn write(
+        self,
+        level: Level,
+        x: &[f32],
+        output: &mut [MaybeUninit<f32>],
+        moments: &mut [[f32; 2]],
+    ) {
+        level.run(Forward {
+            norm: self,
+            x,
+            output,
+            moments,
+        });
+    }
+}
+
+/// The scale and the shift that normalise a channel.
+#[inline(always)]
+fn line([mean, inverse]: [f32; 2], gamma: f32, beta: f32) -> [f32; 2] {
+    let scale = inverse * gamma;
+    [scale, beta - mean * scale]
+}
+
+/// An image forward.
+struct Forward<'a> {
+    norm: Norm<'a>,
+    x: &'a [f32],
+    output: &'a mut [MaybeUninit<f32>],
+    moments: &'a mut [[f32; 2]],
+}
+
+impl Kernel for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self {
+            norm,
+            x,
+            output,
+            moments,
+        } = self;
+        let channels = norm.gamma.len();
+        let (pixels, group) = (x.len() / channels, x.len() / moments.len());
+        let relu = norm.activation == Activation::Relu;
+        for place in 0..moments.len() {
+            moments[place] = moments_of(simd, &x[place * group..][..group], norm.epsilon);
+        }
+        let in_group = channels / moments.len();
+        for channel in 0..channels {
+            let moments = moments[channel / in_group];
+            let [scale, shift] = line(moments, norm.gamma[channel], norm.beta[channel]);
+            let (scale, shift) = (simd.splat(scale), simd.splat(shift));
+            let x = &x[channel * pixels..][..pixels];
+            let output = &mut output[channel * pixels..][..pixels];
+            let mut first = 0;
+            while first < pixels {
+                let count = LANES.min(pixels - first);
+                let value = load(simd, &x[first..first + count]);
+                let mut value = simd.mul_add(value, scale, shift);
+                if relu {
+                    value = simd.keep(value, simd.passing(value));
+                }
+                store(simd, value, &mut output[first..first + count]);
+                first += count;
             }
         }
     }
 }
 
-fn moments_of(x: &[f32], epsilon: f64) -> [f32; 2] {
+/// An image backward.
+struct Backward<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    gamma: &'a [f32],
+    beta: &'a [f32],
+    relu: bool,
+    moments: &'a [[f32; 2]],
+    of_x: &'a mut [MaybeUninit<f32>],
+    /// For each channel the sum of the gradients, and that of their products with the normalised values.
+    sums: &'a mut [[f32; 2]],
+}
+
+impl Kernel for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let channels = self.gamma.len();
+        let (pixels, in_group) = (self.x.len() / channels, channels / self.moments.len());
+        for place in 0..self.moments.len() {
+            let inverse = self.moments[place][1];
+            let (mut of_mean, mut of_deviation) = (0.0, 0.0);
+            for channel in place * in_group..(place + 1) * in_group {
+                let [total, products] = self.row(channel, pixels, place).sums(simd);
+                let products = products * inverse;
+                self.sums[channel] = [total, products];
+                of_mean += self.gamma[channel] * total;
+                of_deviation += self.gamma[channel] * products;
+            }
+            let count = (in_group * pixels) as f32;
+            let constant = -inverse * of_mean / count;
+            let slope = -inverse * inverse * of_deviation / count;
+            for channel in place * in_group..(place + 1) * in_group {
+                let row = self.row(channel, pixels, place);
+                let of_x = &mut self.of_x[channel * pixels..][..pixels];
+                let scale = inverse * self.gamma[channel];
+                row.write(simd, [scale, slope, constant], of_x);
+            }
+        }
+    }
+}
+
+impl<'a> Backward<'a> {
+    /// A channel of a group.
+    #[inline(always)]
+    fn row(&self, channel: usize, pixels: usize, group: usize) -> Row<'a> {
+        let moments = self.moments[group];
+        Row {
+            x: &self.x[channel * pixels..][..pixels],
+            gradient: &self.gradient[channel * pixels..][..pixels],
+            mean: moments[0],
+            line: line(moments, self.gamma[channel], self.beta[channel]),
+            relu: self.relu,
+        }
+    }
+}
+
+/// The pixels of a channel on the way back.
+struct Row<'a> {
+    x: &'a [f32],
+    gradient: &'a [f32],
+    mean: f32,
+    /// What [`line`] gives.
+    line: [f32; 2],
+    relu: bool,
+}
+
+impl Row<'_> {
+    /// What enters less its mean, and the gradient behind ReLU, of at most [`LANES`] pixels.
+    #[inline(always)]
+    fn load<S: Simd>(&self, simd: S, first: usize, count: usize) -> [S::Wide; 2] {
+        let x = load(simd, &self.x[first..first + count]);
+        let mut gradient = load(simd, &self.gradient[first..first + count]);
+        if self.relu {
+            let [scale, shift] = self.line;
+            let value = simd.mul_add(x, simd.splat(scale), simd.splat(shift));
+            gradient = simd.keep(gradient, simd.passing(value));
+        }
+        [simd.sub(x, simd.splat(self.mean)), gradient]
+    }
+
+    /// The sum of the gradients, and that of their products with what enters less its mean.
+    #[inline(always)]
+    fn sums<S: Simd>(&self, simd: S) -> [f32; 2] {
+        let mut totals = [simd.splat(0.0); 2];
+        let mut products = [simd.splat(0.0); 2];
+        let (mut first, mut turn) = (0, 0);
+        while first < self.x.len() {
+            let count = LANES.min(self.x.len() - first);
+            let [x, gradient] = self.load(simd, first, count);
+            totals[turn] = simd.add(totals[turn], gradient);
+            products[turn] = simd.mul_add(x, gradient, products[turn]);
+            turn = 1 - turn;
+            first += count;
+        }
+        [
+            total(simd, simd.add(totals[0], totals[1])),
+            total(simd, simd.add(products[0], products[1])),
+        ]
+    }
+
+    /// Writes the gradients of what enters, `gradient * scale + (x - mean) * slope + constant`.
+    #[inline(always)]
+    fn write<S: Simd>(
+        &self,
+        simd: S,
+        [scale, slope, constant]: [f32; 3],
+        to: &mut [MaybeUninit<f32>],
+    ) {
+        let (scale, slope) = (simd.splat(scale), simd.splat(slope));
+        let constant = simd.splat(constant);
+        let mut first = 0;
+        while first < to.len() {
+            let count = LANES.min(to.len() - first);
+            let [x, gradient] = self.load(simd, first, count);
+            let value = simd.mul_add(gradient, scale, simd.mul_add(x, slope, constant));
+            store(simd, value, &mut to[first..first + count]);
+            first += count;
+        }
+    }
+}
+
+#[inline(always)]
+fn moments_of<S: Simd>(simd: S, x: &[f32], epsilon: f64) -> [f32; 2] {
     let count = x.len() as f32;
-    let mean = sum(x, |value| value) / count;
-    let variance = sum(x, |value| (value - mean) * (value - mean)) / count;
+    let mean = sum(simd, x) / count;
+    let variance = sum_of_squares(simd, x, mean) / count;
     [mean, 1.0 / (variance + epsilon as f32).sqrt()]
 }
 
-/// The gradients of what enters, of the scale and of the shift.
-fn back(
-    x: &FlexTensor,
-    gamma: &FlexTensor,
-    moments: &Moments,
-    gradient: &FlexTensor,
-) -> [FlexTensor; 3] {
-    let shape @ [images, channels, height, width] = shape_of(x);
-    let [x, gamma, gradient] = [x, gamma, gradient].map(Numbers::of);
-    let pixels = height * width;
-    let image = channels * pixels;
-    let groups = moments.len() / images.max(1);
-    let in_group = channels / groups.max(1);
-    let mut of_x = vec![0.0; x.len()];
-    // Of each image and channel the sum of the gradients, and that of their products with the normalised values.
-    let mut sums = vec![[0.0; 2]; images * channels];
-    if image > 0 && groups > 0 {
-        of_x.par_chunks_exact_mut(image)
-            .zip(sums.par_chunks_exact_mut(channels))
-            .enumerate()
-            .for_each(|(place, (of_x, sums))| {
-                let x = &x[place * image..][..image];
-                let gradient = &gradient[place * image..][..image];
-                for group in 0..groups {
-                    let [mean, inverse] = moments[place * groups + group];
-                    let (mut of_mean, mut of_deviation) = (0.0, 0.0);
-                    for channel in group * in_group..(group + 1) * in_group {
-                        let range = channel * pixels..(channel + 1) * pixels;
-                        let (x, gradient) = (&x[range.clone()], &gradient[range]);
-                        let total = sum(gradient, |value| value);
-                        let products = product(x, gradient, mean) * inverse;
-                        sums[channel] = [total, products];
-                        of_mean += gamma[channel] * total;
-                        of_deviation += gamma[channel] * products;
-                    }
-                    let count = (in_group * pixels) as f32;
-                    let (of_mean, of_deviation) = (of_mean / count, of_deviation / count);
-                    for channel in group * in_group..(group + 1) * in_group {
-                        let range = channel * pixels..(channel + 1) * pixels;
-                        let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
-                        let of_x = &mut of_x[range];
-                        let scale = gamma[channel];
-                        for pixel in 0..pixels {
-                            let normalised = (x[pixel] - mean) * inverse;
-                            of_x[pixel] = inverse
-                                * (gradient[pixel] * scale - of_mean - normalised * of_deviation);
-                        }
-                    }
-                }
-            });
-    }
-    let (mut of_gamma, mut of_beta) = (vec![0.0; channels], vec![0.0; channels]);
-    // In the order of the images, so that the number of threads changes nothing.
-    for sums in sums.chunks_exact(channels.max(1)) {
-        for (channel, [total, products]) in sums.iter().enumerate() {
-            of_beta[channel] += total;
-            of_gamma[channel] += products;
+#[inline(always)]
+fn sum<S: Simd>(simd: S, values: &[f32]) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let (fours, others) = chunks.as_chunks::<SUMS>();
+    let mut sums = [simd.splat(0.0); SUMS];
+    for four in fours {
+        for lane in 0..SUMS {
+            sums[lane] = simd.add(sums[lane], simd.load(&four[lane]));
         }
     }
-    [
-        tensor(of_x, shape),
-        tensor(of_gamma, [channels]),
-        tensor(of_beta, [channels]),
-    ]
+    for chunk in others {
+        sums[0] = simd.add(sums[0], simd.load(chunk));
+    }
+    sums[1] = simd.add(sums[1], load(simd, rest));
+    let [first, second, third, fourth] = sums;
+    let sums = simd.add(simd.add(first, second), simd.add(third, fourth));
+    total(simd, sums)
 }
 
-/// The sum of the products of what `x` has over `mean` and the gradients.
-fn product(x: &[f32], gradient: &[f32], mean: f32) -> f32 {
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    let (gradients, gradients_left) = gradient.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for place in 0..chunks.len() {
-        for lane in 0..LANES {
-            lanes[lane] += (chunks[place][lane] - mean) * gradients[place][lane];
+/// The sum of the squares of what the values have over their mean.
+#[inline(always)]
+fn sum_of_squares<S: Simd>(simd: S, values: &[f32], mean: f32) -> f32 {
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    let (fours, others) = chunks.as_chunks::<SUMS>();
+    let means = simd.splat(mean);
+    let mut sums = [simd.splat(0.0); SUMS];
+    for four in fours {
+        for lane in 0..SUMS {
+            let value = simd.sub(simd.load(&four[lane]), means);
+            sums[lane] = simd.mul_add(value, value, sums[lane]);
         }
     }
-    for lane in 0..rest.len() {
-        lanes[lane] += (rest[lane] - mean) * gradients_left[lane];
+    for chunk in others {
+        let value = simd.sub(simd.load(chunk), means);
+        sums[0] = simd.mul_add(value, value, sums[0]);
     }
-    lanes.iter().sum()
+    // Behind the last value there is nothing, not zeros less the mean.
+    let left = simd.sub(load(simd, rest), means);
+    let left = simd.keep(left, ((1_u32 << rest.len()) - 1) as u16);
+    sums[1] = simd.mul_add(left, left, sums[1]);
+    let [first, second, third, fourth] = sums;
+    let sums = simd.add(simd.add(first, second), simd.add(third, fourth));
+    total(simd, sums)
+}
+
+#[inline(always)]
+fn total<S: Simd>(simd: S, sums: S::Wide) -> f32 {
+    let mut lanes = [0.0; LANES];
+    simd.store(sums, &mut lanes);
+    let mut total = 0.0;
+    for lane in lanes {
+        total += lane;
+    }
+    total
+}
+
+/// At most [`LANES`] values, and zeros behind them.
+#[inline(always)]
+fn load<S: Simd>(simd: S, values: &[f32]) -> S::Wide {
+    match values.first_chunk() {
+        Some(values) => simd.load(values),
+        None => simd.load(&padded(values)),
+    }
+}
+
+/// Writes all of `to`, which is at most [`LANES`] numbers long.
+#[inline(always)]
+fn store<S: Simd>(simd: S, value: S::Wide, to: &mut [MaybeUninit<f32>]) {
+    let mut values = [0.0; LANES];
+    simd.store(value, &mut values);
+    if let Some(to) = to.first_chunk_mut::<LANES>() {
+        for lane in 0..LANES {
+            to[lane] = MaybeUninit::new(values[lane]);
+        }
+        return;
+    }
+    for lane in 0..to.len() {
+        to[lane] = MaybeUninit::new(values[lane]);
+    }
 }

@@ -5,7 +5,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "a convolution writes to memory that need not be filled before"
+    reason = "a layer writes to memory that need not be filled before"
 )]
 
 use super::Cpu;
@@ -13,7 +13,7 @@ use super::average::average;
 use super::convolution::forward::{After, Prepared};
 use super::convolution::geometry::TASK;
 use super::convolution::geometry_of;
-use super::group_norm::normalise_image;
+use super::group_norm::Norm;
 use super::linear::{self, Panels, Sizes, forward_rows};
 use super::scratch::{to_be_written, with_scratch};
 use super::simd::Level;
@@ -103,6 +103,7 @@ impl Cpu {
                 parameters,
                 groups,
                 epsilon,
+                activation,
             } => {
                 let [gamma, beta] = parameters
                     .each_ref()
@@ -112,6 +113,7 @@ impl Cpu {
                     beta,
                     groups,
                     epsilon,
+                    activation,
                 };
                 (layer, shape, 0)
             }
@@ -131,6 +133,7 @@ enum Spatial {
         beta: Vec<f32>,
         groups: usize,
         epsilon: f64,
+        activation: Activation,
     },
     Add(usize),
     Relu,
@@ -246,11 +249,20 @@ impl Sequence {
                     beta,
                     groups,
                     epsilon,
+                    activation,
                 } => {
+                    let norm = Norm {
+                        gamma,
+                        beta,
+                        epsilon: *epsilon,
+                        activation: *activation,
+                    };
                     let mut moments = vec![[0.0; 2]; *groups];
                     let each = x.chunks_exact(enters).zip(y.chunks_exact_mut(enters));
                     for (x, y) in each {
-                        normalise_image(x, [gamma, beta], *epsilon, y, &mut moments);
+                        // SAFETY: a normalisation writes numbers.
+                        let y = unsafe { to_be_written(y) };
+                        norm.write(self.level, x, y, &mut moments);
                     }
                 }
                 Spatial::Add(layer) => {

@@ -12,6 +12,7 @@ use super::gradients::Gradients;
 use super::tasks::in_tasks;
 use crate::kernels::cpu::scratch::with_scratch;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::slices::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -300,13 +301,9 @@ fn add_windows<S: Simd>(
     taken: &[Taken],
     sums: &mut [f32],
 ) {
-    let (sums, _) = sums.as_chunks_mut::<LANES>();
-    let (bias, sums) = match sums.split_last_mut() {
-        Some((bias, sums)) => (&mut bias[0], sums),
-        None => return,
-    };
+    let (sums, bias) = sums.split_at_mut(sums.len() - LANES);
     for taken in taken {
-        *bias += taken.gradient;
+        bias[0] += taken.gradient;
     }
     in_parts(
         simd,
@@ -334,7 +331,7 @@ fn add_weights<S: Simd>(
         geometry,
         &mut ToWindows {
             geometry,
-            weights: weights.as_chunks().0,
+            weights,
             taken,
             plane,
         },
@@ -343,71 +340,162 @@ fn add_weights<S: Simd>(
 
 /// Work on the windows of an output, which fit the registers in parts.
 trait Part {
-    /// `R` rows of each window from `row` on, and `V` vectors of them from `vector` on.
-    fn compute<S: Simd, const R: usize, const V: usize>(
+    /// `R` rows of each window from `row` on, and `V` vectors of them from the number `first` on.
+    fn compute<S: Simd, L: Lanes<S>, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         row: usize,
-        vector: usize,
+        first: usize,
     );
 }
 
 #[inline(always)]
 fn in_parts<S: Simd, P: Part>(simd: S, geometry: Geometry, part: &mut P) {
+    if S::SUMS == 24 && geometry.run().is_multiple_of(<Sixteen as Lanes<S>>::COUNT) {
+        in_sixteens(simd, geometry, part);
+        return;
+    }
     match (geometry.kernel, vectors(geometry)) {
-        (3, 1) => part.compute::<S, 3, 1>(simd, 0, 0),
-        (3, 2) => part.compute::<S, 3, 2>(simd, 0, 0),
-        (3, 3) => part.compute::<S, 3, 3>(simd, 0, 0),
-        (3, 4) => part.compute::<S, 3, 4>(simd, 0, 0),
-        (5, 1) => part.compute::<S, 5, 1>(simd, 0, 0),
-        (5, 2) => part.compute::<S, 5, 2>(simd, 0, 0),
+        (3, 1) => part.compute::<S, Eight, 3, 1>(simd, 0, 0),
+        (3, 2) => part.compute::<S, Eight, 3, 2>(simd, 0, 0),
+        (3, 3) => part.compute::<S, Eight, 3, 3>(simd, 0, 0),
+        (3, 4) => part.compute::<S, Eight, 3, 4>(simd, 0, 0),
+        (5, 1) => part.compute::<S, Eight, 5, 1>(simd, 0, 0),
+        (5, 2) => part.compute::<S, Eight, 5, 2>(simd, 0, 0),
         (kernel, vectors) => {
             for row in 0..kernel {
-                let mut vector = 0;
-                while vector < vectors {
-                    vector += match vectors - vector {
-                        12.. => {
-                            part.compute::<S, 1, 12>(simd, row, vector);
-                            12
-                        }
-                        9.. => {
-                            part.compute::<S, 1, 9>(simd, row, vector);
-                            9
-                        }
-                        6.. => {
-                            part.compute::<S, 1, 6>(simd, row, vector);
-                            6
-                        }
-                        4.. => {
-                            part.compute::<S, 1, 4>(simd, row, vector);
-                            4
-                        }
-                        2.. => {
-                            part.compute::<S, 1, 2>(simd, row, vector);
-                            2
-                        }
-                        _ => {
-                            part.compute::<S, 1, 1>(simd, row, vector);
-                            1
-                        }
-                    };
-                }
+                by_row::<S, Eight, P>(simd, part, row, vectors);
             }
         }
     }
 }
 
-/// `V` vectors of each of `R` rows, which are `vectors` apart.
+/// The same in vectors of sixteen numbers, of which 24 fit the registers.
 #[inline(always)]
-fn load<S: Simd, const R: usize, const V: usize>(
+fn in_sixteens<S: Simd, P: Part>(simd: S, geometry: Geometry, part: &mut P) {
+    let vectors = geometry.run() / <Sixteen as Lanes<S>>::COUNT;
+    match (geometry.kernel, vectors) {
+        (3, 3) => part.compute::<S, Sixteen, 3, 3>(simd, 0, 0),
+        (3, 6) => part.compute::<S, Sixteen, 3, 6>(simd, 0, 0),
+        (3, 12) => {
+            part.compute::<S, Sixteen, 2, 12>(simd, 0, 0);
+            part.compute::<S, Sixteen, 1, 12>(simd, 2, 0);
+        }
+        (kernel, vectors) => {
+            for row in 0..kernel {
+                by_row::<S, Sixteen, P>(simd, part, row, vectors);
+            }
+        }
+    }
+}
+
+/// A row of the windows, in as few parts as fit the registers.
+#[inline(always)]
+fn by_row<S: Simd, L: Lanes<S>, P: Part>(simd: S, part: &mut P, row: usize, vectors: usize) {
+    let mut vector = 0;
+    while vector < vectors {
+        let first = vector * L::COUNT;
+        vector += match vectors - vector {
+            12.. => {
+                part.compute::<S, L, 1, 12>(simd, row, first);
+                12
+            }
+            9.. => {
+                part.compute::<S, L, 1, 9>(simd, row, first);
+                9
+            }
+            6.. => {
+                part.compute::<S, L, 1, 6>(simd, row, first);
+                6
+            }
+            4.. => {
+                part.compute::<S, L, 1, 4>(simd, row, first);
+                4
+            }
+            2.. => {
+                part.compute::<S, L, 1, 2>(simd, row, first);
+                2
+            }
+            _ => {
+                part.compute::<S, L, 1, 1>(simd, row, first);
+                1
+            }
+        };
+    }
+}
+
+/// A vector of either size.
+trait Lanes<S: Simd> {
+    type Vector: Copy;
+    const COUNT: usize;
+
+    /// The first numbers of a slice.
+    fn load(simd: S, from: &[f32]) -> Self::Vector;
+    fn store(simd: S, value: Self::Vector, to: &mut [f32]);
+    fn splat(simd: S, value: f32) -> Self::Vector;
+    fn mul_add(simd: S, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+}
+
+struct Eight;
+
+impl<S: Simd> Lanes<S> for Eight {
+    type Vector = S::Half;
+    const COUNT: usize = 8;
+
+    #[inline(always)]
+    fn load(simd: S, from: &[f32]) -> S::Half {
+        simd.load_half(window(from, 0))
+    }
+    #[inline(always)]
+    fn store(simd: S, value: S::Half, to: &mut [f32]) {
+        simd.store_half(value, window_mut(to, 0));
+    }
+    #[inline(always)]
+    fn splat(simd: S, value: f32) -> S::Half {
+        simd.splat_half(value)
+    }
+    #[inline(always)]
+    fn mul_add(simd: S, a: S::Half, b: S::Half, c: S::Half) -> S::Half {
+        simd.mul_add_half(a, b, c)
+    }
+}
+
+struct Sixteen;
+
+impl<S: Simd> Lanes<S> for Sixteen {
+    type Vector = S::Wide;
+    const COUNT: usize = 16;
+
+    #[inline(always)]
+    fn load(simd: S, from: &[f32]) -> S::Wide {
+        simd.load(window(from, 0))
+    }
+    #[inline(always)]
+    fn store(simd: S, value: S::Wide, to: &mut [f32]) {
+        simd.store(value, window_mut(to, 0));
+    }
+    #[inline(always)]
+    fn splat(simd: S, value: f32) -> S::Wide {
+        simd.splat(value)
+    }
+    #[inline(always)]
+    fn mul_add(simd: S, a: S::Wide, b: S::Wide, c: S::Wide) -> S::Wide {
+        simd.mul_add(a, b, c)
+    }
+}
+
+/// `V` vectors of each of `R` rows, which are `row` numbers apart.
+#[inline(always)]
+fn load<S: Simd, L: Lanes<S>, const R: usize, const V: usize>(
     simd: S,
-    from: &[[f32; LANES]],
-    vectors: usize,
-) -> [[S::Half; V]; R] {
-    let mut loaded = [[simd.splat_half(0.0); V]; R];
-    for row in 0..R {
+    from: &[f32],
+    row: usize,
+) -> [[L::Vector; V]; R] {
+    let mut loaded = [[L::splat(simd, 0.0); V]; R];
+    for part in 0..R {
+        let from = &from[part * row..][..V * L::COUNT];
         for vector in 0..V {
-            loaded[row][vector] = simd.load_half(&from[row * vectors + vector]);
+            loaded[part][vector] = L::load(simd, &from[vector * L::COUNT..]);
         }
     }
     loaded
@@ -417,35 +505,35 @@ struct ToSums<'a> {
     geometry: Geometry,
     plane: &'a [f32],
     taken: &'a [Taken],
-    sums: &'a mut [[f32; LANES]],
+    sums: &'a mut [f32],
 }
 
 impl Part for ToSums<'_> {
     #[inline(always)]
-    fn compute<S: Simd, const R: usize, const V: usize>(
+    fn compute<S: Simd, L: Lanes<S>, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         row: usize,
-        vector: usize,
+        first: usize,
     ) {
-        let (step, vectors) = (self.geometry.step(), vectors(self.geometry));
-        let mut sums = load::<S, R, V>(simd, &self.sums[row * vectors + vector..], vectors);
-        let plane = &self.plane[row * step + vector * LANES..];
+        let (step, length) = (self.geometry.step(), vectors(self.geometry) * LANES);
+        let own = &mut self.sums[row * length + first..];
+        let mut sums = load::<S, L, R, V>(simd, own, length);
+        let plane = &self.plane[row * step + first..];
         for taken in self.taken {
-            let gradient = simd.splat_half(taken.gradient);
+            let gradient = L::splat(simd, taken.gradient);
             for part in 0..R {
-                let first = taken.window as usize + part * step;
-                let (pixels, _) = plane[first..][..V * LANES].as_chunks::<LANES>();
-                for lane in 0..V {
-                    let pixel = simd.load_half(&pixels[lane]);
-                    sums[part][lane] = simd.mul_add_half(gradient, pixel, sums[part][lane]);
+                let pixels = &plane[taken.window as usize + part * step..][..V * L::COUNT];
+                for vector in 0..V {
+                    let pixel = L::load(simd, &pixels[vector * L::COUNT..]);
+                    sums[part][vector] = L::mul_add(simd, gradient, pixel, sums[part][vector]);
                 }
             }
         }
         for part in 0..R {
-            for lane in 0..V {
-                let sum = &mut self.sums[(row + part) * vectors + vector + lane];
-                simd.store_half(sums[part][lane], sum);
+            let own = &mut own[part * length..][..V * L::COUNT];
+            for vector in 0..V {
+                L::store(simd, sums[part][vector], &mut own[vector * L::COUNT..]);
             }
         }
     }
@@ -453,32 +541,31 @@ impl Part for ToSums<'_> {
 
 struct ToWindows<'a> {
     geometry: Geometry,
-    weights: &'a [[f32; LANES]],
+    weights: &'a [f32],
     taken: &'a [Taken],
     plane: &'a mut [f32],
 }
 
 impl Part for ToWindows<'_> {
     #[inline(always)]
-    fn compute<S: Simd, const R: usize, const V: usize>(
+    fn compute<S: Simd, L: Lanes<S>, const R: usize, const V: usize>(
         &mut self,
         simd: S,
         row: usize,
-        vector: usize,
+        first: usize,
     ) {
-        let (step, vectors) = (self.geometry.step(), vectors(self.geometry));
-        let weights = load::<S, R, V>(simd, &self.weights[row * vectors + vector..], vectors);
-        let plane = &mut self.plane[row * step + vector * LANES..];
+        let (step, length) = (self.geometry.step(), vectors(self.geometry) * LANES);
+        let weights = load::<S, L, R, V>(simd, &self.weights[row * length + first..], length);
+        let plane = &mut self.plane[row * step + first..];
         for taken in self.taken {
-            let gradient = simd.splat_half(taken.gradient);
+            let gradient = L::splat(simd, taken.gradient);
             for part in 0..R {
-                let first = taken.window as usize + part * step;
-                let (pixels, _) = plane[first..][..V * LANES].as_chunks_mut::<LANES>();
-                for lane in 0..V {
-                    let pixel = &mut pixels[lane];
-                    let sum =
-                        simd.mul_add_half(gradient, weights[part][lane], simd.load_half(pixel));
-                    simd.store_half(sum, pixel);
+                let pixels = &mut plane[taken.window as usize + part * step..][..V * L::COUNT];
+                for vector in 0..V {
+                    let pixel = &mut pixels[vector * L::COUNT..];
+                    let sum = L::load(simd, pixel);
+                    let sum = L::mul_add(simd, gradient, weights[part][vector], sum);
+                    L::store(simd, sum, pixel);
                 }
             }
         }
