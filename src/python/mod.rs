@@ -50,3 +50,8 @@ mod _native {
         Ok(())
     }
 }
+
+/// The system's allocator gives tensors of megabytes back at each step, and takes them again page by page: at 256 images of
+/// 32 x 32 a quarter of the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
