@@ -14,6 +14,7 @@ mod dense;
 pub mod forward;
 pub mod geometry;
 pub mod gradients;
+mod lanes;
 mod plan;
 mod pooled;
 mod tasks;

@@ -9,10 +9,10 @@
 use super::forward::{Routes, pixels};
 use super::geometry::{BLOCK, Geometry, gather, interleave};
 use super::gradients::Gradients;
+use super::lanes::{Eight, Lanes, Sixteen, fits_sixteens};
 use super::tasks::in_tasks;
 use crate::kernels::cpu::scratch::with_scratch;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
-use crate::kernels::cpu::slices::{window, window_mut};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -351,7 +351,7 @@ trait Part {
 
 #[inline(always)]
 fn in_parts<S: Simd, P: Part>(simd: S, geometry: Geometry, part: &mut P) {
-    if S::SUMS == 24 && geometry.run().is_multiple_of(<Sixteen as Lanes<S>>::COUNT) {
+    if fits_sixteens::<S>(geometry.run()) {
         in_sixteens(simd, geometry, part);
         return;
     }
@@ -421,66 +421,6 @@ fn by_row<S: Simd, L: Lanes<S>, P: Part>(simd: S, part: &mut P, row: usize, vect
                 1
             }
         };
-    }
-}
-
-/// A vector of either size.
-trait Lanes<S: Simd> {
-    type Vector: Copy;
-    const COUNT: usize;
-
-    /// The first numbers of a slice.
-    fn load(simd: S, from: &[f32]) -> Self::Vector;
-    fn store(simd: S, value: Self::Vector, to: &mut [f32]);
-    fn splat(simd: S, value: f32) -> Self::Vector;
-    fn mul_add(simd: S, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
-}
-
-struct Eight;
-
-impl<S: Simd> Lanes<S> for Eight {
-    type Vector = S::Half;
-    const COUNT: usize = 8;
-
-    #[inline(always)]
-    fn load(simd: S, from: &[f32]) -> S::Half {
-        simd.load_half(window(from, 0))
-    }
-    #[inline(always)]
-    fn store(simd: S, value: S::Half, to: &mut [f32]) {
-        simd.store_half(value, window_mut(to, 0));
-    }
-    #[inline(always)]
-    fn splat(simd: S, value: f32) -> S::Half {
-        simd.splat_half(value)
-    }
-    #[inline(always)]
-    fn mul_add(simd: S, a: S::Half, b: S::Half, c: S::Half) -> S::Half {
-        simd.mul_add_half(a, b, c)
-    }
-}
-
-struct Sixteen;
-
-impl<S: Simd> Lanes<S> for Sixteen {
-    type Vector = S::Wide;
-    const COUNT: usize = 16;
-
-    #[inline(always)]
-    fn load(simd: S, from: &[f32]) -> S::Wide {
-        simd.load(window(from, 0))
-    }
-    #[inline(always)]
-    fn store(simd: S, value: S::Wide, to: &mut [f32]) {
-        simd.store(value, window_mut(to, 0));
-    }
-    #[inline(always)]
-    fn splat(simd: S, value: f32) -> S::Wide {
-        simd.splat(value)
-    }
-    #[inline(always)]
-    fn mul_add(simd: S, a: S::Wide, b: S::Wide, c: S::Wide) -> S::Wide {
-        simd.mul_add(a, b, c)
     }
 }
 

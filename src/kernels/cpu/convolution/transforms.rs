@@ -1,6 +1,7 @@
 //! The transforms of F(4 x 4, 3 x 3), of rows or of columns, by the names of Lavin and Gray's paper.
 
 use super::geometry::STEP;
+use super::lanes::Lanes;
 use crate::kernels::cpu::simd::Simd;
 
 /// Rows and columns of a tile.
@@ -8,21 +9,26 @@ pub const SIDE: usize = 6;
 
 /// B^T.
 #[inline(always)]
-pub fn transform_pixels<S: Simd>(simd: S, six: [S::Half; SIDE]) -> [S::Half; SIDE] {
-    let (two, plus_two) = (simd.splat_half(-2.0), simd.splat_half(2.0));
-    let (four, plus_four) = (simd.splat_half(-4.0), simd.splat_half(4.0));
-    let five = simd.splat_half(-5.0);
-    let sum = simd.mul_add_half(six[2], four, six[4]);
-    let difference = simd.mul_add_half(six[1], four, six[3]);
-    let even = simd.sub_half(six[4], six[2]);
-    let odd = simd.sub_half(six[1], six[3]);
+pub fn transform_pixels<S: Simd, L: Lanes<S>>(
+    simd: S,
+    six: [L::Vector; SIDE],
+) -> [L::Vector; SIDE] {
+    let (two, plus_two) = (L::splat(simd, -2.0), L::splat(simd, 2.0));
+    let (four, plus_four) = (L::splat(simd, -4.0), L::splat(simd, 4.0));
+    let five = L::splat(simd, -5.0);
+    let sum = L::mul_add(simd, six[2], four, six[4]);
+    let difference = L::mul_add(simd, six[1], four, six[3]);
+    let even = L::sub(simd, six[4], six[2]);
+    let odd = L::sub(simd, six[1], six[3]);
+    let first = L::mul_add(simd, six[2], five, six[4]);
+    let last = L::mul_add(simd, six[3], five, six[5]);
     [
-        simd.mul_add_half(six[0], plus_four, simd.mul_add_half(six[2], five, six[4])),
-        simd.add_half(sum, difference),
-        simd.sub_half(sum, difference),
-        simd.mul_add_half(odd, two, even),
-        simd.mul_add_half(odd, plus_two, even),
-        simd.mul_add_half(six[1], plus_four, simd.mul_add_half(six[3], five, six[5])),
+        L::mul_add(simd, six[0], plus_four, first),
+        L::add(simd, sum, difference),
+        L::sub(simd, sum, difference),
+        L::mul_add(simd, odd, two, even),
+        L::mul_add(simd, odd, plus_two, even),
+        L::mul_add(simd, six[1], plus_four, last),
     ]
 }
 

@@ -5,6 +5,7 @@
 //! place of 144) and transformed back. The gradients of the weights are the same products the other way round.
 
 use super::geometry::{BLOCK, Geometry, STEP, places, tile};
+use super::lanes::{Eight, Lanes, Sixteen, fits_sixteens};
 use super::transforms::{
     SIDE, transform_four, transform_pixels, transform_products, transform_taps, transform_to_taps,
 };
@@ -106,34 +107,50 @@ impl Tiles {
         images: usize,
         to: &mut [f32],
     ) {
+        if fits_sixteens::<S>(self.geometry.inputs) {
+            self.transform_by::<S, Sixteen>(simd, plane, image, images, to);
+        } else {
+            self.transform_by::<S, Eight>(simd, plane, image, images, to);
+        }
+    }
+
+    #[inline(always)]
+    fn transform_by<S: Simd, L: Lanes<S>>(
+        self,
+        simd: S,
+        plane: &[f32],
+        image: usize,
+        images: usize,
+        to: &mut [f32],
+    ) {
         let (inputs, step) = (self.geometry.inputs, self.geometry.step());
         let between = self.count(images) * inputs;
-        let mut columns = Aligned([[[0.0; 8]; SIDE]; SIDE]);
+        let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; SIDE]);
         for tile in 0..self.of_an_image() {
             let first = STEP * (tile / self.across * step + tile % self.across * inputs);
             let place = (image * self.of_an_image() + tile) * inputs;
-            for eight in 0..inputs / 8 {
-                let input = 8 * eight;
+            for vector in 0..inputs / L::COUNT {
+                let input = L::COUNT * vector;
                 for column in 0..SIDE {
-                    let mut six = [simd.splat_half(0.0); SIDE];
+                    let mut six = [L::splat(simd, 0.0); SIDE];
                     for row in 0..SIDE {
                         let from = first + row * step + column * inputs + input;
-                        six[row] = simd.load_half(window(plane, from));
+                        six[row] = L::load(simd, &plane[from..]);
                     }
-                    let six = transform_pixels(simd, six);
+                    let six = transform_pixels::<S, L>(simd, six);
                     for row in 0..SIDE {
-                        simd.store_half(six[row], &mut columns.0[row][column]);
+                        L::store(simd, six[row], &mut columns.0[row][column]);
                     }
                 }
                 for row in 0..SIDE {
-                    let mut six = [simd.splat_half(0.0); SIDE];
+                    let mut six = [L::splat(simd, 0.0); SIDE];
                     for column in 0..SIDE {
-                        six[column] = simd.load_half(&columns.0[row][column]);
+                        six[column] = L::load(simd, &columns.0[row][column]);
                     }
-                    let six = transform_pixels(simd, six);
+                    let six = transform_pixels::<S, L>(simd, six);
                     for column in 0..SIDE {
                         let place = (SIDE * row + column) * between + place + input;
-                        simd.store_half(six[column], window_mut(to, place));
+                        L::store(simd, six[column], &mut to[place..]);
                     }
                 }
             }
@@ -293,22 +310,30 @@ impl Tiles {
         sums: &mut [Aligned<[f32; BLOCK]>],
     ) {
         let channels = self.geometry.inputs;
+        let sixteens = if S::SUMS == 24 { channels / 16 } else { 0 };
+        let rest = channels - 16 * sixteens;
         // Fours where sixes leave two: fewer vectors would wait for each other.
-        let sixes = match (S::SUMS, channels % 6) {
+        let sixes = match (S::SUMS, rest % 6) {
             (2, _) => 0,
-            (_, 2) => channels - 8,
-            (_, rest) => channels - rest,
+            (_, 2) => (rest - 8) / 6,
+            _ => rest / 6,
         };
+        let fours = (rest - 6 * sixes) / 4;
         let (tiles, between) = (images * self.of_an_image(), gradients.len() / PLACES);
         for place in 0..PLACES {
             let gradients = &gradients[place * between..][..tiles];
             let inputs = &inputs[place * between * channels..][..tiles * channels];
             let products = &mut products[place * channels..][..channels];
-            for six in 0..sixes / 6 {
-                sum_tiles::<S, 6>(simd, 6 * six, inputs, gradients, products);
+            for sixteen in 0..sixteens {
+                sum_tiles::<S, 16>(simd, 16 * sixteen, inputs, gradients, products);
             }
-            for four in 0..(channels - sixes) / 4 {
-                sum_tiles::<S, 4>(simd, sixes + 4 * four, inputs, gradients, products);
+            let first = 16 * sixteens;
+            for six in 0..sixes {
+                sum_tiles::<S, 6>(simd, first + 6 * six, inputs, gradients, products);
+            }
+            let first = first + 6 * sixes;
+            for four in 0..fours {
+                sum_tiles::<S, 4>(simd, first + 4 * four, inputs, gradients, products);
             }
         }
         let mut columns = Aligned([[[0.0; BLOCK]; SIDE]; 3]);
