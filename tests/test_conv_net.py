@@ -179,6 +179,46 @@ def test_a_run_takes_the_pixels_of_its_images_and_resumes_to_the_same_bits(tmp_p
     assert loaded.model.evaluate(data[1]) == whole.model.evaluate(data[1])
 
 
+def test_twenty_epochs_have_the_same_bits_on_any_threads_and_after_a_resume(tmp_path: Path) -> None:
+    images = mnistburn.datasets.load("mnist", "train")[:300]
+    data = (images[:230], images[230:])
+    blocks = [
+        ConvBlock(channels=16, norm=True),
+        ConvBlock(channels=16, pool=True, norm=True),
+        ConvBlock(channels=24),
+        ConvBlock(channels=24, norm=True, residual=1),
+        ConvBlock(channels=32, pool=True),
+    ]
+    config = TrainingConfig(
+        model=ConvNetConfig.for_data(images, blocks=blocks, hidden_sizes=(16,), dropout=0.25),
+        optimizer=mnistburn.AdamWConfig(),
+        augmentation=mnistburn.AugmentationConfig(flip=True, shift=0.1),
+        num_epochs=20,
+        batch_size=48,
+        learning_rate=3e-3,
+    )
+
+    def outcome(name: str, *threads: int) -> tuple[bytes, dict[str, list[float]]]:
+        """Train twenty epochs; with two numbers of threads seven with the first of them."""
+        for count in threads:
+            epochs = 20 if count == threads[-1] else 7
+            setup = dataclasses.replace(config, num_epochs=epochs, threads=count)
+            resume = count != threads[0]
+            run = mnistburn.train(
+                tmp_path / name, setup, "cpu", data=data, progress=False, resume=resume
+            )
+        steps = run.history.train_steps
+        kept = {name: list(steps[name]) for name in ("epoch", "step", "loss", "accuracy")}
+        return (tmp_path / name / "model.mpk").read_bytes(), kept
+
+    one = outcome("one", 1)
+    assert len(one[1]["loss"]) == 20 * 5
+    assert all(map(math.isfinite, one[1]["loss"]))
+    assert outcome("two", 2) == one
+    assert outcome("four", 4) == one
+    assert outcome("resumed", 2, 4) == one
+
+
 def test_hidden_layers_of_one_size_have_masks_of_their_own() -> None:
     config = ConvNetConfig(widths=(4,), hidden_sizes=(64, 64), dropout=0.5)
     model, images = Model(config, seed=5), images_of(config, 1)
