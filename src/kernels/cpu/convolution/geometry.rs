@@ -11,8 +11,7 @@ use std::mem::MaybeUninit;
 pub const BLOCK: usize = 16;
 /// Rows and columns that one of Winograd's tiles leaves.
 pub const STEP: usize = 4;
-/// Images of a task. The gradients of each task are added up in the order of the images, so that the number of threads
-/// changes nothing.
+/// Images that are computed together, at most.
 pub const TASK: usize = 4;
 
 /// A convolution of stride 1 with a square kernel, without what follows it.
