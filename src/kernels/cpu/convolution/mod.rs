@@ -17,6 +17,7 @@ pub mod gradients;
 mod lanes;
 mod plan;
 mod pooled;
+mod regions;
 mod tasks;
 mod transforms;
 mod weights;

@@ -10,6 +10,7 @@ use super::forward::{Routes, pixels};
 use super::geometry::{BLOCK, Geometry, gather, interleave};
 use super::gradients::Gradients;
 use super::lanes::{Eight, Lanes, Sixteen, fits_sixteens};
+use super::regions::{Lists, Regions};
 use super::tasks::in_tasks;
 use crate::kernels::cpu::scratch::with_scratch;
 use crate::kernels::cpu::simd::{Kernel, Level, Simd};
@@ -36,11 +37,11 @@ pub fn backward(
 ) -> Gradients {
     let images = x.len() / geometry.image();
     let pooled = Pooled::new(geometry);
-    let weights = wants_input.then(|| pack(geometry, weight));
+    let weights = wants_input.then(|| Weights::new(level, geometry, weight));
     let pass = Pass {
         geometry,
         pooled: &pooled,
-        weights: weights.as_deref(),
+        weights: weights.as_ref(),
         routes,
         inside: &geometry.pixels(false),
     };
@@ -75,6 +76,20 @@ const fn vectors(geometry: Geometry) -> usize {
 /// Numbers of the sums of an output: its weights by row of the window, and its bias in a vector of its own.
 const fn sums_of_an_output(geometry: Geometry) -> usize {
     (geometry.kernel * vectors(geometry) + 1) * LANES
+}
+
+/// Packed weights.
+enum Weights {
+    Regions(Regions),
+    /// As [`pack`] has them.
+    Windows(Vec<f32>),
+}
+
+impl Weights {
+    fn new(level: Level, geometry: Geometry, weight: &[f32]) -> Self {
+        Regions::pack(level, geometry, weight)
+            .map_or_else(|| Self::Windows(pack(geometry, weight)), Self::Regions)
+    }
 }
 
 /// Weights by output and row of the window, each row filled up with zeros to whole vectors.
@@ -137,6 +152,8 @@ struct Pooled {
     windows: Vec<u32>,
     /// From there to the windows of all four.
     places: [u32; 4],
+    /// Where the gradients of a block of outputs are put first.
+    staged: Vec<u32>,
     /// The pixels of each band.
     bands: Vec<Range<usize>>,
 }
@@ -151,6 +168,9 @@ impl Pooled {
         let pixels = together.max(1) * columns;
         Self {
             windows: windows.collect(),
+            staged: (0..rows * columns)
+                .map(|pixel| (pixel * BLOCK) as u32)
+                .collect(),
             places: [0, inputs, step, step + inputs].map(|place| place as u32),
             bands: (0..rows * columns)
                 .step_by(pixels)
@@ -172,7 +192,7 @@ struct Pass<'a> {
     geometry: Geometry,
     pooled: &'a Pooled,
     /// Packed, if the gradient of what entered is wanted.
-    weights: Option<&'a [f32]>,
+    weights: Option<&'a Weights>,
     routes: &'a Routes,
     /// Where the pixels that entered lie in their plane.
     inside: &'a [u32],
@@ -220,6 +240,7 @@ impl Kernel for Images<'_> {
         let mut taken = vec![nothing; outputs * pixels + 1];
         // Where those of each band of each output end.
         let mut ends = vec![0; outputs * pooled.bands.len()];
+        let mut lists = Lists::default();
         let mut output = self.output;
         for image in 0..self.x.len() / geometry.image() {
             let gradients = &self.gradients[image * outputs * pixels..][..outputs * pixels];
@@ -239,14 +260,22 @@ impl Kernel for Images<'_> {
                 continue;
             };
             back.fill(0.0);
-            let length = weights.len() / outputs;
-            for band in 0..pooled.bands.len() {
-                for output in 0..outputs {
-                    let place = output * pooled.bands.len() + band;
-                    let start = if place == 0 { 0 } else { ends[place - 1] };
-                    let weights = &weights[output * length..][..length];
-                    let taken = &taken[start..ends[place]];
-                    add_weights(simd, geometry, weights, taken, back);
+            match weights {
+                Weights::Regions(regions) => {
+                    lists.fill(simd, &pooled.staged, gradients, routes);
+                    regions.add(simd, geometry, &pooled.windows, &lists, back);
+                }
+                Weights::Windows(weights) => {
+                    let length = weights.len() / outputs;
+                    for band in 0..pooled.bands.len() {
+                        for output in 0..outputs {
+                            let place = output * pooled.bands.len() + band;
+                            let start = if place == 0 { 0 } else { ends[place - 1] };
+                            let weights = &weights[output * length..][..length];
+                            let taken = &taken[start..ends[place]];
+                            add_weights(simd, geometry, weights, taken, back);
+                        }
+                    }
                 }
             }
             let to = &mut to[image * geometry.image()..][..geometry.image()];
