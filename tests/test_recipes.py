@@ -12,6 +12,7 @@ from mnistburn import (
     ConvNetConfig,
     CosineAnnealingLrSchedulerConfig,
     Dataset,
+    Model,
     ModelConfig,
     OneCycleLrSchedulerConfig,
     TrainingConfig,
@@ -58,6 +59,29 @@ def test_a_small_data_set_gets_more_epochs(colours: Dataset) -> None:
     few = mnistburn.recipe("pictures", colours[:10]).num_epochs
     more = mnistburn.recipe("pictures", colours).num_epochs
     assert few == 4 * more
+
+
+@pytest.mark.parametrize("shape", [(8, 9, 3), (28, 28, 1), (40, 32, 3), (200, 240, 3)])
+def test_many_pictures_get_a_network_of_their_size(
+    shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mnistburn.recipes._MANY", 30)
+    pixels = numpy.random.default_rng(1).integers(0, 256, (30, *shape), dtype=numpy.uint8)
+    pixels = pixels if shape[2] == 3 else pixels[..., 0]
+    many = Dataset.from_numpy(pixels, numpy.arange(30) % 3)
+    config = mnistburn.recipe("pictures", many).model
+    few = mnistburn.recipe("pictures", many[:29]).model
+    assert isinstance(config, ConvNetConfig)
+    assert isinstance(few, ConvNetConfig)
+    assert config.image_shape == few.image_shape == shape
+    assert config.blocks
+    assert few.blocks
+    assert all(block.norm for block in config.blocks)
+    assert not any(block.norm for block in few.blocks)
+    # Whatever the size of the pictures.
+    model = Model(config)
+    assert model.num_params < 1_500_000
+    assert model.forward(pixels[:2]).shape == (2, 3)
 
 
 def test_pictures_learns_pictures(colours: Dataset, tmp_path: Path) -> None:

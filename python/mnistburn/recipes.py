@@ -181,6 +181,8 @@ def _two_convolutions(train: Dataset, *, widths: tuple[int, int], dropout: float
 
 
 def _pictures(train: Dataset, length: _Length) -> TrainingConfig:
+    if len(train) >= _MANY:
+        return _many_pictures(train, length)
     height, width, channels = train.image_shape
     side = min(height, width)
     # Each pooling halves the sides; some pixels have to be left to be averaged.
@@ -207,6 +209,41 @@ def _pictures(train: Dataset, length: _Length) -> TrainingConfig:
             brightness=0.2,
             contrast=0.2,
             saturation=colours,
+        ),
+    )
+
+
+def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
+    """Return a training with a larger, normalised network, for which many images are needed."""
+    height, width, channels = train.image_shape
+    side = min(height, width)
+    poolings = max(1, min(5, int(math.log2(max(side, 6) / 3))))
+    widths = (32, 64, 128, 128, 128)[:poolings]
+    blocks = [ConvBlock(channels=widths[0], pool=True, norm=True)]
+    for place, channels_out in enumerate(widths[1:], start=2):
+        if place < poolings:
+            blocks.append(ConvBlock(channels=channels_out, norm=True))
+        blocks.append(ConvBlock(channels=channels_out, pool=True, norm=True))
+    return _one_cycle(
+        train,
+        length,
+        ConvNetConfig.for_data(
+            train,
+            blocks=blocks,
+            # Where few pixels are left, each has its own weights.
+            average=side >> poolings > _FEW,
+            hidden_sizes=(256,),
+            dropout=0.5,
+        ),
+        optimizer=AdamConfig(beta_1=0.9, beta_2=0.99),
+        least_epochs=10,
+        images=0,
+        batch_size=128,
+        learning_rate=2e-3,
+        augmentation=AugmentationConfig(
+            flip=True,
+            # What is in the middle of grey pictures, as of clothes, is moved to its harm.
+            crop=side // 8 if channels == 3 else 0,  # noqa: PLR2004  red, green and blue
         ),
     )
 
@@ -274,6 +311,10 @@ def _steps(config: TrainingConfig, train: Dataset) -> int:
 _TIMED_STEPS: Final = 3
 # Fewer images make few steps of an epoch.
 _SMALL: Final = 2_000
+# As many images train a larger network.
+_MANY: Final = 20_000
+# Rows or columns of pixels that are not averaged.
+_FEW: Final = 4
 # Rows or columns of images that can spare a border.
 _SIDE: Final = 16
 # The share of a training in which the learning rate of one cycle rises.
