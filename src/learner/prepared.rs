@@ -1,10 +1,12 @@
 //! A run before its first step.
 
 use super::artifact::ArtifactDirectory;
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoints::Checkpoint;
 use super::data::Data;
 use super::history::History;
+use super::history_rows::HistoryRows;
 use super::observer::{Observer, warn};
+use super::progress::Progress;
 use super::start::{Initial, RunStart};
 use super::strategy::Run;
 use crate::config::{ImageStatistics, Metadata, Precision, TrainingConfig, Views};
@@ -75,6 +77,7 @@ impl Prepared {
             step: 0,
         };
         let mut history = History::default();
+        let mut rows = HistoryRows::default();
         let model: AnyNetwork<Autodiff<B>> = match beginning {
             Beginning::Random => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
             Beginning::Start(mut initial) => {
@@ -88,6 +91,8 @@ impl Prepared {
                 let Checkpoint {
                     path,
                     state,
+                    history: so_far,
+                    rows: on_disk,
                     records,
                 } = *checkpoint;
                 optimizer = optimizer.restore(decode_optimizer(
@@ -101,7 +106,8 @@ impl Prepared {
                 schedule =
                     schedule.restore::<B>(decode_scheduler(&records.scheduler, &path, like)?)?;
                 progress = state.progress;
-                history = state.history;
+                history = so_far;
+                rows = on_disk;
                 decode_model(&records.model, &path, &config.model, burn_device)?
             }
         };
@@ -137,6 +143,7 @@ impl Prepared {
             schedule,
             progress,
             history,
+            rows,
             observer,
             interrupted: Arc::default(),
         };

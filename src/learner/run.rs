@@ -92,6 +92,7 @@ impl OnBackend for Train<'_> {
         let (num_epochs, model_config) = (run.config.num_epochs, run.config.model.clone());
         let about = run.about.clone();
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
+        run.directory.claim()?;
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
         let threads = run.config.threads;

@@ -1,10 +1,14 @@
 //! The loop around Burn's steps.
 
 use super::artifact::ArtifactDirectory;
-use super::checkpoint::{self, Progress, Records, State};
+use super::checkpoint::Records;
+use super::checkpoints;
 use super::devices::{Batches, Devices};
-use super::history::{Ended, History};
+use super::history::{Ended, History, TrainStepRow, ValidStepRow};
+use super::history_rows::HistoryRows;
 use super::observer::{Event, Level, Observer};
+use super::progress::Progress;
+use super::state::{State, StoredHistory};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
 use crate::config::{LrSchedule, Precision, Recorder, Settings, TrainingConfig};
 use crate::data::DataLoader;
@@ -59,6 +63,8 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub schedule: LrSchedule,
     pub progress: Progress,
     pub history: History,
+    /// Which rows of the history are on disk.
+    pub rows: HistoryRows,
     pub observer: Box<dyn Observer>,
     /// Whether it is Ctrl-C or the like that the interrupter stops the run for.
     pub interrupted: Arc<AtomicBool>,
@@ -386,8 +392,7 @@ impl<B: AutodiffBackend> Run<B> {
             if !loss.is_finite() {
                 return Err(self.diverged("training", step, loss));
             }
-            let rate = images as f64 / seconds;
-            self.history.train_steps.push(
+            self.history.train_steps.push(TrainStepRow {
                 epoch,
                 step,
                 images,
@@ -395,8 +400,8 @@ impl<B: AutodiffBackend> Run<B> {
                 accuracy,
                 learning_rate,
                 seconds,
-                rate,
-            );
+                images_per_second: images as f64 / seconds,
+            });
             let images = self.train_loaders[0].images_in(step);
             self.observer.notify(Event::TrainStep {
                 epoch,
@@ -445,9 +450,14 @@ impl<B: AutodiffBackend> Run<B> {
             if !loss.is_finite() {
                 return Err(self.diverged("validation", step, loss));
             }
-            self.history
-                .valid_steps
-                .push(epoch, step, images, loss, accuracy, seconds);
+            self.history.valid_steps.push(ValidStepRow {
+                epoch,
+                step,
+                images,
+                loss,
+                accuracy,
+                seconds,
+            });
             let images = self.valid_loader.images_in(step);
             self.observer.notify(Event::ValidStep {
                 epoch,
@@ -473,7 +483,7 @@ impl<B: AutodiffBackend> Run<B> {
     fn diverged(&self, phase: &str, step: usize, loss: f64) -> Error {
         let kept = match self.directory.older_run() {
             Some(path) => format!("the older run in {} is unchanged", path.display()),
-            None if checkpoint::is_any(&self.directory.file("")) => {
+            None if checkpoints::is_any(&self.directory.file("")) => {
                 "the checkpoints before that are kept".into()
             }
             None => "there was no checkpoint yet".into(),
@@ -498,19 +508,17 @@ impl<B: AutodiffBackend> Run<B> {
         } else {
             Ended::Interrupted
         });
+        let artifact_dir = self.directory.file("");
+        let mark = self.rows.append(&artifact_dir, &self.history)?;
         let state = State {
             progress: self.progress,
             data: self.data.clone(),
             config: self.config.write(true),
             recorder: recorder.name().into(),
-            history: self.history.clone(),
+            history: StoredHistory::Marked(mark),
         };
-        let path = checkpoint::save(&self.directory.file(""), recorder, &state, &records)?;
-        self.write_history()?;
-        let message = format!(
-            "checkpoint {} saved",
-            relative(&path, &self.directory.file(""))
-        );
+        let path = checkpoints::save(&artifact_dir, recorder, state, &records)?;
+        let message = format!("checkpoint {} saved", relative(&path, &artifact_dir));
         self.directory.publish()?;
         self.observer.notify(Event::Log {
             level: Level::Info,
