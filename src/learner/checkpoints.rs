@@ -120,11 +120,14 @@ pub(super) fn newest_model(artifact_dir: &Path, since: (usize, usize)) -> Result
         .map(|(path, _)| path))
 }
 
+/// Checkpoints, and why they can't be read.
+type Faults = Vec<(PathBuf, Error)>;
+
 /// What `read` makes of the newest checkpoint that it doesn't fail at, and its faults with those after it.
 fn newest_by<T>(
     artifact_dir: &Path,
     read: impl Fn(&Path) -> Result<T>,
-) -> Result<(Option<T>, Vec<(PathBuf, Error)>)> {
+) -> Result<(Option<T>, Faults)> {
     let mut checkpoints = all(artifact_dir)?;
     loop {
         let (mut found, mut faults) = (None, Vec::new());

@@ -1,3 +1,4 @@
+use super::metrics::Totals;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -158,39 +159,6 @@ columns! {
     }
 }
 
-/// Sums over the steps of one epoch.
-#[derive(Default)]
-struct Totals {
-    images: usize,
-    loss: f64,
-    hits: f64,
-    seconds: f64,
-}
-
-impl Totals {
-    fn of(
-        epochs: &[usize],
-        images: &[usize],
-        losses: &[f64],
-        accuracies: &[f64],
-        seconds: &[f64],
-        epoch: usize,
-    ) -> Self {
-        // The rows of the newest epoch are the last ones.
-        let first = epochs
-            .iter()
-            .rposition(|row| *row != epoch)
-            .map_or(0, |position| position + 1);
-        (first..epochs.len()).fold(Self::default(), |mut totals, row| {
-            totals.images += images[row];
-            totals.loss += losses[row] * images[row] as f64;
-            totals.hits += (accuracies[row] * images[row] as f64).round();
-            totals.seconds += seconds[row];
-            totals
-        })
-    }
-}
-
 impl History {
     /// Ends an epoch: its row follows from its steps.
     pub(super) fn end_epoch(&mut self, epoch: usize) -> EpochRow {
@@ -215,10 +183,10 @@ impl History {
         );
         let row = EpochRow {
             epoch,
-            train_loss: train.loss / train.images as f64,
-            train_accuracy: train.hits / train.images as f64,
-            valid_loss: valid.loss / valid.images as f64,
-            valid_accuracy: valid.hits / valid.images as f64,
+            train_loss: train.mean_loss(),
+            train_accuracy: train.accuracy(),
+            valid_loss: valid.mean_loss(),
+            valid_accuracy: valid.accuracy(),
             learning_rate,
             seconds: train.seconds + valid.seconds,
             images_per_second: train.images as f64 / train.seconds,

@@ -96,8 +96,8 @@ impl OnBackend for Train<'_> {
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
         let threads = run.config.threads;
-        let schedule = run.schedule.clone();
-        let optimizer = run.optimizer.clone();
+        let schedule = run.rule.schedule.clone();
+        let optimizer = run.rule.optimizer.clone();
         let (train_loader, valid_loader) = (
             Arc::clone(&run.train_loaders[0]),
             Arc::clone(&run.valid_loader),

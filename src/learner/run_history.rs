@@ -17,10 +17,12 @@ pub fn run_history(artifact_dir: &Path) -> Result<History> {
     if let Some(newest) = newest {
         return Ok(newest.history);
     }
-    let faults: String = faults.iter().map(|fault| format!("; {fault}")).collect();
+    let lacks = format!("it has no {HISTORY_FILE} and no whole checkpoint");
+    let reasons = [vec![lacks], faults].concat();
     Err(Error::Artifact(format!(
-        "{} holds no run to look at: it has no {HISTORY_FILE} and no whole checkpoint{faults}",
-        artifact_dir.display()
+        "{} holds no run to look at: {}",
+        artifact_dir.display(),
+        reasons.join("; ")
     )))
 }
 
