@@ -107,7 +107,9 @@ def checkpoints() -> None:
                 (path,) = files.glob(f"{stem}.*")
                 shutil.copy(path, folder(name) / f"{recorder}{path.suffix}")
             if recorder == "bin":
-                shutil.copy(files / "state.json", folder("checkpoint"))
+                # The state.json that is there holds its history, as earlier versions wrote it.
+                shutil.copy(files / "state.json", folder("checkpoint") / "marked.json")
+                shutil.copy(Path(run) / "history.jsonl", folder("history_rows"))
 
 
 def pictures() -> None:

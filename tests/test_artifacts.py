@@ -214,7 +214,9 @@ def test_a_run_without_a_file_is_named_with_what_is_missing(
     with pytest.raises(ArtifactError, match=r"history\.json is damaged"):
         mnistburn.load_run(artifact_dir)
     (artifact_dir / "history.json").unlink()
-    with pytest.raises(ArtifactError, match=r"no history\.json"):
+    assert mnistburn.load_run(artifact_dir).history.num_epochs == 1
+    shutil.rmtree(artifact_dir / "checkpoint")
+    with pytest.raises(ArtifactError, match=r"no history\.json and no whole checkpoint"):
         mnistburn.load_run(artifact_dir)
 
 

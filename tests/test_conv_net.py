@@ -17,9 +17,9 @@ from safetensors.numpy import load_file, save_file
 import mnistburn
 from mnistburn import ConvBlock, ConvNetConfig, Dataset, Model, ModelConfig, TrainingConfig
 from mnistburn.cli import main
-from mnistburn.config.networks import network_from_json
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.model import Recorder
+from mnistburn.networks import network_from_json
 
 
 def pixels_given(config: ConvNetConfig) -> ConvNetConfig:

@@ -10,12 +10,13 @@ import numpy
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
 
 import mnistburn
 from mnistburn import AugmentationConfig, ConvNetConfig, Dataset, Model, ModelConfig, TrainingConfig
 from mnistburn.cli import main
 from mnistburn.errors import ConfigError
-from mnistburn.views import View
+from mnistburn.views import Augment, View
 
 Pair = tuple[Dataset, Dataset]
 Floats = NDArray[numpy.float64]
@@ -184,3 +185,47 @@ def test_the_command_averages_over_views(
     assert evaluated("--augment") == model.evaluate(test, augment="shift").loss
     both = model.evaluate(test, augment=("flip", "shift")).loss
     assert evaluated("--view=flip", "--view=shift") == both
+
+
+def test_the_command_predicts_over_views(
+    tmp_path: Path, small_config: TrainingConfig, small_data: Pair
+) -> None:
+    def predicted(*options: object) -> list[float]:
+        command = ["predict", tmp_path / "run", "--json", *options]
+        done = CliRunner().invoke(main, [str(item) for item in command])
+        assert done.exit_code == 0, done.output
+        return [row["probability"] for row in json.loads(done.stdout)]
+
+    def expected(images: Any, augment: Augment) -> list[float]:
+        values: list[float] = run.model.predict_proba(images, augment=augment).max(axis=1).tolist()
+        return values
+
+    config = replace(small_config, augmentation=AugmentationConfig(crop=1))
+    run = mnistburn.train(tmp_path / "run", config, "cpu", data=small_data, progress=False)
+    test = small_data[1]
+    numpy.savez(tmp_path / "data.npz", images=test.images, labels=test.targets)
+    numpy.save(tmp_path / "images.npy", test.images)
+    Image.fromarray(test.images[3]).save(tmp_path / "three.png")
+    sources: list[tuple[tuple[object, ...], Any]] = [
+        (("--data", tmp_path / "data.npz", "--split=train", "--index=3"), test.images[3:4]),
+        ((tmp_path / "images.npy",), test.images),
+        ((tmp_path / "three.png",), [tmp_path / "three.png"]),
+    ]
+    views: list[tuple[tuple[object, ...], Augment]] = [
+        ((), False),
+        (("--augment",), "shift"),
+        (("--view=flip", "--view=shift"), ("flip", "shift")),
+    ]
+    for source, images in sources:
+        answers = [predicted(*source, *options) for options, _ in views]
+        assert answers == [expected(images, augment) for _, augment in views]
+        assert len({tuple(answer) for answer in answers}) == len(views)
+
+
+def test_the_command_names_the_views_that_it_can_take(tmp_path: Path, test_data: Dataset) -> None:
+    path = Model(ModelConfig(hidden_size=16), seed=1).save(tmp_path / "model", "default")
+    numpy.save(tmp_path / "images.npy", test_data.images[:2])
+    command = ["predict", str(path), str(tmp_path / "images.npy"), "--augment"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code != 0
+    assert "nothing says that it was trained with" in str(done.output) + str(done.exception)

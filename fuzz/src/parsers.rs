@@ -18,7 +18,7 @@ use std::path::Path;
 pub type Parser = fn(&[u8]) -> Result<()>;
 
 /// A parser for each directory of the corpus.
-pub const PARSERS: [(&str, Parser); 14] = [
+pub const PARSERS: [(&str, Parser); 15] = [
     ("record_mpk", record),
     ("record_bin", record),
     ("record_json", record),
@@ -33,6 +33,7 @@ pub const PARSERS: [(&str, Parser); 14] = [
     ("optimizer", optimizer),
     ("schedule", schedule),
     ("checkpoint", checkpoint),
+    ("history_rows", history_rows),
 ];
 
 /// Reads the bytes with the parser of that name.
@@ -175,6 +176,14 @@ fn any<T>(kinds: &[T], bytes: &[u8], again: impl Fn(&[u8], &T) -> Result<Vec<u8>
 fn checkpoint(bytes: &[u8]) -> Result<()> {
     let written = learner::state_again(bytes, false)?;
     let again = learner::state_again(&written, true).expect("its hash is that of what was read");
+    assert_eq!(again, written);
+    Ok(())
+}
+
+/// The rows of a history.
+fn history_rows(bytes: &[u8]) -> Result<()> {
+    let written = learner::history_rows_again(bytes)?;
+    let again = learner::history_rows_again(&written).expect("its own bytes");
     assert_eq!(again, written);
     Ok(())
 }

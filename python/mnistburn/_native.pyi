@@ -42,6 +42,7 @@ __all__ = [
     "read_folder",
     "read_idx",
     "resolve_device",
+    "run_history",
     "settle_run",
     "split_indices",
     "train",
@@ -772,6 +773,15 @@ def resolve_device(device: str) -> str:
 
     Raises:
         DeviceError: There is no such device, or it can't be used here.
+    """
+
+def run_history(artifact_dir: str | PathLike[str]) -> str:
+    """
+    What a run has measured, JSON: of one that was killed or is on, up to its newest whole checkpoint.
+
+    Raises:
+        ArtifactError: There is no checkpoint yet, or a file of the history is damaged.
+        OSError: A file can't be read.
     """
 
 def settle_run(artifact_dir: str | PathLike[str]) -> None:

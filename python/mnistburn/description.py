@@ -16,10 +16,9 @@ from dataclasses import dataclass
 
 from mnistburn import _native
 from mnistburn.arguments import as_path
-from mnistburn.config import NetworkConfig
-from mnistburn.config.networks import network_from_json
 from mnistburn.errors import RecordError
 from mnistburn.image_statistics import ImageStatistics
+from mnistburn.networks import NetworkConfig, network_from_json
 from mnistburn.preprocessing import STRETCHED, Preprocessing
 
 __all__ = ["FileDescription", "StoredTensor", "describe"]

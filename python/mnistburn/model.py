@@ -31,8 +31,6 @@ from mnistburn.arrays import (
     as_targets,
 )
 from mnistburn.classes import match_classes
-from mnistburn.config import ModelConfig, NetworkConfig
-from mnistburn.config.networks import check_network, network_from_json
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError, DataError, RecordError
@@ -40,6 +38,7 @@ from mnistburn.gradients import Loss
 from mnistburn.hints import folder_hint
 from mnistburn.image_statistics import ImageStatistics
 from mnistburn.likeness import LOOKED_AT, warn_of_unlike
+from mnistburn.networks import ModelConfig, NetworkConfig, check_network, network_from_json
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
 from mnistburn.views import Augment, as_views

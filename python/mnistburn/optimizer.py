@@ -12,23 +12,41 @@ Example:
 
 import json
 from collections.abc import Callable
+from typing import ClassVar
 
 from mnistburn import _native
 from mnistburn.arguments import as_number, shown
-from mnistburn.config import OptimizerConfig
-from mnistburn.config.optimizers import check_optimizer
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError
 from mnistburn.gradients import Gradients
 from mnistburn.model import Model
+from mnistburn.settings import File
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "OptimizerSettings", "check_optimizer"]
+
+
+class OptimizerSettings(File):
+    """A configuration that an optimizer is made from, such as `AdamConfig`."""
+
+    _tag: ClassVar[str]
+
+    def init(self) -> "Optimizer":
+        """Make an optimizer, its state empty.
+
+        Returns:
+            The optimizer.
+        """
+        return Optimizer(self)
+
+    def _tagged(self) -> dict[str, object]:
+        """Return the JSON object that says also which optimizer it is."""
+        return {self._tag: self._json_object()}
 
 
 class Optimizer:
     """An optimizer with its state, such as the running means of the gradients."""
 
-    def __init__(self, config: OptimizerConfig) -> None:
+    def __init__(self, config: OptimizerSettings) -> None:
         """Make an optimizer, its state empty; the same as ``config.init()``.
 
         Args:
@@ -42,7 +60,7 @@ class Optimizer:
         self._native = _native.Optimizer(json.dumps(config._tagged()))  # noqa: SLF001
 
     @property
-    def config(self) -> OptimizerConfig:
+    def config(self) -> OptimizerSettings:
         """The configuration."""
         return self._config
 
@@ -86,7 +104,7 @@ class Optimizer:
         return f"Optimizer({self._config!r})"
 
 
-def _restored(config: OptimizerConfig, state: tuple[bytes, str, str] | None) -> Optimizer:
+def _restored(config: OptimizerSettings, state: tuple[bytes, str, str] | None) -> Optimizer:
     """Make an optimizer of what its `__reduce__` gave; the bytes are parsed, and nothing is run."""
     optimizer = Optimizer(config)
     if state is not None:
@@ -95,3 +113,13 @@ def _restored(config: OptimizerConfig, state: tuple[bytes, str, str] | None) -> 
         native = _native.Optimizer.restore(tagged, (content, model, resolve_device(device)))
         optimizer._native = native  # noqa: SLF001
     return optimizer
+
+
+def check_optimizer(name: str, value: object) -> None:
+    """Refuse what is no configuration of an optimizer."""
+    if not isinstance(value, OptimizerSettings):
+        message = (
+            f"{name} must be the configuration of an optimizer, got {shown(value)}; "
+            "pass AdamConfig(), AdamWConfig() or SgdConfig()"
+        )
+        raise ConfigError(message)

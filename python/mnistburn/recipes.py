@@ -24,9 +24,9 @@ from mnistburn.config import (
     OneCycleLrSchedulerConfig,
     TrainingConfig,
 )
-from mnistburn.config.networks import NetworkConfig
 from mnistburn.dataset import Dataset
 from mnistburn.errors import ConfigError, DataError
+from mnistburn.networks import NetworkConfig
 
 __all__ = ["RECIPES", "Recipe", "expected_seconds", "recipe"]
 

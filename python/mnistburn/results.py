@@ -16,7 +16,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from mnistburn import _native
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
@@ -212,16 +212,16 @@ def load_run(
 
 
 def _load(directory: Path, device: str, epoch: str | int) -> TrainingResult:
-    for name in (CONFIG_FILE, HISTORY_FILE):
-        _require(directory, (directory / name).is_file(), f"has no {name}")
+    _require(directory, (directory / CONFIG_FILE).is_file(), f"has no {CONFIG_FILE}")
     config = TrainingConfig.load(directory / CONFIG_FILE)
+    history = _read_history(directory)
     number: int | None = None
     if epoch == "best":
-        number = _best(directory, _read_history(directory / HISTORY_FILE).get("best_epoch"))
+        number = _best(directory, history["best_epoch"])
     elif isinstance(epoch, int):
         number = epoch
     native = _native.load_run(str(directory), device, number)
-    return read_result(directory, Model._wrap(native), config)  # noqa: SLF001
+    return _result(directory, Model._wrap(native), config, history)  # noqa: SLF001
 
 
 def _best(directory: Path, epoch: int | None) -> int:
@@ -258,46 +258,33 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
     Raises:
         ArtifactError: A file is missing or damaged.
     """
-    content = _read_history(directory / HISTORY_FILE)
-    try:
-        history = History(
-            epochs=_columns(content["epochs"], directory),
-            train_steps=_columns(content["train_steps"], directory),
-            valid_steps=_columns(content["valid_steps"], directory),
-        )
-        summary = directory / SUMMARY_FILE
-        return TrainingResult(
-            artifact_dir=directory,
-            model=model,
-            history=history,
-            config=config,
-            best_epoch=content["best_epoch"],
-            ended=_ended(content, directory),
-            seconds=content["seconds"],
-            warm_up_seconds=content.get("warm_up_seconds", 0.0),
-            class_names=_class_names(directory / CLASS_NAMES_FILE),
-            data=RunData.read(directory),
-            start=RunStart.read(directory),
-            # A run that was stopped in its first epoch has nothing to sum up.
-            _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
-            _run=_run_of(directory),
-        )
-    except KeyError as error:
-        message = f"{directory / HISTORY_FILE} is damaged: the key {error} is missing"
-        raise ArtifactError(message) from None
+    return _result(directory, model, config, _read_history(directory))
 
 
-def _ended(content: dict[str, Any], directory: Path) -> Ended:
-    # Earlier versions wrote nothing but whether it was cut short.
-    ended = content.get("ended", "interrupted" if content["interrupted"] else "completed")
-    if ended not in get_args(Ended):
-        message = (
-            f"{directory / HISTORY_FILE} is damaged: ended must be one of {get_args(Ended)}, "
-            f"got {shown(ended)}"
-        )
-        raise ArtifactError(message)
-    found: Ended = ended
-    return found
+def _result(
+    directory: Path, model: Model, config: TrainingConfig, content: dict[str, Any]
+) -> TrainingResult:
+    summary = directory / SUMMARY_FILE
+    return TrainingResult(
+        artifact_dir=directory,
+        model=model,
+        history=History(
+            epochs=content["epochs"],
+            train_steps=content["train_steps"],
+            valid_steps=content["valid_steps"],
+        ),
+        config=config,
+        best_epoch=content["best_epoch"],
+        ended=content["ended"],
+        seconds=content["seconds"],
+        warm_up_seconds=content.get("warm_up_seconds", 0.0),
+        class_names=_class_names(directory / CLASS_NAMES_FILE),
+        data=RunData.read(directory),
+        start=RunStart.read(directory),
+        # A run that was stopped in its first epoch has nothing to sum up.
+        _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
+        _run=_run_of(directory),
+    )
 
 
 def _class_names(path: Path) -> tuple[str, ...] | None:
@@ -341,23 +328,6 @@ def _require(directory: Path, holds: bool, what: str) -> None:  # noqa: FBT001  
         raise ArtifactError(message)
 
 
-def _columns(value: object, directory: Path) -> dict[str, Column]:
-    if not isinstance(value, dict) or not all(isinstance(item, list) for item in value.values()):
-        message = f"{directory / HISTORY_FILE} is damaged: it must hold columns, got {shown(value)}"
-        raise ArtifactError(message)
-    return value
-
-
-def _read_history(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        message = f"{path.parent} holds no run of mnistburn.train: it has no {path.name}"
-        raise ArtifactError(message) from None
-    except (ValueError, RecursionError) as error:
-        message = f"{path} is damaged: {error}"
-        raise ArtifactError(message) from None
-    if not isinstance(content, dict):
-        message = f"{path} is damaged: it must hold a JSON object"
-        raise ArtifactError(message)
+def _read_history(directory: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_native.run_history(str(directory)))
     return content

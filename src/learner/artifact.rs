@@ -89,8 +89,7 @@ impl ArtifactDirectory {
                 .collect(),
             run: Some(file::unique()),
         };
-        let text = format!("{:#}\n", serde_json::json!(manifest));
-        directory.write(MANIFEST_FILE, text.as_bytes())?;
+        manifest.write(&directory.file(""))?;
         Ok(directory)
     }
 
@@ -124,6 +123,11 @@ impl ArtifactDirectory {
         switch::complete(&self.root)?;
         self.place.move_to(&self.root);
         Ok(())
+    }
+
+    /// Says in the manifest of a resumed run which files this version writes.
+    pub fn claim(&self) -> Result<()> {
+        older::claim(&self.file(""))
     }
 
     /// The directory with an older run that is as it was; nothing once this run has taken its place.

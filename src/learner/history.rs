@@ -1,3 +1,4 @@
+use super::metrics::Totals;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -43,12 +44,12 @@ pub struct History {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-fn is_zero(seconds: &f64) -> bool {
+pub(super) fn is_zero(seconds: &f64) -> bool {
     *seconds == 0.0
 }
 
 /// One epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -68,8 +69,32 @@ pub struct EpochRow {
     pub images_per_second: f64,
 }
 
+/// One training step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct TrainStepRow {
+    pub epoch: usize,
+    pub step: usize,
+    pub images: usize,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub learning_rate: f64,
+    pub seconds: f64,
+    pub images_per_second: f64,
+}
+
+/// One validation step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ValidStepRow {
+    pub epoch: usize,
+    pub step: usize,
+    pub images: usize,
+    pub loss: f64,
+    pub accuracy: f64,
+    pub seconds: f64,
+}
+
 macro_rules! columns {
-    ($(#[$about:meta])* $name:ident { $($column:ident: $kind:ty,)* }) => {
+    ($(#[$about:meta])* $name:ident of $row:ident { $($column:ident: $kind:ty,)* }) => {
         $(#[$about])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the columns are named as the fields of the events and of `EpochRow`")]
@@ -78,9 +103,13 @@ macro_rules! columns {
         }
 
         impl $name {
-            #[allow(clippy::too_many_arguments, reason = "one for each column")]
-            pub(super) fn push(&mut self, $($column: $kind),*) {
-                $(self.$column.push($column);)*
+            pub(super) fn push(&mut self, row: $row) {
+                $(self.$column.push(row.$column);)*
+            }
+
+            /// The rows from number `start` on, from 0.
+            pub(super) fn rows_from(&self, start: usize) -> impl Iterator<Item = $row> + '_ {
+                (start..self.epoch.len()).map(|row| $row { $($column: self.$column[row],)* })
             }
 
             fn lengths(&self) -> Vec<usize> {
@@ -92,7 +121,7 @@ macro_rules! columns {
 
 columns! {
     /// The epochs: see [`EpochRow`].
-    EpochColumns {
+    EpochColumns of EpochRow {
         epoch: usize,
         train_loss: f64,
         train_accuracy: f64,
@@ -106,7 +135,7 @@ columns! {
 
 columns! {
     /// The training steps; `images` counts those of the batch.
-    TrainStepColumns {
+    TrainStepColumns of TrainStepRow {
         epoch: usize,
         step: usize,
         images: usize,
@@ -120,46 +149,13 @@ columns! {
 
 columns! {
     /// The validation steps; `images` counts those of the batch.
-    ValidStepColumns {
+    ValidStepColumns of ValidStepRow {
         epoch: usize,
         step: usize,
         images: usize,
         loss: f64,
         accuracy: f64,
         seconds: f64,
-    }
-}
-
-/// Sums over the steps of one epoch.
-#[derive(Default)]
-struct Totals {
-    images: usize,
-    loss: f64,
-    hits: f64,
-    seconds: f64,
-}
-
-impl Totals {
-    fn of(
-        epochs: &[usize],
-        images: &[usize],
-        losses: &[f64],
-        accuracies: &[f64],
-        seconds: &[f64],
-        epoch: usize,
-    ) -> Self {
-        // The rows of the newest epoch are the last ones.
-        let first = epochs
-            .iter()
-            .rposition(|row| *row != epoch)
-            .map_or(0, |position| position + 1);
-        (first..epochs.len()).fold(Self::default(), |mut totals, row| {
-            totals.images += images[row];
-            totals.loss += losses[row] * images[row] as f64;
-            totals.hits += (accuracies[row] * images[row] as f64).round();
-            totals.seconds += seconds[row];
-            totals
-        })
     }
 }
 
@@ -187,29 +183,26 @@ impl History {
         );
         let row = EpochRow {
             epoch,
-            train_loss: train.loss / train.images as f64,
-            train_accuracy: train.hits / train.images as f64,
-            valid_loss: valid.loss / valid.images as f64,
-            valid_accuracy: valid.hits / valid.images as f64,
+            train_loss: train.mean_loss(),
+            train_accuracy: train.accuracy(),
+            valid_loss: valid.mean_loss(),
+            valid_accuracy: valid.accuracy(),
             learning_rate,
             seconds: train.seconds + valid.seconds,
             images_per_second: train.images as f64 / train.seconds,
         };
-        self.epochs.push(
-            row.epoch,
-            row.train_loss,
-            row.train_accuracy,
-            row.valid_loss,
-            row.valid_accuracy,
-            row.learning_rate,
-            row.seconds,
-            row.images_per_second,
-        );
+        self.epochs.push(row);
         let best = self.best_epoch.and_then(|best| self.epoch_loss(best));
         if best.is_none_or(|best| row.valid_loss < best) {
             self.best_epoch = Some(epoch);
         }
         row
+    }
+
+    /// Epoch and step of the last training step.
+    pub(super) fn last_step(&self) -> Option<(usize, usize)> {
+        let steps = &self.train_steps;
+        steps.epoch.last().copied().zip(steps.step.last().copied())
     }
 
     fn epoch_loss(&self, epoch: usize) -> Option<f64> {
@@ -219,23 +212,9 @@ impl History {
 
     /// Forgets the validation steps of an epoch whose validation did not end.
     pub(super) fn forget_validation(&mut self, epoch: usize) {
-        let ValidStepColumns {
-            epoch: epochs,
-            step,
-            images,
-            loss,
-            accuracy,
-            seconds,
-        } = &mut self.valid_steps;
-        let kept = epochs
-            .iter()
-            .position(|row| *row == epoch)
-            .unwrap_or(epochs.len());
-        epochs.truncate(kept);
-        step.truncate(kept);
-        images.truncate(kept);
-        for column in [loss, accuracy, seconds] {
-            column.truncate(kept);
+        let all = std::mem::take(&mut self.valid_steps);
+        for row in all.rows_from(0).filter(|row| row.epoch != epoch) {
+            self.valid_steps.push(row);
         }
     }
 
@@ -249,6 +228,16 @@ impl History {
             .iter()
             .chain(&self.valid_steps.seconds)
             .sum();
+    }
+
+    /// Says why the run is over where an earlier version, which knew only whether it was cut short, has not.
+    pub(super) fn complete(mut self) -> Self {
+        self.ended.get_or_insert(if self.interrupted {
+            Ended::Interrupted
+        } else {
+            Ended::Completed
+        });
+        self
     }
 
     /// Checks that columns that belong together are equally long, as in a file that someone edited they may not be.
@@ -279,13 +268,26 @@ mod tests {
     fn an_epochs_loss_is_the_mean_over_images_and_the_best_has_the_lowest_validation_loss() {
         let mut history = History::default();
         for (epoch, valid_loss) in [(1, 0.5), (2, 0.3), (3, 0.3)] {
-            history
-                .train_steps
-                .push(epoch, 1, 3, 1.0, 1.0 / 3.0, 0.1, 1.0, 3.0);
-            history
-                .train_steps
-                .push(epoch, 2, 1, 5.0, 1.0, 0.1, 1.0, 1.0);
-            history.valid_steps.push(epoch, 1, 2, valid_loss, 0.5, 0.5);
+            for (step, images, loss, accuracy) in [(1, 3, 1.0, 1.0 / 3.0), (2, 1, 5.0, 1.0)] {
+                history.train_steps.push(TrainStepRow {
+                    epoch,
+                    step,
+                    images,
+                    loss,
+                    accuracy,
+                    learning_rate: 0.1,
+                    seconds: 1.0,
+                    images_per_second: images as f64,
+                });
+            }
+            history.valid_steps.push(ValidStepRow {
+                epoch,
+                step: 1,
+                images: 2,
+                loss: valid_loss,
+                accuracy: 0.5,
+                seconds: 0.5,
+            });
             let row = history.end_epoch(epoch);
             assert!((row.train_loss - 2.0).abs() < 1e-12);
             assert!((row.train_accuracy - 0.5).abs() < 1e-12);

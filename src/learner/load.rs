@@ -1,14 +1,14 @@
 //! The models of a run.
 
 use super::artifact::settle;
-use super::checkpoint;
-use super::history::History;
-use super::manifest::{HISTORY_FILE, MODEL_FILE};
+use super::checkpoints;
+use super::manifest::MODEL_FILE;
 use super::run_config::read_config;
+use super::run_history;
 use crate::config::{Metadata, TrainingConfig, Views};
 use crate::device::Device;
-use crate::error::{Error, Result};
-use crate::record::{self, About, Loaded, Stated, file};
+use crate::error::Result;
+use crate::record::{self, About, Loaded, Stated};
 use std::path::{Path, PathBuf};
 
 /// Which of a run's models.
@@ -30,7 +30,7 @@ pub fn load_run(
     let config = read_config(artifact_dir)?;
     let path = match which {
         WhichModel::Last => last_model(artifact_dir)?,
-        WhichModel::Epoch(epoch) => checkpoint::model_of(artifact_dir, epoch)?,
+        WhichModel::Epoch(epoch) => checkpoints::model_of(artifact_dir, epoch)?,
     };
     let about = About {
         metadata: Metadata {
@@ -48,23 +48,14 @@ pub fn load_run(
 
 fn last_model(artifact_dir: &Path) -> Result<PathBuf> {
     let last = artifact_dir.join(MODEL_FILE);
-    Ok(
-        match checkpoint::newest_model(artifact_dir, steps_done(artifact_dir)?)? {
-            Some(path) => path,
-            // A run that was killed before its end has no model but that of a checkpoint.
-            None if last.exists() => last,
-            None => checkpoint::newest_model(artifact_dir, 0)?.unwrap_or(last),
-        },
-    )
-}
-
-/// Training steps in the run's history; 0 where there is none yet.
-fn steps_done(artifact_dir: &Path) -> Result<usize> {
-    let path = artifact_dir.join(HISTORY_FILE);
-    if !path.exists() {
-        return Ok(0);
-    }
-    let history: History = serde_json::from_slice(&file::read(&path)?)
-        .map_err(|error| Error::Artifact(format!("{} is damaged: {error}", path.display())))?;
-    Ok(history.train_steps.step.len())
+    let start = (0, 0);
+    // A run that is not over has no model but that of a checkpoint.
+    let since = run_history::of_ended(artifact_dir)?
+        .and_then(|history| history.last_step())
+        .unwrap_or(start);
+    Ok(match checkpoints::newest_model(artifact_dir, since)? {
+        Some(path) => path,
+        None if last.exists() => last,
+        None => checkpoints::newest_model(artifact_dir, start)?.unwrap_or(last),
+    })
 }

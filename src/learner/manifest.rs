@@ -1,6 +1,7 @@
 //! The files of a run, and the manifest that says which are ours.
 
 use crate::error::{Error, Result};
+use crate::record::file;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
@@ -11,8 +12,10 @@ pub const CONFIG_FILE: &str = "config.json";
 pub const MODEL_FILE: &str = "model.mpk";
 /// The checkpoints, a directory each.
 pub const CHECKPOINT_DIRECTORY: &str = "checkpoint";
-/// Every step and epoch.
+/// Every step and epoch, in columns; of a run that is over.
 pub const HISTORY_FILE: &str = "history.json";
+/// Every step and epoch up to the newest checkpoint, a line each.
+pub const HISTORY_ROWS_FILE: &str = "history.jsonl";
 /// The table of metrics.
 pub const SUMMARY_FILE: &str = "summary.txt";
 /// The names of the classes, a JSON list; only where the training images have such.
@@ -32,11 +35,12 @@ pub(super) const MANIFEST_FILE: &str = "manifest.json";
 const MODEL_COMPANION: &str = "model.mpk.meta.json";
 
 /// The files of a run beside its checkpoints.
-pub(super) const FILES: [&str; 10] = [
+pub(super) const FILES: [&str; 11] = [
     CONFIG_FILE,
     MODEL_FILE,
     MODEL_COMPANION,
     HISTORY_FILE,
+    HISTORY_ROWS_FILE,
     SUMMARY_FILE,
     CLASS_NAMES_FILE,
     DATA_FILE,
@@ -54,6 +58,13 @@ pub(super) struct Manifest {
     /// Tells the run from every other one.
     #[serde(default)]
     pub run: Option<String>,
+}
+
+impl Manifest {
+    pub fn write(&self, directory: &Path) -> Result<()> {
+        let text = format!("{:#}\n", serde_json::json!(self));
+        file::write(&directory.join(MANIFEST_FILE), text.as_bytes())
+    }
 }
 
 /// The manifest of a directory; `None` where there is none, or something else of that name.

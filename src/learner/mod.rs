@@ -7,45 +7,59 @@
 mod artifact;
 mod checked;
 mod checkpoint;
+mod checkpoints;
 mod data;
 mod desktop;
-mod devices;
+mod due;
+mod epochs;
+mod group;
 mod history;
+mod history_rows;
 mod load;
 mod lock;
 mod log_file;
 mod manifest;
+mod metrics;
 mod new_run;
 mod observer;
 mod older;
 mod options;
 mod prepare;
 mod prepared;
+mod progress;
 mod renderer;
 mod resumed_run;
+mod rule;
 mod run;
 mod run_config;
 mod run_data;
+mod run_files;
+mod run_history;
 mod start;
+mod state;
 mod strategy;
 mod summary;
 mod switch;
 mod threads;
+mod warm_up;
 
 pub use artifact::settle;
-#[doc(hidden)]
-pub use checkpoint::state_again;
 pub use data::Data;
 pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
+#[doc(hidden)]
+pub use history_rows::history_rows_again;
 pub use load::{WhichModel, load_run};
 pub use manifest::{
-    CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE, LOG_FILE,
-    MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE,
+    CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE,
+    HISTORY_ROWS_FILE, LOG_FILE, MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE,
 };
 pub use observer::{Event, Level, Observer, Silent};
 pub use older::holds_run;
 pub use options::TrainOptions;
 pub use run::{Trained, train};
 pub use run_data::{Part, RunData};
+pub use run_history::run_history;
 pub use start::{OutputLayer, RunStart, Start};
+#[doc(hidden)]
+pub use state::state_again;
 pub use summary::summary_table;

@@ -1,9 +1,10 @@
 //! What an older run left in a directory, and what is somebody else's.
 
-use super::checkpoint::{self, Progress, is_checkpoint_file, remove_if_empty};
+use super::checkpoint::{self, is_checkpoint_file, remove_if_empty};
 use super::desktop::is_dropped;
 use super::lock::LOCK_FILE;
-use super::manifest::{FILES, MANIFEST_FILE, is_directory, read_manifest};
+use super::manifest::{FILES, HISTORY_ROWS_FILE, MANIFEST_FILE, is_directory, read_manifest};
+use super::progress::Progress;
 use super::{CHECKPOINT_DIRECTORY, CONFIG_FILE};
 use crate::error::{Error, Result};
 use crate::record::file;
@@ -57,6 +58,27 @@ fn check_checkpoints(root: &Path, directory: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets the run in a directory, which may be one of an earlier version, have all the files of this one.
+pub(super) fn claim(root: &Path) -> Result<()> {
+    let Some(mut manifest) = read_manifest(root)? else {
+        return Ok(());
+    };
+    let is_new = |name: &&&str| !manifest.files.iter().any(|file| file == **name);
+    let new: Vec<&str> = FILES.iter().filter(is_new).copied().collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let rows = root.join(HISTORY_ROWS_FILE);
+    if new.contains(&HISTORY_ROWS_FILE) && rows.exists() {
+        return Err(Error::Artifact(format!(
+            "a resumed run writes {}, which there is and the run has not written; move it away",
+            rows.display()
+        )));
+    }
+    manifest.files.extend(new.into_iter().map(str::to_owned));
+    manifest.write(root)
 }
 
 fn stranger(root: &Path, entry: &Path) -> Error {

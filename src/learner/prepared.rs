@@ -1,20 +1,22 @@
 //! A run before its first step.
 
 use super::artifact::ArtifactDirectory;
-use super::checkpoint::{Checkpoint, Progress};
+use super::checkpoints::Checkpoint;
 use super::data::Data;
+use super::epochs::Run;
 use super::history::History;
+use super::history_rows::HistoryRows;
 use super::observer::{Observer, warn};
+use super::progress::Progress;
+use super::rule::Rule;
 use super::start::{Initial, RunStart};
-use super::strategy::Run;
 use crate::config::{ImageStatistics, Metadata, Precision, TrainingConfig, Views};
 use crate::data::{Augmentation, DataLoader, Dataset, Order};
 use crate::device::{Backend, Device};
 use crate::error::Result;
 use crate::network::{AnyNetwork, ParameterSpec};
-use crate::record::{About, decode_model, decode_optimizer, decode_scheduler};
+use crate::record::{About, decode_model};
 use burn::backend::Autodiff;
-use burn::lr_scheduler::LrScheduler;
 use burn::module::AutodiffModule;
 use std::sync::Arc;
 
@@ -67,14 +69,14 @@ impl Prepared {
                 "checkpoints in half precision: a resumed run will differ from one never stopped";
             warn(observer.as_mut(), message.into());
         }
-        let mut optimizer = config.optimizer.init::<Autodiff<B>>();
-        let mut schedule = config.schedule()?;
+        let mut rule = Rule::<Autodiff<B>>::new(&config)?;
         let mut progress = Progress {
             epoch: 1,
             ended: false,
             step: 0,
         };
         let mut history = History::default();
+        let mut rows = HistoryRows::default();
         let model: AnyNetwork<Autodiff<B>> = match beginning {
             Beginning::Random => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
             Beginning::Start(mut initial) => {
@@ -88,20 +90,21 @@ impl Prepared {
                 let Checkpoint {
                     path,
                     state,
+                    history: so_far,
+                    rows: on_disk,
                     records,
                 } = *checkpoint;
-                optimizer = optimizer.restore(decode_optimizer(
+                rule = rule.restore(
                     &records.optimizer,
+                    &records.scheduler,
                     &path,
-                    &config.optimizer,
+                    &config,
                     &trainable,
                     burn_device,
-                )?)?;
-                let like = schedule.to_record::<B>();
-                schedule =
-                    schedule.restore::<B>(decode_scheduler(&records.scheduler, &path, like)?)?;
+                )?;
                 progress = state.progress;
-                history = state.history;
+                history = so_far;
+                rows = on_disk;
                 decode_model(&records.model, &path, &config.model, burn_device)?
             }
         };
@@ -133,10 +136,10 @@ impl Prepared {
             burn_devices,
             directory,
             data: fingerprints,
-            optimizer,
-            schedule,
+            rule,
             progress,
             history,
+            rows,
             observer,
             interrupted: Arc::default(),
         };

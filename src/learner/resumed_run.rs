@@ -2,15 +2,17 @@
 
 use super::artifact::ArtifactDirectory;
 use super::checked::{Checked, logged};
-use super::checkpoint::{self, Checkpoint, Progress, State};
+use super::checkpoints::{self, Checkpoint};
 use super::data::Data;
 use super::manifest::DATA_FILE;
 use super::observer::{tell, warn};
 use super::options::TrainOptions;
 use super::prepared::{Beginning, Prepared};
+use super::progress::Progress;
 use super::run_config::check_same_run;
 use super::run_data::RunData;
 use super::start::RunStart;
+use super::state::State;
 use crate::config::{Settings, TrainingConfig};
 use crate::error::{Error, Result};
 use crate::record;
@@ -32,7 +34,7 @@ pub(super) fn go_on(
         fingerprints,
         observer,
     } = checked;
-    let (checkpoint, faults) = checkpoint::newest(artifact_dir)?;
+    let (checkpoint, faults) = checkpoints::newest(artifact_dir)?;
     if let Some(Checkpoint { state, .. }) = &checkpoint {
         // Not what config.json says: that may have been edited since.
         check_same_run(&state.config, &config)?;

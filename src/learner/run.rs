@@ -92,11 +92,12 @@ impl OnBackend for Train<'_> {
         let (num_epochs, model_config) = (run.config.num_epochs, run.config.model.clone());
         let about = run.about.clone();
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
+        run.directory.claim()?;
         run.directory
             .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
         let threads = run.config.threads;
-        let schedule = run.schedule.clone();
-        let optimizer = run.optimizer.clone();
+        let schedule = run.rule.schedule.clone();
+        let optimizer = run.rule.optimizer.clone();
         let (train_loader, valid_loader) = (
             Arc::clone(&run.train_loaders[0]),
             Arc::clone(&run.valid_loader),

@@ -53,6 +53,7 @@ fn shown(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::learner::EpochRow;
     use burn::train::LearnerSummary;
     use std::fs;
 
@@ -83,16 +84,25 @@ mod tests {
     #[test]
     fn the_table_is_burns() {
         let mut history = History::default();
-        history.epochs.push(1, 0.7, 0.75, 0.3, 0.92, 1e-4, 1.0, 1.0);
-        history
-            .epochs
-            .push(2, 0.4, 0.875, 0.009, 0.95, 1e-4, 1.0, 1.0);
-        history
-            .epochs
-            .push(3, 0.4, 0.875, 12.5, 0.005, 1e-4, 1.0, 1.0);
-        history
-            .epochs
-            .push(4, 1234.5, 0.0, 0.3, 1.0, 1e-4, 1.0, 1.0);
+        let rows = [
+            (0.7, 0.75, 0.3, 0.92),
+            (0.4, 0.875, 0.009, 0.95),
+            (0.4, 0.875, 12.5, 0.005),
+            (1234.5, 0.0, 0.3, 1.0),
+        ];
+        for (epoch, row) in (1..).zip(rows) {
+            let (train_loss, train_accuracy, valid_loss, valid_accuracy) = row;
+            history.epochs.push(EpochRow {
+                epoch,
+                train_loss,
+                train_accuracy,
+                valid_loss,
+                valid_accuracy,
+                learning_rate: 1e-4,
+                seconds: 1.0,
+                images_per_second: 1.0,
+            });
+        }
         assert_eq!(summary_table(&history, ""), burns_table(&history));
     }
 

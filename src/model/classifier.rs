@@ -5,8 +5,8 @@
 
 use super::engine::Engine;
 use super::interface::{Classifier, Evaluation, Stepper, TrainingForward};
-use super::loss::classification;
 use super::metrics::{Measured, Metrics};
+use super::objective::classification;
 use super::stepper::ModelStepper;
 use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::data::{Dataset, DropoutKey, targets_tensor};

@@ -1,3 +1,4 @@
+use super::objective::of_part;
 use crate::error::{Error, Result};
 use crate::network::host_values;
 use burn::tensor::Tensor;
@@ -22,6 +23,13 @@ pub(crate) struct Measured {
     pub hits: usize,
 }
 
+impl Measured {
+    /// The share of hits.
+    pub fn accuracy(&self) -> f64 {
+        self.hits as f64 / self.images as f64
+    }
+}
+
 impl<B: Backend> Metrics<B> {
     pub fn new() -> Self {
         Self {
@@ -42,11 +50,7 @@ impl<B: Backend> Metrics<B> {
         let rows = parts.into_iter().map(|part| {
             let share = images(&part) as f64 / all as f64;
             let right = part.output.argmax(1).flatten::<1>(0, 1).equal(part.targets);
-            let loss = if share < 1.0 {
-                part.loss * share
-            } else {
-                part.loss
-            };
+            let loss = of_part(part.loss, share);
             Tensor::cat(vec![loss, right.int().sum().float()], 0)
         });
         self.batches

@@ -1,6 +1,6 @@
 //! Burn's training and validation steps.
 
-use super::loss::classification;
+use super::objective::{classification, of_part};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend};
 use crate::network::AnyNetwork;
@@ -13,12 +13,7 @@ impl<B: AutodiffBackend> TrainStep for AnyNetwork<B> {
     fn step(&self, batch: MnistBatch<B>) -> TrainOutput<ClassificationOutput<B>> {
         let logits = self.logits(batch.images, Some(&batch.dropout));
         let item = classification(logits, batch.targets);
-        // The gradients of the parts of a step add up to that of the whole.
-        let loss = if batch.share < 1.0 {
-            item.loss.clone() * batch.share
-        } else {
-            item.loss.clone()
-        };
+        let loss = of_part(item.loss.clone(), batch.share);
         TrainOutput::new(self, loss.backward(), item)
     }
 }

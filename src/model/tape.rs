@@ -3,7 +3,7 @@
 use super::engine::Engine;
 use super::gradients::{Gradients, read_gradients};
 use super::interface::TrainingForward;
-use super::loss::classification;
+use super::objective::classification;
 use crate::data::DropoutKey;
 use crate::device::{Backend, Device, check_process};
 use crate::error::{Error, Result, contain_panics};

@@ -298,6 +298,20 @@ pub fn load_run(
     Ok(Model::new(model.classifier, config.seed, model.about))
 }
 
+/// What a run has measured, JSON: of one that was killed or is on, up to its newest whole checkpoint.
+///
+/// Raises:
+///     ArtifactError: There is no checkpoint yet, or a file of the history is damaged.
+///     OSError: A file can't be read.
+#[pyfunction]
+pub fn run_history(py: Python<'_>, artifact_dir: PathBuf) -> PyResult<String> {
+    let read = || {
+        serde_json::to_string(&learner::run_history(&artifact_dir)?)
+            .map_err(|error| Error::Internal(format!("a history could not be encoded: {error}")))
+    };
+    detached(py, read)
+}
+
 /// Does what is left to do where a process was killed while its run took the place of an older one.
 ///
 /// Raises:

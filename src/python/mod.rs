@@ -25,7 +25,7 @@ mod _native {
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
         complete_config, cuda_driver, cuda_toolkit, describe, devices, holds_run, load_run,
-        read_idx, resolve_device, settle_run, split_indices,
+        read_idx, resolve_device, run_history, settle_run, split_indices,
     };
     #[pymodule_export]
     use super::likeness::unlike;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -42,18 +42,37 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 
 /// The bytes of a regular file that has no more than `limit`.
 pub fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    // Before it is opened: opening a pipe waits for somebody to write to it.
-    let metadata = path.metadata().map_err(Error::io("could not read", path))?;
-    if !metadata.is_file() || metadata.len() > limit {
-        let reason = format!("it is no regular file of at most {limit} bytes");
-        return Err(Error::io("could not read", path)(std::io::Error::new(
-            ErrorKind::InvalidInput,
-            reason,
-        )));
+    let reason = || format!("it is no regular file of at most {limit} bytes");
+    if regular_length(path, reason)? > limit {
+        return Err(unreadable(path, reason()));
     }
+    read_to(path, limit)
+}
+
+/// The first `length` bytes of a regular file, or all of a shorter one.
+pub fn read_start(path: &Path, length: u64) -> Result<Vec<u8>> {
+    regular_length(path, || "it is no regular file".into())?;
+    read_to(path, length)
+}
+
+/// The length of a regular file. Asked for before it is opened: opening a pipe waits for somebody to write to it.
+fn regular_length(path: &Path, reason: impl Fn() -> String) -> Result<u64> {
+    let metadata = path.metadata().map_err(Error::io("could not read", path))?;
+    if metadata.is_file() {
+        Ok(metadata.len())
+    } else {
+        Err(unreadable(path, reason()))
+    }
+}
+
+fn unreadable(path: &Path, reason: String) -> Error {
+    Error::io("could not read", path)(std::io::Error::new(ErrorKind::InvalidInput, reason))
+}
+
+fn read_to(path: &Path, length: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)
-        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .and_then(|file| file.take(length).read_to_end(&mut bytes))
         .map_err(Error::io("could not read", path))?;
     Ok(bytes)
 }
@@ -91,12 +110,45 @@ pub fn write_synced(temporary: &Path, bytes: &[u8], path: &Path) -> Result<()> {
             .create_new(true)
             .open(temporary)?;
         file.write_all(bytes)?;
-        match file.sync_all() {
-            Err(error) if !is_unsupported(&error) => Err(error),
-            _ => Ok(()),
-        }
+        sync(&file)
     };
     attempt().map_err(Error::io("could not write", path))
+}
+
+/// Cuts a file to `length` bytes, makes it where there is none, writes `bytes` after them, and syncs it. A process that is killed
+/// meanwhile leaves the first `length` bytes as they are.
+pub fn append(path: &Path, length: u64, bytes: &[u8]) -> Result<()> {
+    let attempt = || -> std::io::Result<()> {
+        match path.symlink_metadata() {
+            Ok(metadata) if !metadata.is_file() => {
+                let reason = "it is no regular file";
+                return Err(std::io::Error::new(ErrorKind::InvalidInput, reason));
+            }
+            _ => {}
+        }
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
+        file.set_len(length)?;
+        file.seek(SeekFrom::End(0))?;
+        file.write_all(bytes)?;
+        sync(&file)
+    };
+    attempt().map_err(Error::io("could not write", path))?;
+    if length == 0 {
+        sync_directory_of(path);
+    }
+    Ok(())
+}
+
+/// Syncs a file, where its file system can.
+fn sync(file: &File) -> std::io::Result<()> {
+    match file.sync_all() {
+        Err(error) if !is_unsupported(&error) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Makes a rename in the directory around `path` durable, where the file system can.
@@ -202,5 +254,17 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names, ["model.mpk", "occupied"]);
+    }
+    #[test]
+    fn what_is_appended_takes_the_place_of_what_was_behind_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("rows");
+        append(&path, 0, b"one\ntwo\nunfin").unwrap();
+        append(&path, 8, b"three\n").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"one\ntwo\nthree\n");
+        assert_eq!(read_start(&path, 8).unwrap(), b"one\ntwo\n");
+        assert_eq!(read_start(&path, 99).unwrap(), b"one\ntwo\nthree\n");
+        let error = append(directory.path(), 0, b"x").unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
     }
 }

@@ -3,12 +3,12 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import get_args
 
 import click
 
 from mnistburn.cli.options import (
     PATH,
+    augment_option,
     data_option,
     device_option,
     epoch_option,
@@ -16,6 +16,7 @@ from mnistburn.cli.options import (
     no_prepare_option,
     printable,
     split_option,
+    view_option,
 )
 from mnistburn.cli.trained import Trained
 from mnistburn.datasets.parts import Split
@@ -38,19 +39,8 @@ __all__ = ["evaluate"]
     help="Take the classes of data without class names by their numbers.",
 )
 @no_prepare_option
-@click.option(
-    "--augment",
-    is_flag=True,
-    help="Average the probabilities over views of each image: those that the model was trained "
-    "with, mirrored where it was with flip, shifted by a pixel where it was with shift or crop.",
-)
-@click.option(
-    "--view",
-    "views",
-    multiple=True,
-    type=click.Choice(get_args(View)),
-    help="Average over these views, whatever the model was trained with; may be given twice.",
-)
+@augment_option
+@view_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     *,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from mnistburn.config.networks import NETWORKS, ModelConfig, NetworkConfig
+from mnistburn.networks import NETWORKS, ModelConfig, NetworkConfig
 
 __all__ = ["NETWORK_OPTIONS", "changed_network", "kind_of", "network_options"]
 

@@ -3,13 +3,16 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import click
+
+from mnistburn.views import View
 
 __all__ = [
     "INTERRUPTED",
     "PATH",
+    "augment_option",
     "data_option",
     "device_option",
     "epoch_option",
@@ -20,6 +23,7 @@ __all__ = [
     "print_table",
     "printable",
     "split_option",
+    "view_option",
 ]
 
 INTERRUPTED: Final = 130
@@ -84,6 +88,23 @@ no_prepare_option = click.option(
     "--no-prepare",
     is_flag=True,
     help="Take pictures of digits as they are; otherwise they are made as MNIST was.",
+)
+
+
+augment_option = click.option(
+    "--augment",
+    is_flag=True,
+    help="Average the probabilities over views of each image: those that the model was trained "
+    "with, mirrored where it was with flip, shifted by a pixel where it was with shift or crop.",
+)
+
+
+view_option = click.option(
+    "--view",
+    "views",
+    multiple=True,
+    type=click.Choice(get_args(View)),
+    help="Average over these views, whatever the model was trained with; may be given twice.",
 )
 
 

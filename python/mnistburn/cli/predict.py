@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mnistburn import _native
 from mnistburn.cli.options import (
+    augment_option,
     data_option,
     device_option,
     epoch_option,
@@ -26,6 +27,7 @@ from mnistburn.cli.options import (
     no_prepare_option,
     printable,
     split_option,
+    view_option,
 )
 from mnistburn.cli.trained import Trained
 from mnistburn.datasets.parts import Split
@@ -34,6 +36,7 @@ from mnistburn.likeness import warn_of_unlike
 from mnistburn.model import Model
 from mnistburn.pictures import read_picture
 from mnistburn.preprocessing import Preprocessing
+from mnistburn.views import Augment, View
 
 __all__ = ["predict"]
 
@@ -61,6 +64,8 @@ Row = dict[str, Any]
 @image_size_option
 @device_option
 @no_prepare_option
+@augment_option
+@view_option
 @click.option("--invert", is_flag=True, help="Invert pictures: dark becomes light.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
@@ -78,6 +83,8 @@ def predict(
     image_size: tuple[int, int] | None,
     device: str,
     no_prepare: bool,
+    augment: bool,
+    views: tuple[View, ...],
     invert: bool,
     as_json: bool,
     as_csv: bool,
@@ -99,6 +106,7 @@ def predict(
     if invert and model.preprocessing.prepare is not None and not no_prepare:
         message = "pictures of digits are inverted where needed; --invert needs --no-prepare"
         raise click.UsageError(message)
+    predictor = _Predictor(model, views or augment)
     printer = _Printer(as_json=as_json, as_csv=as_csv)
     failed = False
     if indices:
@@ -112,33 +120,41 @@ def predict(
         if part.class_names is not None:
             for row in rows:
                 row["target_class"] = part.class_names[row["target"]]
-        printer.print(_filled(rows, model, part.images))
+        printer.print(predictor.filled(rows, part.images))
     elif len(sources) == 1 and _is_npy(sources[0]):
         images = _read_npy(Path(sources[0]))
-        count = len(model.predict_proba(images))
-        printer.print(_filled([{"index": index} for index in range(count)], model, images))
+        printer.print(predictor.filled(None, images))
     else:
         reader = _Reader(model, prepare=not no_prepare, invert=invert)
         for rows, images in reader.batches(_expanded(sources)):
             reader.warn_of_unlike(images)
-            printer.print(_filled(rows, model, images))
+            printer.print(predictor.filled(rows, images))
         reader.tell()
         failed = reader.failed
     printer.close()
     ctx.exit(1 if failed else 0)
 
 
-def _filled(rows: list[Row], model: Model, images: NDArray[Any]) -> list[Row]:
-    """Return the rows with label, class and probability."""
-    probabilities = model.predict_proba(images)
-    names = model.class_names
-    for row, values in zip(rows, probabilities, strict=True):
-        label = int(values.argmax())
-        row["label"] = label
-        if names is not None:
-            row["class"] = names[label]
-        row["probability"] = float(values.max())
-    return rows
+class _Predictor:
+    """Tells the classes of images, over views of each where asked."""
+
+    def __init__(self, model: Model, augment: Augment) -> None:
+        self._model = model
+        self._augment = augment
+
+    def filled(self, rows: list[Row] | None, images: NDArray[Any]) -> list[Row]:
+        """Return the rows of the images, or rows of their indices, with the answers."""
+        probabilities = self._model.predict_proba(images, augment=self._augment)
+        names = self._model.class_names
+        if rows is None:
+            rows = [{"index": index} for index in range(len(probabilities))]
+        for row, values in zip(rows, probabilities, strict=True):
+            label = int(values.argmax())
+            row["label"] = label
+            if names is not None:
+                row["class"] = names[label]
+            row["probability"] = float(values.max())
+        return rows
 
 
 class _Reader:

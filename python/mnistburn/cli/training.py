@@ -11,7 +11,6 @@ from mnistburn import _native
 from mnistburn.cli.networks import NETWORK_OPTIONS, changed_network, kind_of, network_options
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option, printable
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
-from mnistburn.config.networks import NetworkConfig
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import (
     DataSource,
@@ -22,6 +21,7 @@ from mnistburn.datasets.source import (
 )
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError
+from mnistburn.networks import NetworkConfig
 from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.recipes import RECIPES, expected_seconds
 from mnistburn.results import (

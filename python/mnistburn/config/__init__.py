@@ -16,7 +16,6 @@ Example:
 """
 
 from mnistburn.config.augmentation import AugmentationConfig
-from mnistburn.config.networks import ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig
 from mnistburn.config.optimizers import (
     AdamConfig,
     AdamWConfig,
@@ -35,6 +34,7 @@ from mnistburn.config.schedules import (
     StepLrSchedulerConfig,
 )
 from mnistburn.config.training import TrainingConfig
+from mnistburn.networks import ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig
 
 __all__ = [
     "AdamConfig",

@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from mnistburn import _native
 from mnistburn.arguments import LARGEST_SEED, as_integer
 from mnistburn.arrays import MNIST, as_array
-from mnistburn.config.base import File
 from mnistburn.errors import DataError
+from mnistburn.settings import File
 
 __all__ = ["AugmentationConfig"]
 

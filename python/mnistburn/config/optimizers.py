@@ -2,15 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from mnistburn import _native
 from mnistburn.arguments import shown
-from mnistburn.config.base import File, Part, check_type, json_fields, json_value
 from mnistburn.errors import ConfigError
-
-if TYPE_CHECKING:
-    from mnistburn.optimizer import Optimizer
+from mnistburn.optimizer import OptimizerSettings
+from mnistburn.settings import Part, check_type, json_fields, json_value
 
 __all__ = [
     "OPTIMIZERS",
@@ -20,7 +18,6 @@ __all__ = [
     "MomentumConfig",
     "OptimizerConfig",
     "SgdConfig",
-    "check_optimizer",
     "optimizer_from",
 ]
 
@@ -61,10 +58,9 @@ class GradientClippingConfig(Part):
         return {"Norm": json_value(self.norm)}
 
 
-class _Optimizer(File):
-    """A configuration that an optimizer is made from."""
+class _Optimizer(OptimizerSettings):
+    """What the configurations of optimizers have in common."""
 
-    _tag: ClassVar[str]
     # Burn's optimizers do not all call it the same.
     _clipping: ClassVar[str] = "grad_clipping"
 
@@ -79,10 +75,6 @@ class _Optimizer(File):
         """Take over the checked values but for those that have a type of their own."""
         self._keep(checked, tuple(name for name in checked if name != self._clipping))
 
-    def _tagged(self) -> dict[str, object]:
-        """Return the JSON object that says also which optimizer it is."""
-        return {self._tag: self._json_object()}
-
     @classmethod
     def _from_checked(cls, checked: dict[str, Any]) -> Self:
         clipping = checked[cls._clipping]
@@ -91,16 +83,6 @@ class _Optimizer(File):
                 value=clipping.get("Value"), norm=clipping.get("Norm")
             )
         return cls(**{**checked, cls._clipping: clipping})
-
-    def init(self) -> "Optimizer":
-        """Make an optimizer, its state empty.
-
-        Returns:
-            The optimizer.
-        """
-        from mnistburn.optimizer import Optimizer  # noqa: PLC0415  it imports this module
-
-        return Optimizer(self)  # type: ignore[arg-type]  # one of the classes below
 
 
 class _PenaltyOptimizer(_Optimizer):
@@ -278,11 +260,3 @@ def optimizer_from(checked: dict[str, Any]) -> OptimizerConfig:
             return config._from_checked(checked[tag])  # noqa: SLF001
     # As in the Burn book.
     return AdamConfig._from_checked(checked)  # noqa: SLF001
-
-
-def check_optimizer(name: str, value: object) -> None:
-    """Refuse what is no configuration of an optimizer."""
-    if not isinstance(value, _Optimizer):
-        names = ", ".join(config.__name__ for config in OPTIMIZERS.values())
-        message = f"{name} must be one of {names}, got {shown(value)}; pass AdamConfig()"
-        raise ConfigError(message)

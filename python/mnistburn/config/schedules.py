@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from mnistburn import _native
-from mnistburn.config.base import Part, json_fields
+from mnistburn.settings import Part, json_fields
 
 __all__ = [
     "SCHEDULES",

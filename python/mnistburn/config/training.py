@@ -7,16 +7,16 @@ from typing import Any, ClassVar, Self
 
 from mnistburn.arguments import shown
 from mnistburn.config.augmentation import AugmentationConfig
-from mnistburn.config.base import File, check_type, json_fields, json_value
-from mnistburn.config.networks import NetworkConfig, check_network, network_from
 from mnistburn.config.optimizers import (
     AdamConfig,
     OptimizerConfig,
-    check_optimizer,
     optimizer_from,
 )
 from mnistburn.config.schedules import SCHEDULES, LearningRateSchedule, Schedule
 from mnistburn.errors import ConfigError
+from mnistburn.networks import NetworkConfig, check_network, network_from
+from mnistburn.optimizer import check_optimizer
+from mnistburn.settings import File, check_type, json_fields, json_value
 
 __all__ = ["TrainingConfig"]
 

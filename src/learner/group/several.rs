@@ -3,6 +3,7 @@
 //! What goes from one device to another goes through the host: then any two devices can work together, without a library
 //! for it (CUDA would need NCCL), and no thread uses a tensor that another one has only asked for.
 
+use super::{Batches, Step};
 use crate::config::{LrSchedule, NetworkConfig};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
@@ -23,83 +24,48 @@ use burn::train::{
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// The batches of one device.
-pub(super) type Batches<'a, B> = Box<dyn DataLoaderIterator<MnistBatch<B>> + 'a>;
-
-/// What a step leaves: the outputs of the parts of its batch, and the gradients of the whole.
-pub(super) struct Step<B: AutodiffBackend> {
-    pub parts: Vec<ClassificationOutput<B::InnerBackend>>,
-    pub gradients: GradientsParams,
+/// Several devices: each computes its part of every batch with a copy of the model; the model itself is on the first one.
+pub(super) struct Several<B: AutodiffBackend> {
+    workers: Workers<B>,
+    first: B::Device,
+    config: NetworkConfig,
+    trainable: Arc<[ParameterSpec]>,
 }
 
-/// Does the steps of a run on its devices.
-pub(super) enum Devices<B: AutodiffBackend> {
-    One,
-    /// Each device computes its part of every batch with a copy of the model; the model itself is on the first one.
-    Several {
-        workers: Workers<B>,
-        first: B::Device,
-        config: NetworkConfig,
-        trainable: Arc<[ParameterSpec]>,
-    },
-}
-
-impl<B: AutodiffBackend> Devices<B> {
+impl<B: AutodiffBackend> Several<B> {
     /// `trainable` are the parameters that gradients are computed for.
     pub fn new(
         devices: &[B::Device],
         config: &NetworkConfig,
         trainable: &Arc<[ParameterSpec]>,
     ) -> Self {
-        match devices {
-            [first, _, ..] => Self::Several {
-                workers: Workers::new(devices),
-                first: first.clone(),
-                config: config.clone(),
-                trainable: Arc::clone(trainable),
-            },
-            _ => Self::One,
+        Self {
+            workers: Workers::new(devices),
+            first: devices[0].clone(),
+            config: config.clone(),
+            trainable: Arc::clone(trainable),
         }
     }
 
     /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
     pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
-        match self {
-            Self::One => Ok(match batches.first_mut().and_then(Iterator::next) {
-                None => Step {
-                    parts: Vec::new(),
-                    gradients: GradientsParams::new(),
-                },
-                Some(batch) => {
-                    let output = TrainStep::step(model, batch);
-                    Step {
-                        // The tape holds the parameters, and shared ones would be copied by the update.
-                        parts: vec![without_tape(output.item)],
-                        gradients: output.grads,
-                    }
-                }
-            }),
-            Self::Several {
-                workers,
-                first,
-                config,
-                trainable,
-            } => {
-                let mut parts = workers.compute(share(batches, model, config, trainable)?)?;
-                // They come as they are done; a sum of fixed order has the same bits each time.
-                parts.sort_by_key(|part| part.number);
-                let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
-                Ok(Step {
-                    gradients: send_gradients::<B::InnerBackend>(gradients, first)?,
-                    parts: parts.into_iter().map(|part| part.send(first)).collect(),
-                })
-            }
-        }
+        let work = share(batches, model, &self.config, &self.trainable)?;
+        let mut parts = self.workers.compute(work)?;
+        // They come as they are done; a sum of fixed order has the same bits each time.
+        parts.sort_by_key(|part| part.number);
+        let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
+        Ok(Step {
+            gradients: send_gradients::<B::InnerBackend>(gradients, &self.first)?,
+            parts: parts
+                .into_iter()
+                .map(|part| part.send(&self.first))
+                .collect(),
+        })
     }
 }
 
 /// Who computes the parts of a batch.
-pub(super) enum Workers<B: AutodiffBackend> {
+enum Workers<B: AutodiffBackend> {
     /// The threads of the run, one part after the other: devices on the host are one processor, and threads of their own would
     /// be beside those that `threads` of the configuration allows.
     Host,
@@ -326,13 +292,13 @@ mod tests {
         let loaders = DataLoader::<B>::new(dataset, 10, 0, Order::Sequential, 3, FlexDevice)
             .shared(&[FlexDevice; 3]);
         let mut batches: Vec<Batches<'_, B>> = loaders.iter().map(|loader| loader.iter()).collect();
-        let devices = Devices::Several {
+        let several = Several {
             workers,
             first: FlexDevice,
             config,
             trainable: Arc::clone(&trainable),
         };
-        let step = devices.step(&mut batches, &model).unwrap();
+        let step = several.step(&mut batches, &model).unwrap();
         let gradients = read_gradients(&step.gradients, &model, &trainable).unwrap();
         (
             step.parts

@@ -1,5 +1,8 @@
+//! What a step makes of the logits and the targets of its batch.
+
 use crate::device::Backend;
 use crate::kernels;
+use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
 use burn::train::ClassificationOutput;
 
@@ -15,4 +18,10 @@ pub(super) fn classification<B: Backend>(
 ) -> ClassificationOutput<B> {
     let loss = kernels::cross_entropy(logits.clone(), targets.clone());
     ClassificationOutput::new(loss, logits, targets)
+}
+
+/// What the mean loss of a part adds to that of its batch: the losses of the parts, and so their gradients, add up to those of the
+/// whole.
+pub(super) fn of_part<B: BurnBackend>(loss: Tensor<B, 1>, share: f64) -> Tensor<B, 1> {
+    if share < 1.0 { loss * share } else { loss }
 }

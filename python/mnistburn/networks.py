@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from mnistburn import _native
 from mnistburn.arguments import shown
 from mnistburn.arrays import ImageShape
-from mnistburn.config.base import File, Part, json_fields, json_value
 from mnistburn.errors import ConfigError
+from mnistburn.settings import File, Part, json_fields, json_value
 
 if TYPE_CHECKING:
     from mnistburn.dataset import Dataset

@@ -1,0 +1,337 @@
+//! The loop over epochs and steps.
+
+use super::artifact::ArtifactDirectory;
+use super::checkpoints;
+use super::due::Due;
+use super::group::Group;
+use super::history::{Ended, History, TrainStepRow, ValidStepRow};
+use super::history_rows::HistoryRows;
+use super::metrics::{Read, Unread};
+use super::observer::{Event, Observer, tell};
+use super::progress::Progress;
+use super::rule::Rule;
+use crate::config::TrainingConfig;
+use crate::data::DataLoader;
+use crate::device::{AutodiffBackend, Device};
+use crate::error::{Error, Result};
+use crate::network::{AnyNetwork, ParameterSpec};
+use crate::record::About;
+use burn::data::dataloader::DataLoader as _;
+use burn::module::AutodiffModule;
+use burn::train::{InferenceStep, Interrupter};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// All that a run needs beside its model.
+pub(super) struct Run<B: AutodiffBackend> {
+    pub config: TrainingConfig,
+    /// The devices that share each step; the model is on the first one.
+    pub devices: Vec<Device>,
+    pub burn_devices: Vec<B::Device>,
+    pub directory: ArtifactDirectory,
+    pub data: [String; 2],
+    /// The parameters that are not frozen.
+    pub trainable: Arc<[ParameterSpec]>,
+    /// What its model knows of the data.
+    pub about: About,
+    pub rule: Rule<B>,
+    pub progress: Progress,
+    pub history: History,
+    /// Which rows of the history are on disk.
+    pub rows: HistoryRows,
+    pub observer: Box<dyn Observer>,
+    /// Whether it is Ctrl-C or the like that the interrupter stops the run for.
+    pub interrupted: Arc<AtomicBool>,
+    /// One for each device.
+    pub train_loaders: Vec<Arc<DataLoader<B>>>,
+    pub valid_loader: Arc<DataLoader<B::InnerBackend>>,
+}
+
+/// What a run leaves in memory.
+pub(super) struct Outcome {
+    pub history: History,
+    pub ended: Ended,
+}
+
+impl<B: AutodiffBackend> Run<B> {
+    pub fn train(
+        mut self,
+        model: AnyNetwork<B>,
+        interrupter: &Interrupter,
+    ) -> (Option<AnyNetwork<B>>, Result<Outcome>) {
+        match self
+            .epochs(model, interrupter)
+            .and_then(|(model, ended)| self.finish(&model, ended).map(|()| (model, ended)))
+        {
+            Ok((model, ended)) => (
+                Some(model),
+                Ok(Outcome {
+                    history: self.history,
+                    ended,
+                }),
+            ),
+            Err(error) => {
+                if let Some(path) = self.directory.older_run() {
+                    let message = format!(
+                        "the new run ends before its first checkpoint: the older run in {} is unchanged",
+                        path.display()
+                    );
+                    tell(self.observer.as_mut(), message);
+                }
+                self.observer.notify(Event::Failed {
+                    message: error.to_string(),
+                });
+                (None, Err(error))
+            }
+        }
+    }
+
+    fn epochs(
+        &mut self,
+        mut model: AnyNetwork<B>,
+        interrupter: &Interrupter,
+    ) -> Result<(AnyNetwork<B>, Ended)> {
+        let first = if self.progress.ended {
+            self.progress.epoch + 1
+        } else {
+            self.progress.epoch
+        };
+        let group = Group::new(
+            self.train_loaders.clone(),
+            &self.burn_devices,
+            &self.config.model,
+            &self.trainable,
+        );
+        self.observer.notify(Event::Start {
+            epoch: first,
+            num_epochs: self.config.num_epochs,
+            train_steps: group.steps(),
+            valid_steps: self.valid_loader.num_batches(),
+            train_images: group.num_images(),
+            valid_images: self.valid_loader.num_items(),
+            device: device_names(&self.devices),
+        });
+        if first <= self.config.num_epochs {
+            self.warm_up(&group, &model, interrupter)?;
+        }
+        let mut due = self.due(Instant::now());
+        for epoch in first..=self.config.num_epochs {
+            if self.progress.ended || self.progress.epoch != epoch {
+                self.progress = Progress {
+                    epoch,
+                    ended: false,
+                    step: 0,
+                };
+            }
+            self.observer.notify(Event::EpochStart {
+                epoch,
+                step: self.progress.step,
+            });
+            let mut ended;
+            (model, ended) = self.train_epoch(&group, model, interrupter, &mut due)?;
+            if ended == Ended::Completed {
+                ended = self.valid_epoch(&model, interrupter)?;
+            }
+            if ended != Ended::Completed {
+                if self.directory.older_run().is_some() && self.history.train_steps.step.is_empty()
+                {
+                    // Nothing is done that could take the place of the older run.
+                    return Err(Error::Interrupted);
+                }
+                self.save_checkpoint(&model)?;
+                return Ok((model, ended));
+            }
+            self.progress.ended = true;
+            let row = self.history.end_epoch(epoch);
+            let start = Instant::now();
+            self.save_checkpoint(&model)?;
+            due = self.due(start);
+            self.observer.notify(Event::EpochEnd(row));
+            if interrupter.should_stop() && epoch < self.config.num_epochs {
+                return Ok((model, self.stopped()));
+            }
+        }
+        Ok((model, Ended::Completed))
+    }
+
+    /// Why a run is over that was told to stop.
+    fn stopped(&self) -> Ended {
+        if self.interrupted.load(Ordering::Relaxed) {
+            Ended::Interrupted
+        } else {
+            Ended::Stopped
+        }
+    }
+
+    fn due(&self, start: Instant) -> Due {
+        Due::after(start, self.config.checkpoint_every)
+    }
+
+    fn train_epoch(
+        &mut self,
+        group: &Group<B>,
+        mut model: AnyNetwork<B>,
+        interrupter: &Interrupter,
+        due: &mut Due,
+    ) -> Result<(AnyNetwork<B>, Ended)> {
+        let epoch = self.progress.epoch;
+        let mut batches = group.batches(epoch, self.progress.step);
+        let mut unread = self.unread();
+        let mut ended = Ended::Completed;
+        while self.progress.step < group.steps() {
+            // Also before the first batch: a run that is told to stop at once does no step.
+            if interrupter.should_stop() {
+                ended = self.stopped();
+                break;
+            }
+            let done = group.step(&mut batches, &model)?;
+            let learning_rate = self.rule.next_rate();
+            self.progress.step += 1;
+            let images = unread.push(done.parts, self.progress.step, learning_rate);
+            if images != group.batch_len(self.progress.step - 1) {
+                return Err(missing_batch());
+            }
+            let read = unread.read_if_due()?;
+            model = self.rule.update(model, learning_rate, done.gradients);
+            self.take_train_steps(group, &read, unread.seconds_each(&read))?;
+            if due.is_now() && !interrupter.should_stop() {
+                // A checkpoint's history has all its steps.
+                let read = unread.read()?;
+                self.take_train_steps(group, &read, unread.seconds_each(&read))?;
+                let start = Instant::now();
+                self.save_checkpoint(&model)?;
+                *due = self.due(start);
+                // The time that took is none of the next step's.
+                unread.restart_clock();
+            }
+        }
+        let read = unread.read()?;
+        self.take_train_steps(group, &read, unread.seconds_each(&read))?;
+        Ok((model, ended))
+    }
+
+    /// Takes note of training steps that took as many seconds each.
+    fn take_train_steps(&mut self, group: &Group<B>, read: &[Read], seconds: f64) -> Result<()> {
+        let epoch = self.progress.epoch;
+        for Read {
+            step,
+            learning_rate,
+            measured,
+        } in read
+        {
+            let (step, learning_rate) = (*step, *learning_rate);
+            let (images, loss, accuracy) = (measured.images, measured.loss, measured.accuracy());
+            if !loss.is_finite() {
+                return Err(self.diverged("training", step, loss));
+            }
+            self.history.train_steps.push(TrainStepRow {
+                epoch,
+                step,
+                images,
+                loss,
+                accuracy,
+                learning_rate,
+                seconds,
+                images_per_second: images as f64 / seconds,
+            });
+            let images = group.images_in(step);
+            self.observer.notify(Event::TrainStep {
+                epoch,
+                step,
+                images,
+                loss,
+                accuracy,
+                learning_rate,
+                seconds,
+            });
+        }
+        Ok(())
+    }
+
+    fn valid_epoch(&mut self, model: &AnyNetwork<B>, interrupter: &Interrupter) -> Result<Ended> {
+        let model = model.valid();
+        let epoch = self.progress.epoch;
+        let steps = self.valid_loader.num_batches();
+        self.valid_loader.start_at(epoch as u64, 0);
+        let loader = Arc::clone(&self.valid_loader);
+        let mut batches = loader.iter();
+        let mut unread = self.unread();
+        for step in 1..=steps {
+            if interrupter.should_stop() {
+                // A resumed run validates this epoch from the start.
+                self.history.forget_validation(epoch);
+                return Ok(self.stopped());
+            }
+            let batch = batches
+                .next()
+                .ok_or_else(|| loader.fault().unwrap_or_else(missing_batch))?;
+            unread.push(vec![InferenceStep::step(&model, batch)], step, 0.0);
+            let read = unread.read_if_due()?;
+            self.take_valid_steps(&read, unread.seconds_each(&read))?;
+        }
+        let read = unread.read()?;
+        self.take_valid_steps(&read, unread.seconds_each(&read))?;
+        Ok(Ended::Completed)
+    }
+
+    /// Takes note of validation steps that took as many seconds each.
+    fn take_valid_steps(&mut self, read: &[Read], seconds: f64) -> Result<()> {
+        let epoch = self.progress.epoch;
+        for Read { step, measured, .. } in read {
+            let step = *step;
+            let (images, loss, accuracy) = (measured.images, measured.loss, measured.accuracy());
+            if !loss.is_finite() {
+                return Err(self.diverged("validation", step, loss));
+            }
+            self.history.valid_steps.push(ValidStepRow {
+                epoch,
+                step,
+                images,
+                loss,
+                accuracy,
+                seconds,
+            });
+            let images = self.valid_loader.images_in(step);
+            self.observer.notify(Event::ValidStep {
+                epoch,
+                step,
+                images,
+                loss,
+                accuracy,
+            });
+        }
+        Ok(())
+    }
+
+    fn unread(&self) -> Unread<B::InnerBackend> {
+        Unread::new(B::ON_HOST || self.observer.wants_each_step())
+    }
+
+    fn diverged(&self, phase: &str, step: usize, loss: f64) -> Error {
+        let kept = match self.directory.older_run() {
+            Some(path) => format!("the older run in {} is unchanged", path.display()),
+            None if checkpoints::is_any(&self.directory.file("")) => {
+                "the checkpoints before that are kept".into()
+            }
+            None => "there was no checkpoint yet".into(),
+        };
+        Error::Training(format!(
+            "the loss must stay finite, and it became {loss} in {phase} step {step} of epoch {}; lower the learning_rate of {} or clip \
+             the gradients; {kept}",
+            self.progress.epoch, self.config.learning_rate
+        ))
+    }
+}
+
+fn missing_batch() -> Error {
+    Error::Internal(
+        "the data loader ended before its epoch, and a part of it is missing; please report it"
+            .into(),
+    )
+}
+
+fn device_names(devices: &[Device]) -> String {
+    let names: Vec<String> = devices.iter().map(Device::to_string).collect();
+    names.join(", ")
+}

@@ -1,0 +1,107 @@
+//! The devices that share the steps of a run.
+
+mod several;
+
+use crate::config::NetworkConfig;
+use crate::data::{DataLoader, MnistBatch};
+use crate::device::AutodiffBackend;
+use crate::error::Result;
+use crate::model::without_tape;
+use crate::network::{AnyNetwork, ParameterSpec};
+use burn::data::dataloader::{DataLoader as _, DataLoaderIterator};
+use burn::optim::GradientsParams;
+use burn::train::{ClassificationOutput, TrainStep};
+use several::Several;
+use std::sync::Arc;
+
+/// The batches of one device.
+pub(super) type Batches<'a, B> = Box<dyn DataLoaderIterator<MnistBatch<B>> + 'a>;
+
+/// What a step leaves: the outputs of the parts of its batch, and the gradients of the whole.
+pub(super) struct Step<B: AutodiffBackend> {
+    pub parts: Vec<ClassificationOutput<B::InnerBackend>>,
+    pub gradients: GradientsParams,
+}
+
+/// Does the training steps of a run, each with its batches of the images.
+pub(super) struct Group<B: AutodiffBackend> {
+    /// One for each device.
+    loaders: Vec<Arc<DataLoader<B>>>,
+    /// Where there is more than one.
+    several: Option<Several<B>>,
+}
+
+impl<B: AutodiffBackend> Group<B> {
+    /// A group of devices with a loader each; `trainable` are the parameters that gradients are computed for.
+    pub fn new(
+        loaders: Vec<Arc<DataLoader<B>>>,
+        devices: &[B::Device],
+        config: &NetworkConfig,
+        trainable: &Arc<[ParameterSpec]>,
+    ) -> Self {
+        let several = (devices.len() > 1).then(|| Several::new(devices, config, trainable));
+        Self { loaders, several }
+    }
+
+    /// Steps in an epoch.
+    pub fn steps(&self) -> usize {
+        self.loaders
+            .first()
+            .map_or(0, |loader| loader.num_batches())
+    }
+
+    /// Images of an epoch.
+    pub fn num_images(&self) -> usize {
+        self.loaders[0].num_items()
+    }
+
+    /// Images of a step, from 0.
+    pub fn batch_len(&self, step: usize) -> usize {
+        self.loaders[0].batch_len(step)
+    }
+
+    /// Images of an epoch's first steps.
+    pub fn images_in(&self, steps: usize) -> usize {
+        self.loaders[0].images_in(steps)
+    }
+
+    /// The batches of an epoch from a step on, for each device.
+    pub fn batches<'a>(&'a self, epoch: usize, step: usize) -> Vec<Batches<'a, B>> {
+        let batches = |loader: &'a Arc<DataLoader<B>>| {
+            loader.start_at(epoch as u64, step);
+            loader.iter()
+        };
+        self.loaders.iter().map(batches).collect()
+    }
+
+    /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
+    pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
+        let done = match &self.several {
+            Some(several) => several.step(batches, model),
+            None => Ok(alone(batches, model)),
+        };
+        // What a loader lacked says more than what that broke.
+        match self.loaders.iter().find_map(|loader| loader.fault()) {
+            Some(fault) => Err(fault),
+            None => done,
+        }
+    }
+}
+
+/// The step of a single device.
+fn alone<B: AutodiffBackend>(batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Step<B> {
+    match batches.first_mut().and_then(Iterator::next) {
+        None => Step {
+            parts: Vec::new(),
+            gradients: GradientsParams::new(),
+        },
+        Some(batch) => {
+            let output = TrainStep::step(model, batch);
+            Step {
+                // The tape holds the parameters, and shared ones would be copied by the update.
+                parts: vec![without_tape(output.item)],
+                gradients: output.grads,
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How gradients change the parameters: the optimizer, and the learning rate that it takes at each step.
+
+use crate::config::{LrSchedule, Recorder, TrainingConfig};
+use crate::device::AutodiffBackend;
+use crate::error::Result;
+use crate::model::ModelOptimizer;
+use crate::network::{AnyNetwork, ParameterSpec};
+use crate::record::{decode_optimizer, decode_scheduler, encode_optimizer, encode_scheduler};
+use burn::lr_scheduler::LrScheduler;
+use burn::optim::{GradientsParams, Optimizer};
+use std::path::Path;
+
+/// The optimizer and the schedule of a run, with their states.
+pub(super) struct Rule<B: AutodiffBackend> {
+    pub optimizer: ModelOptimizer<B>,
+    pub schedule: LrSchedule,
+}
+
+impl<B: AutodiffBackend> Rule<B> {
+    /// The rule before the first step.
+    pub fn new(config: &TrainingConfig) -> Result<Self> {
+        Ok(Self {
+            optimizer: config.optimizer.init(),
+            schedule: config.schedule()?,
+        })
+    }
+
+    /// The rule in the state of the records of a checkpoint at `path`.
+    pub fn restore(
+        self,
+        optimizer: &[u8],
+        schedule: &[u8],
+        path: &Path,
+        config: &TrainingConfig,
+        trainable: &[ParameterSpec],
+        device: &B::Device,
+    ) -> Result<Self> {
+        let record = decode_optimizer(optimizer, path, &config.optimizer, trainable, device)?;
+        let like = self.schedule.to_record::<B>();
+        Ok(Self {
+            optimizer: self.optimizer.restore(record)?,
+            schedule: self
+                .schedule
+                .restore::<B>(decode_scheduler(schedule, path, like)?)?,
+        })
+    }
+
+    /// The records of optimizer and schedule.
+    pub fn encode(&self, recorder: Recorder) -> Result<(Vec<u8>, Vec<u8>)> {
+        let optimizer =
+            encode_optimizer(self.optimizer.to_record(), recorder, recorder.precision())?;
+        let schedule = encode_scheduler::<B>(self.schedule.to_record::<B>(), recorder)?;
+        Ok((optimizer, schedule))
+    }
+
+    /// The learning rate of the next step.
+    pub fn next_rate(&mut self) -> f64 {
+        self.schedule.step()
+    }
+
+    /// The model after a step against the gradients.
+    pub fn update(
+        &mut self,
+        model: AnyNetwork<B>,
+        learning_rate: f64,
+        gradients: GradientsParams,
+    ) -> AnyNetwork<B> {
+        self.optimizer.step(learning_rate, model, gradients)
+    }
+}

@@ -1,0 +1,105 @@
+//! What a run writes: checkpoints as it goes on, and history, summary and model at its end.
+
+use super::checkpoint::Records;
+use super::checkpoints;
+use super::epochs::Run;
+use super::history::Ended;
+use super::observer::{Event, tell};
+use super::progress::Progress;
+use super::state::{State, StoredHistory};
+use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
+use crate::config::{Precision, Recorder, Settings};
+use crate::device::{AutodiffBackend, Backend};
+use crate::error::{Error, Result};
+use crate::network::{AnyNetwork, Network, WithNetwork};
+use crate::record::{self, encode};
+use burn::module::{AutodiffModule, DisplaySettings};
+use std::path::Path;
+
+impl<B: AutodiffBackend> Run<B> {
+    /// Saves where the run is; the first checkpoint takes the place of an older run.
+    pub fn save_checkpoint(&mut self, model: &AnyNetwork<B>) -> Result<()> {
+        let recorder = self.config.recorder;
+        let (optimizer, scheduler) = self.rule.encode(recorder)?;
+        let records = Records {
+            model: encode(model.valid(), recorder, recorder.precision())?,
+            optimizer,
+            scheduler,
+        };
+        self.history.close(if self.progress == self.last() {
+            Ended::Completed
+        } else {
+            Ended::Interrupted
+        });
+        let artifact_dir = self.directory.file("");
+        let mark = self.rows.append(&artifact_dir, &self.history)?;
+        let state = State {
+            progress: self.progress,
+            data: self.data.clone(),
+            config: self.config.write(true),
+            recorder: recorder.name().into(),
+            history: StoredHistory::Marked(mark),
+        };
+        let path = checkpoints::save(&artifact_dir, recorder, state, &records)?;
+        let message = format!("checkpoint {} saved", relative(&path, &artifact_dir));
+        self.directory.publish()?;
+        tell(self.observer.as_mut(), message);
+        Ok(())
+    }
+
+    /// The progress of a complete run.
+    fn last(&self) -> Progress {
+        Progress {
+            epoch: self.config.num_epochs,
+            ended: true,
+            step: self.train_loaders[0].num_batches(),
+        }
+    }
+
+    fn write_history(&self) -> Result<()> {
+        let text = serde_json::to_vec(&self.history).map_err(|error| {
+            Error::Internal(format!("the history could not be encoded: {error}"))
+        })?;
+        self.directory.write(HISTORY_FILE, &text)
+    }
+
+    /// Writes what is there once a run is over.
+    pub fn finish(&mut self, model: &AnyNetwork<B>, ended: Ended) -> Result<()> {
+        self.history.close(ended);
+        self.write_history()?;
+        let model = model.valid();
+        self.directory.write(
+            SUMMARY_FILE,
+            summary_table(&self.history, &model.clone().with(Displayed)).as_bytes(),
+        )?;
+        record::write(
+            &self.directory.file(MODEL_FILE),
+            &encode(model, Recorder::Compact, Precision::Half)?,
+            &self.config.model,
+            &self.about,
+        )?;
+        self.observer.notify(Event::End {
+            ended,
+            interrupted: ended == Ended::Interrupted,
+        });
+        Ok(())
+    }
+}
+
+/// A network as Burn displays it.
+struct Displayed;
+
+impl<B: Backend> WithNetwork<B> for Displayed {
+    type Output = String;
+
+    fn run<N: Network<B>>(self, network: N) -> String {
+        network.format(DisplaySettings::default())
+    }
+}
+
+fn relative(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
