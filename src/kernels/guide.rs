@@ -7,6 +7,7 @@ use super::kernel::{GuideKernel, Predict};
 use super::linear::Linear;
 use super::operations::{Operations, are_single, float, primitive};
 use super::tape::{Taped, inner, is_tracked, record, untracked};
+use crate::config::ImageShape;
 use burn::backend::Autodiff;
 use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
@@ -84,8 +85,9 @@ pub(super) fn standard<B: Operations>(
     adaptive_avg_pool2d(relu(x), [8, 8]).flatten(1, 3)
 }
 
-/// The network without dropout, prepared for many images; `None` where the back end has nothing to prepare.
+/// The network without dropout, prepared for many images of a shape; `None` where the back end has nothing to prepare.
 pub fn predictor<B: Operations>(
+    image: ImageShape,
     trunk: &Convolutions<B>,
     hidden: &Linear<B>,
     output: &Linear<B>,
@@ -101,7 +103,7 @@ pub fn predictor<B: Operations>(
     if !(are_single(&trunk) && are_single(&hidden) && are_single(&output)) {
         return None;
     }
-    kernel.predictor(&trunk, &hidden, &output)
+    kernel.predictor(image, &trunk, &hidden, &output)
 }
 
 impl<B: Operations> GuideKernel<Autodiff<B>> for Taped {

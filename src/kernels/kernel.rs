@@ -137,8 +137,8 @@ pub enum SequenceLayer<T> {
     Add(usize),
     /// ReLU.
     Relu,
-    /// The mean of each channel over the image.
-    Average,
+    /// The means of each channel over so many cells in each direction.
+    Average(usize),
     /// A linear layer, with its weight and its bias.
     Linear([T; 2], Activation),
 }
@@ -178,9 +178,11 @@ pub trait GuideKernel<B: BurnBackend>: Sync {
         None
     }
 
-    /// The network without dropout, its parameters prepared: those of the trunk, the hidden layer and the output layer.
+    /// The network without dropout, its parameters prepared for images of a shape: those of the trunk, the hidden layer and
+    /// the output layer.
     fn predictor(
         &self,
+        _image: ImageShape,
         _trunk: &[FloatTensor<B>; 4],
         _hidden: &[FloatTensor<B>; 2],
         _output: &[FloatTensor<B>; 2],

@@ -22,8 +22,9 @@ pub enum Layer<B: BurnBackend> {
     Add(usize),
     /// ReLU.
     Relu,
-    /// As in [`average`](super::average).
-    Average,
+    /// The means of each channel over so many cells in each direction, which share out rows and columns as Burn's
+    /// `AdaptiveAvgPool2d` has it; with 1 as in [`average`](super::average).
+    Average(usize),
     /// As in [`linear`](super::linear), without dropout.
     Linear(Linear<B>, Activation),
 }
@@ -48,7 +49,7 @@ impl<B: BurnBackend> Layer<B> {
             },
             Self::Add(layer) => SequenceLayer::Add(layer),
             Self::Relu => SequenceLayer::Relu,
-            Self::Average => SequenceLayer::Average,
+            Self::Average(size) => SequenceLayer::Average(size),
             Self::Linear(layer, activation) => {
                 SequenceLayer::Linear(both(layer.weight, layer.bias), activation)
             }
@@ -63,7 +64,7 @@ impl<T> SequenceLayer<T> {
             Self::Convolution(parameters, _)
             | Self::GroupNorm { parameters, .. }
             | Self::Linear(parameters, _) => parameters,
-            Self::Add(_) | Self::Relu | Self::Average => &[],
+            Self::Add(_) | Self::Relu | Self::Average(_) => &[],
         }
     }
 }

@@ -252,7 +252,7 @@ impl<B: Backend> Network<B> for ConvNet<B> {
             }
         }
         if self.config.average {
-            layers.push(Step::Average);
+            layers.push(Step::Average(1));
         }
         for layer in &self.hidden {
             layers.push(Step::Linear(linear(layer), Activation::Relu));

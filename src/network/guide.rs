@@ -159,11 +159,8 @@ impl<B: Backend> Network<B> for Model<B> {
     }
 
     fn predictor(&self, image: ImageShape) -> Option<Box<dyn Predict>> {
-        if image != ImageShape::MNIST {
-            return None;
-        }
         let (hidden, output) = (linear(&self.linear1), linear(&self.linear2));
-        guide::predictor(&self.convolutions(), &hidden, &output)
+        guide::predictor(image, &self.convolutions(), &hidden, &output)
     }
 }
 
@@ -205,6 +202,38 @@ impl<B: BurnBackend> Model<B> {
             bias1: first.bias,
             weight2: second.weight,
             bias2: second.bias,
+        }
+    }
+}
+
+#[cfg(all(test, feature = "cpu"))]
+mod tests {
+    use super::*;
+    use crate::kernels::Pixels;
+    use burn::backend::Flex;
+    use burn::backend::flex::FlexDevice;
+
+    #[test]
+    fn a_prepared_network_has_the_bits_of_its_layers() {
+        for (height, width, channels) in [(28, 28, 1), (12, 19, 3), (5, 9, 1), (10, 8, 4)] {
+            let image = ImageShape::from((height, width, channels));
+            let config = ModelConfig {
+                image,
+                hidden_size: 7,
+                ..ModelConfig::default()
+            };
+            let network: Model<Flex> = config.init(&FlexDevice);
+            let predictor = network.predictor(image).unwrap();
+            for images in [1, 2, 5, 40] {
+                let bytes: Vec<u8> = (0..images * image.len())
+                    .map(|place| (place * 37 % 251) as u8)
+                    .collect();
+                let pixels = Pixels::raw(&bytes, image).unwrap();
+                let tensor = pixels.tensor::<Flex>(&FlexDevice);
+                let expected = network.logits(tensor.into(), None).into_data();
+                let expected = expected.into_vec::<f32>().unwrap();
+                assert_eq!(predictor.logits(pixels), expected, "{images} of {image}");
+            }
         }
     }
 }

@@ -9,7 +9,7 @@
 )]
 
 use super::Cpu;
-use super::average::average;
+use super::average::{average, cell_means};
 use super::convolution::forward::{After, Prepared};
 use super::convolution::geometry::TASK;
 use super::convolution::geometry_of;
@@ -29,6 +29,8 @@ use rayon::prelude::*;
 
 /// Images that a thread takes through the linear layers together.
 const ROWS: usize = 32;
+/// Numbers of images and of what leaves their layers that a thread holds at a time, unless one image has more.
+const NUMBERS: usize = 1 << 22;
 /// Products that are worth the waking of another thread.
 const WORK: usize = 1 << 20;
 
@@ -119,7 +121,16 @@ impl Cpu {
             }
             SequenceLayer::Add(layer) => (Spatial::Add(layer), shape, 0),
             SequenceLayer::Relu => (Spatial::Relu, shape, 0),
-            SequenceLayer::Average => (Spatial::Average, [shape[0], 1, 1], 0),
+            SequenceLayer::Average(1) => (Spatial::Average, [shape[0], 1, 1], 0),
+            SequenceLayer::Average(size) => {
+                let [channels, height, width] = shape;
+                let layer = Spatial::Cells {
+                    height,
+                    width,
+                    size,
+                };
+                (layer, [channels, size, size], 0)
+            }
             SequenceLayer::Linear(..) => return None,
         })
     }
@@ -138,6 +149,12 @@ enum Spatial {
     Add(usize),
     Relu,
     Average,
+    /// The means of `size` x `size` cells.
+    Cells {
+        height: usize,
+        width: usize,
+        size: usize,
+    },
 }
 
 struct Step {
@@ -200,6 +217,7 @@ impl Sequence {
     fn task(&self, pixels: Pixels<'_>, logits: &mut [f32]) {
         let (images, features) = (pixels.len(), self.features());
         let values = self.image.len() + self.spatial.iter().map(|step| step.outputs).sum::<usize>();
+        let together = (NUMBERS / values.max(1)).clamp(1, TASK);
         let of_layers = self.spatial.iter().map(|step| match &step.layer {
             Spatial::Convolution(prepared) => prepared.scratch(),
             _ => 0,
@@ -207,12 +225,12 @@ impl Sequence {
         let of_layers = of_layers.max().unwrap_or(0);
         let widest = self.linear.iter().map(|(panels, _)| panels.outputs()).max();
         let widest = images * widest.unwrap_or(0);
-        let length = images * features + TASK * values + of_layers.max(2 * widest);
+        let length = images * features + together * values + of_layers.max(2 * widest);
         with_scratch(length, |scratch| {
             let (rows, scratch) = scratch.split_at_mut(images * features);
-            let (values, scratch) = scratch.split_at_mut(TASK * values);
-            for first in (0..images).step_by(TASK) {
-                let some = first..images.min(first + TASK);
+            let (values, scratch) = scratch.split_at_mut(together * values);
+            for first in (0..images).step_by(together) {
+                let some = first..images.min(first + together);
                 let rows = &mut rows[some.start * features..some.end * features];
                 self.images(pixels.range(some), values, scratch, rows);
             }
@@ -278,6 +296,11 @@ impl Sequence {
                     }
                 }
                 Spatial::Average => average(x, y),
+                Spatial::Cells {
+                    height,
+                    width,
+                    size,
+                } => cell_means(x, [*height, *width], *size, y),
             }
             places.push(place + images * enters);
             enters = step.outputs;

@@ -11,8 +11,10 @@ pub const FEATURES: usize = 16 * CELLS;
 pub const PIXELS_1: usize = 26 * 26;
 /// Pixels that the second convolution leaves, 24 x 24.
 pub const PIXELS_2: usize = 24 * 24;
+/// Cells of the pooling in each direction.
+pub const SIDE: usize = 8;
 /// Pixels after the pooling, 8 x 8.
-pub const CELLS: usize = 8 * 8;
+pub const CELLS: usize = SIDE * SIDE;
 
 /// Images of a task. The gradients of each task are added up in the order of the images, so that the number of threads
 /// changes nothing.

@@ -1,9 +1,9 @@
-//! The network without dropout.
+//! The network without dropout, for MNIST's images.
 //!
-//! Nothing but dropout lies between the two convolutions, so that without it they are one, of 5 x 5 pixels (the sum of the
-//! products of their weights): a third of the work. The weights of a model are prepared once, and each thread takes some
-//! images through the whole network.
+//! The two convolutions are folded into one, a third of the work. The weights of a model are prepared once, and each thread
+//! takes some images through the whole network.
 
+use super::folding::fold;
 use super::geometry::{FEATURES, store_cells};
 use super::images::normalise_image;
 use super::parameters::Parameters;
@@ -31,24 +31,11 @@ pub struct Folded {
 impl Folded {
     /// Folds the parameters of two convolutions.
     pub fn new(parameters: Parameters<'_>) -> Self {
-        let mut weight = [[0.0_f64; 16]; 25];
-        let mut bias = [0.0_f64; 16];
-        for output in 0..16 {
-            bias[output] = f64::from(parameters.bias2[output]);
-            for channel in 0..8 {
-                let second = &parameters.weight2[(8 * output + channel) * 9..][..9];
-                let first = &parameters.weight1[9 * channel..][..9];
-                for (tap, second) in second.iter().enumerate() {
-                    bias[output] += f64::from(*second) * f64::from(parameters.bias1[channel]);
-                    for (other, first) in first.iter().enumerate() {
-                        let place = 5 * (tap / 3 + other / 3) + tap % 3 + other % 3;
-                        weight[place][output] += f64::from(*second) * f64::from(*first);
-                    }
-                }
-            }
-        }
+        let (weight, bias) = fold(parameters, 1);
         Self {
-            weight: Aligned(weight.map(|tap| tap.map(|weight| (weight / 9.0) as f32))),
+            weight: Aligned(std::array::from_fn(|tap| {
+                std::array::from_fn(|output| (weight[25 * output + tap] / 9.0) as f32)
+            })),
             bias: bias.map(|bias| (bias / 9.0) as f32),
         }
     }

@@ -8,9 +8,11 @@
 
 mod any_shape;
 pub mod convolutions;
+mod folding;
 pub mod geometry;
 pub mod images;
 pub mod inference;
+mod layers;
 mod mnist;
 pub mod parameters;
 mod winograd;
@@ -33,9 +35,12 @@ impl GuideKernel<Flex> for Cpu {
         parameters: &[FlexTensor; 4],
         dropout: Option<&Dropout>,
     ) -> Option<FlexTensor> {
-        if dropout.is_some() || images.shape() != ImageShape::MNIST {
+        if dropout.is_some() {
             let (features, _) = self.forward_training(images, parameters, dropout)?;
             return Some(features);
+        }
+        if images.shape() != ImageShape::MNIST {
+            return layers::features(*self, images, parameters);
         }
         let images = contiguous_images(images);
         Some(mnist::inference(self.level, &images, parameters))
@@ -65,10 +70,14 @@ impl GuideKernel<Flex> for Cpu {
 
     fn predictor(
         &self,
+        image: ImageShape,
         trunk: &[FlexTensor; 4],
         hidden: &[FlexTensor; 2],
         output: &[FlexTensor; 2],
     ) -> Option<Box<dyn Predict>> {
+        if image != ImageShape::MNIST {
+            return layers::predictor(*self, image, trunk, hidden, output);
+        }
         let panels = |[weight, bias]: &[FlexTensor; 2]| {
             Panels::new(Sizes::of(weight), &Numbers::of(weight), &Numbers::of(bias))
         };

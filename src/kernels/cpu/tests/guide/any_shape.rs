@@ -1,9 +1,11 @@
 use crate::config::ImageShape;
 use crate::kernels::cpu::kernels;
+use crate::kernels::cpu::simd::Level;
+use crate::kernels::cpu::tensors::tensor;
 use crate::kernels::cpu::tests::{assert_close, bytes, levels, numbers};
 use crate::kernels::guide::{Convolutions, standard};
 use crate::kernels::operations::primitive;
-use crate::kernels::{Dropout, DropoutKey, Images};
+use crate::kernels::{Dropout, DropoutKey, Images, Pixels};
 use burn::backend::flex::{FlexDevice, FlexTensor};
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
@@ -201,4 +203,104 @@ fn an_image_has_the_same_features_in_any_batch() {
     };
     let alone = features(&alone);
     assert_eq!(alone, together[4 * 1024..5 * 1024]);
+}
+
+/// Linear layers behind the features, and the rows that leave them in double precision.
+struct Head {
+    hidden: [FlexTensor; 2],
+    output: [FlexTensor; 2],
+    parameters: [Vec<f32>; 4],
+}
+
+impl Head {
+    const HIDDEN: usize = 20;
+    const CLASSES: usize = 3;
+
+    fn new() -> Self {
+        let parameters = [
+            numbers(1024 * Self::HIDDEN, 11, 0.1),
+            numbers(Self::HIDDEN, 12, 0.1),
+            numbers(Self::HIDDEN * Self::CLASSES, 13, 0.2),
+            numbers(Self::CLASSES, 14, 0.2),
+        ];
+        let [hidden, bias1, output, bias2] = parameters.clone();
+        Self {
+            hidden: [
+                tensor(hidden, [1024, Self::HIDDEN]),
+                tensor(bias1, [Self::HIDDEN]),
+            ],
+            output: [
+                tensor(output, [Self::HIDDEN, Self::CLASSES]),
+                tensor(bias2, [Self::CLASSES]),
+            ],
+            parameters,
+        }
+    }
+
+    fn logits(&self, features: &[f64]) -> Vec<f64> {
+        let layer = |x: &[f64], weight: &[f32], bias: &[f32]| -> Vec<f64> {
+            let outputs = bias.iter().enumerate();
+            let sum = |(output, bias): (usize, &f32)| {
+                let weights = weight[output..].iter().step_by(weight.len() / x.len());
+                x.iter()
+                    .zip(weights)
+                    .fold(f64::from(*bias), |sum, (x, weight)| {
+                        sum + x * f64::from(*weight)
+                    })
+            };
+            outputs.map(sum).collect()
+        };
+        let [hidden, bias1, output, bias2] = &self.parameters;
+        let rows = features.chunks_exact(1024).flat_map(|features| {
+            let mut x = layer(features, hidden, bias1);
+            for x in &mut x {
+                *x = x.max(0.0);
+            }
+            layer(&x, output, bias2)
+        });
+        rows.collect()
+    }
+}
+
+#[test]
+fn a_prepared_network_is_its_layers_one_by_one_in_any_batch() {
+    let head = Head::new();
+    for sizes in [&SHAPES[..], &[[9, 6, 4]]].concat() {
+        let case = Case::new(sizes, true);
+        let expected = head.logits(&case.burn(None, &vec![0.0; IMAGES * 1024]).0);
+        // The order of the images is the other way round in the case.
+        let bytes = bytes(IMAGES * case.shape.len(), 3);
+        let bytes: Vec<u8> = bytes
+            .chunks_exact(case.shape.len())
+            .rev()
+            .flatten()
+            .copied()
+            .collect();
+        let units: Vec<f32> = bytes.iter().map(|byte| f32::from(*byte) / 255.0).collect();
+        for level in levels() {
+            let what = format!("{} {}", case.shape, level.name());
+            let kernel = kernels(level).guide.unwrap();
+            let predictor = kernel
+                .predictor(case.shape, &case.primitives(), &head.hidden, &head.output)
+                .unwrap();
+            let raw = Pixels::raw(&bytes, case.shape).unwrap();
+            let logits = predictor.logits(raw);
+            assert_close(&logits, &expected, 1e-5, &what);
+            let unit = Pixels::unit(&units, case.shape).unwrap();
+            assert_eq!(predictor.logits(unit), logits, "{what}");
+            for range in [0..1, 1..3, 5..6, 0..5] {
+                let some = &logits[Head::CLASSES * range.start..Head::CLASSES * range.end];
+                assert_eq!(predictor.logits(raw.range(range)), some, "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn too_small_an_image_has_no_prepared_network() {
+    let (case, head) = (Case::new([5, 5, 1], true), Head::new());
+    let kernel = kernels(Level::Portable).guide.unwrap();
+    let shape = shape_of([4, 9, 1]);
+    let found = kernel.predictor(shape, &case.primitives(), &head.hidden, &head.output);
+    assert!(found.is_none());
 }
