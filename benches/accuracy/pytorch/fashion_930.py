@@ -23,7 +23,7 @@ run.train(
     net,
     run.idx_images(options.data),
     optimizer,
-    epochs=10,
+    epochs=6,
     batch_size=256,
     peak=0.2,
     label_smoothing=0.1,
