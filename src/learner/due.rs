@@ -1,3 +1,5 @@
+//! When checkpoints within an epoch are due.
+
 use std::time::{Duration, Instant};
 
 /// A checkpoint within an epoch waits at least this many times as long as the last one took, so that those of a very large

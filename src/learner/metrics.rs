@@ -120,6 +120,7 @@ impl Totals {
             totals
         })
     }
+
     /// The mean loss over the images.
     pub fn mean_loss(&self) -> f64 {
         self.loss / self.images as f64

@@ -1,3 +1,5 @@
+//! How far a run has come, and the names of checkpoints.
+
 use super::history::History;
 use crate::error::{Error, Result};
 use crate::record::file;
@@ -51,6 +53,7 @@ impl Progress {
             if self.ended { 0 } else { self.step },
         )
     }
+
     /// Checks that a run can be there, and that the directory of a checkpoint is named for it.
     pub fn check_directory(self, directory: &Path) -> Result<()> {
         if self.epoch > 0 && self.directory_name() == file::name(directory) {

@@ -1,3 +1,5 @@
+//! The history of a run that is over, on, or was killed.
+
 use super::artifact::settle;
 use super::checkpoints;
 use super::history::History;
