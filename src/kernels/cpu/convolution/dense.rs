@@ -6,7 +6,7 @@
 )]
 
 use super::forward::{Routes, pixels};
-use super::geometry::{BLOCK, Geometry, TASK, interleave, separate};
+use super::geometry::{BLOCK, Geometry, TASK, interleave, separate, staged};
 use super::gradients::Gradients;
 use super::plan::{Plan, Sums};
 use super::tasks::in_tasks;
@@ -54,9 +54,7 @@ pub fn backward(
         routes,
         inside: &geometry.pixels(false),
         routed: &back.pixels(false),
-        staged: &(0..pixels)
-            .map(|pixel| (pixel * BLOCK) as u32)
-            .collect::<Vec<_>>(),
+        staged: &staged(pixels),
     };
     let work = |images: Range<usize>, output: Option<&mut [MaybeUninit<f32>]>| {
         with_scratch(pass.scratch(), |scratch| {

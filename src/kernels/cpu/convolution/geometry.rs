@@ -128,6 +128,11 @@ impl Geometry {
     }
 }
 
+/// Where [`interleave`] puts pixels one behind the other, each with a block of channels.
+pub fn staged(pixels: usize) -> Vec<u32> {
+    (0..pixels).map(|pixel| (pixel * BLOCK) as u32).collect()
+}
+
 /// Pixels, or Winograd's tiles, that are computed together are a divisor of this number.
 pub fn tile(level: Level) -> usize {
     if level == Level::Avx512 { 12 } else { 6 }

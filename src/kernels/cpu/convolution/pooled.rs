@@ -7,7 +7,7 @@
 )]
 
 use super::forward::{Routes, pixels};
-use super::geometry::{BLOCK, Geometry, gather, interleave};
+use super::geometry::{BLOCK, Geometry, gather, interleave, staged};
 use super::gradients::Gradients;
 use super::lanes::{Eight, Lanes, Sixteen, fits_sixteens};
 use super::regions::{Lists, Regions};
@@ -168,9 +168,7 @@ impl Pooled {
         let pixels = together.max(1) * columns;
         Self {
             windows: windows.collect(),
-            staged: (0..rows * columns)
-                .map(|pixel| (pixel * BLOCK) as u32)
-                .collect(),
+            staged: staged(rows * columns),
             places: [0, inputs, step, step + inputs].map(|place| place as u32),
             bands: (0..rows * columns)
                 .step_by(pixels)

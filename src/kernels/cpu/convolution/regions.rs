@@ -4,7 +4,6 @@
 //! outputs, before it goes to memory.
 
 use super::geometry::{BLOCK, Geometry, interleave};
-use super::lanes::fits_sixteens;
 use crate::kernels::cpu::scratch::Aligned;
 use crate::kernels::cpu::simd::{Level, Simd};
 use crate::kernels::cpu::slices::{window, window_mut};
@@ -58,7 +57,6 @@ impl Regions {
     /// Packs the weights of a convolution, `[outputs, inputs, 3, 3]`, if it is of this kind.
     pub fn pack(level: Level, geometry: Geometry, weight: &[f32]) -> Option<Self> {
         let fits = level == Level::Avx512
-            && level.is_available()
             && geometry.kernel == KERNEL
             && geometry.inputs.is_multiple_of(BLOCK);
         fits.then(|| {
@@ -88,9 +86,6 @@ impl Regions {
         lists: &Lists,
         plane: &mut [f32],
     ) {
-        if !fits_sixteens::<S>(geometry.inputs) {
-            return;
-        }
         let (step, inputs) = (geometry.step(), geometry.inputs);
         let weights = self.weights.chunks_exact(geometry.outputs * TAPS);
         for (group, weights) in weights.enumerate() {
