@@ -191,7 +191,7 @@ fn history_rows(bytes: &[u8]) -> Result<()> {
 /// Every bit is kept, also of a number that is none.
 fn assert_equal(left: &dyn Classifier, right: &dyn Classifier) {
     let bits = |model: &dyn Classifier| -> Vec<(Vec<usize>, Vec<u32>)> {
-        let parameters = model.parameters().expect("parameters on the CPU");
+        let parameters = model.state().expect("parameters on the CPU");
         parameters
             .into_iter()
             .map(|parameter| {

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from mnistburn import _native
 from mnistburn.arguments import shown
@@ -124,6 +124,9 @@ class ModelConfig(_Network):
         self._keep(self._complete(), tuple(item.name for item in fields(self)))
 
 
+Norm = Literal["batch", "group"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConvBlock(Part):
     """A block of a `ConvNetConfig`: a convolution, and what follows it.
@@ -133,22 +136,23 @@ class ConvBlock(Part):
         kernel_size: The rows and columns of the kernel, 3 or 5.
         padding: Whether a border of zeros keeps the size of the image.
         pool: Whether the largest of each 2 x 2 values is taken before the activation.
-        norm: Whether the channels are normalised within each image, in groups of eight
-            (`GroupNorm`: Wu and He, 2018).
+        norm: What normalises the channels before the activation: ``"batch"`` over the batch in
+            training and by running statistics afterwards (`BatchNorm`: Ioffe and Szegedy, 2015),
+            ``"group"`` within each image in groups of eight (`GroupNorm`: Wu and He, 2018).
         residual: The block whose input is added before the activation: 0 for none, 1 for this
             block, 2 for the one before it, as in ResNet. The shapes must be the same.
 
     Example:
         >>> import mnistburn
         >>> mnistburn.ConvBlock(channels=24, kernel_size=5, pool=True)
-        ConvBlock(channels=24, kernel_size=5, padding=True, pool=True, norm=False, residual=0)
+        ConvBlock(channels=24, kernel_size=5, padding=True, pool=True, norm=None, residual=0)
     """
 
     channels: int
     kernel_size: int = 3
     padding: bool = True
     pool: bool = False
-    norm: bool = False
+    norm: Norm | None = None
     residual: int = 0
 
 

@@ -219,11 +219,11 @@ def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
     side = min(height, width)
     poolings = max(1, min(5, int(math.log2(max(side, 6) / 3))))
     widths = (32, 64, 128, 128, 128)[:poolings]
-    blocks = [ConvBlock(channels=widths[0], pool=True, norm=True)]
+    blocks = [ConvBlock(channels=widths[0], pool=True, norm="group")]
     for place, channels_out in enumerate(widths[1:], start=2):
         if place < poolings:
-            blocks.append(ConvBlock(channels=channels_out, norm=True))
-        blocks.append(ConvBlock(channels=channels_out, pool=True, norm=True))
+            blocks.append(ConvBlock(channels=channels_out, norm="group"))
+        blocks.append(ConvBlock(channels=channels_out, pool=True, norm="group"))
     return _one_cycle(
         train,
         length,

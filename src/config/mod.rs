@@ -22,7 +22,7 @@ pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use metadata::{Fit, ImageStatistics, Metadata, Prepare, Preprocessing};
 pub(crate) use network::for_each_network;
-pub use network::{ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig, NetworkSettings};
+pub use network::{ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig, NetworkSettings, Norm};
 pub use optimizer::{
     AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig, OptimizerConfig, SgdConfig,
 };

@@ -90,7 +90,7 @@ fn describe_record(path: &Path) -> Result<Description> {
         .find(|(word, _)| float.contains(word))
         .map_or("", |(_, number)| number);
     let tensors = config
-        .parameters()
+        .state()
         .into_iter()
         .map(|parameter| (parameter.name, parameter.shape, precision.to_owned()))
         .collect();

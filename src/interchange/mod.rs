@@ -22,7 +22,7 @@ pub use onnx::Input;
 
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::model::{Classifier, from_parameters};
+use crate::model::{Classifier, from_state};
 use crate::record::{self, About, Loaded, file};
 use source::Source;
 use state::{LinearLayout, State};
@@ -92,7 +92,7 @@ pub fn load(path: &Path, device: Device) -> Result<Loaded> {
     let mut weights = open(source, format)?;
     let (checked, parameters) = weights::read(weights.as_mut(), path)?;
     Ok(Loaded {
-        classifier: from_parameters(&checked.config, parameters, device)?,
+        classifier: from_state(&checked.config, parameters, device)?,
         about: checked.about,
     })
 }

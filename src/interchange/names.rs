@@ -82,7 +82,7 @@ fn prefixes<'a>(entries: &'a [Entry], parameters: &[&str]) -> Vec<&'a str> {
 /// Whether a tensor may be a part of a model that is not ours.
 fn is_strange(name: &str, prefix: &str, parameters: &[&str]) -> bool {
     if let Some(rest) = name.strip_prefix(prefix)
-        && parameters.contains(&rest)
+        && (parameters.contains(&rest) || is_count_of_batches(rest, parameters))
     {
         return false;
     }
@@ -91,6 +91,12 @@ fn is_strange(name: &str, prefix: &str, parameters: &[&str]) -> bool {
         Some(key) => name.starts_with(key),
         None => prefix.is_empty() || !OTHER_KEYS.iter().any(|key| name.starts_with(key)),
     }
+}
+
+/// Whether it is the counter that PyTorch keeps beside running statistics. Nothing is computed from it.
+fn is_count_of_batches(name: &str, parameters: &[&str]) -> bool {
+    name.strip_suffix("num_batches_tracked")
+        .is_some_and(|layer| parameters.contains(&format!("{layer}running_mean").as_str()))
 }
 
 fn ambiguous(path: &Path, first: &str, second: &str) -> Error {

@@ -174,6 +174,14 @@ fn layers<'a>(network: &'a Graph, constants: &mut Vec<Message>) -> (Vec<Message>
             } => {
                 nodes.extend(group_norm(input, layer, groups, epsilon, constants));
             }
+            Layer::BatchNorm { epsilon, .. } => {
+                let parts = ["weight", "bias", "running_mean", "running_var"];
+                let parts = parts.map(|part| format!("{path}.{part}"));
+                let mut inputs = vec![input];
+                inputs.extend(parts.iter().map(String::as_str));
+                let norm = node("BatchNormalization", &inputs, output, &[]);
+                nodes.push(norm.message(5, &epsilon_of(epsilon)));
+            }
             Layer::Linear { .. } => {
                 let [weight, bias] = parameters();
                 let outputs_first: (&str, &[i64]) = ("transB", &[1]);
@@ -279,13 +287,7 @@ fn group_norm(
         .text(2, &normalised)
         .text(3, &normalised)
         .text(4, "InstanceNormalization")
-        .message(
-            5,
-            &Message::default()
-                .text(1, "epsilon")
-                .float(2, epsilon as f32)
-                .integer(20, 1),
-        );
+        .message(5, &epsilon_of(epsilon));
     vec![
         node("Reshape", &[input, &as_groups], &grouped, &[]),
         normalise,
@@ -295,6 +297,14 @@ fn group_norm(
         node("Reshape", &[&bias, &as_channels], &shift, &[]),
         node("Add", &[&scaled, &shift], output, &[]),
     ]
+}
+
+/// The attribute of a normalisation.
+fn epsilon_of(epsilon: f64) -> Message {
+    Message::default()
+        .text(1, "epsilon")
+        .float(2, epsilon as f32)
+        .integer(20, 1)
 }
 
 /// A constant of single precision.

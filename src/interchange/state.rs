@@ -47,7 +47,7 @@ impl<'a> State<'a> {
     /// Reads the parameters of a model; refuses numbers that no reader would take.
     pub fn of(model: &'a dyn Classifier, layout: LinearLayout, about: &'a About) -> Result<Self> {
         let tensors = model
-            .parameters()?
+            .state()?
             .into_iter()
             .map(|parameter| {
                 check_finite(&parameter.name, &parameter.values).map_err(Error::Record)?;

@@ -35,7 +35,7 @@ pub(super) fn read(weights: &mut dyn Weights, path: &Path) -> Result<(Checked, V
     let checked = check(weights, path)?;
     let parameters = checked
         .config
-        .parameters()
+        .state()
         .into_iter()
         .zip(&checked.order)
         .map(|(ParameterSpec { name, .. }, &index)| {
@@ -87,8 +87,8 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
     let of_file = stated(weights.metadata(), path)?;
     // A file that says nothing of its network is taken for the default one; what is beside it may name another.
     let named = of_file.as_ref().map(|stated| stated.config.clone());
-    let recognised = recognise(entries, &named.unwrap_or_default().parameters(), path);
-    let fits = |config: &NetworkConfig| fits(entries, &config.parameters(), path);
+    let recognised = recognise(entries, &named.unwrap_or_default().state(), path);
+    let fits = |config: &NetworkConfig| fits(entries, &config.state(), path);
     let found = Found {
         config: recognised.as_ref().ok().cloned().flatten(),
         tensors: entries.len(),
@@ -117,7 +117,7 @@ pub(super) fn check(weights: &dyn Weights, path: &Path) -> Result<Checked> {
     config
         .validate()
         .map_err(|error| fault(path, &error.to_string()))?;
-    let parameters = config.parameters();
+    let parameters = config.state();
     let order = positions(entries, &parameters, path)?;
     let layout = layout(weights, &parameters, &order);
     let mut total = 0;

@@ -94,6 +94,39 @@ pub trait GroupNormKernel<B: BurnBackend>: Sync {
     }
 }
 
+/// Batch normalisation written by hand, and the activation behind it. The inputs are what enters it, `[batch_size, channels,
+/// height, width]`, and the scale and the shift of each channel.
+pub trait BatchNormKernel<B: BurnBackend>: Sync {
+    /// What leaves, of the same shape, by the mean and the variance of each channel that come last among the inputs.
+    fn forward(
+        &self,
+        inputs: &[FloatTensor<B>; 5],
+        epsilon: f64,
+        activation: Activation,
+    ) -> Option<FloatTensor<B>>;
+
+    /// What leaves by the mean and the variance of the batch, and these two, `[channels]`.
+    fn forward_batch(
+        &self,
+        inputs: &[FloatTensor<B>; 3],
+        epsilon: f64,
+        activation: Activation,
+    ) -> Option<(FloatTensor<B>, [FloatTensor<B>; 2])>;
+
+    /// The same, and the way back; without it the normalisation is Burn's own where gradients are asked for.
+    fn forward_training(
+        &self,
+        _inputs: &[FloatTensor<B>; 3],
+        _epsilon: f64,
+        _activation: Activation,
+    ) -> Option<Normalised<B>> {
+        None
+    }
+}
+
+/// What leaves a batch normalisation, the mean and the variance of the batch, and the way back.
+pub type Normalised<B> = (FloatTensor<B>, [FloatTensor<B>; 2], Pullback<B, 3>);
+
 /// Global average pooling written by hand: the mean of each channel, `[batch_size, channels]`, of what enters,
 /// `[batch_size, channels, height, width]`.
 pub trait AverageKernel<B: BurnBackend>: Sync {
@@ -128,6 +161,15 @@ pub enum SequenceLayer<T> {
         parameters: [T; 2],
         /// Groups of channels.
         groups: usize,
+        /// What is added to the variance.
+        epsilon: f64,
+        /// What comes last.
+        activation: Activation,
+    },
+    /// A batch normalisation and the activation behind it, with scale, shift, mean and variance of each channel.
+    BatchNorm {
+        /// Scale, shift, mean and variance.
+        parameters: [T; 4],
         /// What is added to the variance.
         epsilon: f64,
         /// What comes last.

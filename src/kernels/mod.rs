@@ -5,6 +5,7 @@
 
 pub mod adam;
 mod average;
+mod batch_norm;
 mod convolution;
 #[cfg(feature = "cpu")]
 pub mod cpu;
@@ -23,6 +24,7 @@ mod words;
 
 pub use crate::config::ImageShape;
 pub use average::average;
+pub use batch_norm::{BatchMoments, BatchNorm, batch_norm, batch_norm_training};
 pub use convolution::{Convolution, convolution};
 pub use cross_entropy::cross_entropy;
 pub use dropout::{Dropout, DropoutKey};
@@ -33,8 +35,9 @@ pub use images::{
 };
 pub(crate) use images::{normalised, normalised_words, packed};
 pub use kernel::{
-    Activation, AdamKernel, Around, AverageKernel, ConvolutionKernel, CrossEntropyKernel,
-    GroupNormKernel, GuideKernel, LinearKernel, Predict, Pullback, SequenceKernel, SequenceLayer,
+    Activation, AdamKernel, Around, AverageKernel, BatchNormKernel, ConvolutionKernel,
+    CrossEntropyKernel, GroupNormKernel, GuideKernel, LinearKernel, Normalised, Predict, Pullback,
+    SequenceKernel, SequenceLayer,
 };
 pub use linear::{Linear, linear};
 pub use operations::{Kernels, Operations};

@@ -1,6 +1,6 @@
 use super::kernel::{
-    AdamKernel, AverageKernel, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel, GuideKernel,
-    LinearKernel, SequenceKernel,
+    AdamKernel, AverageKernel, BatchNormKernel, ConvolutionKernel, CrossEntropyKernel,
+    GroupNormKernel, GuideKernel, LinearKernel, SequenceKernel,
 };
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
@@ -27,6 +27,8 @@ pub struct Kernels<B: BurnBackend> {
     pub convolution: Option<&'static dyn ConvolutionKernel<B>>,
     /// Normalisations of groups of channels.
     pub group_norm: Option<&'static dyn GroupNormKernel<B>>,
+    /// Normalisations of channels over a batch.
+    pub batch_norm: Option<&'static dyn BatchNormKernel<B>>,
     /// Global average pooling.
     pub average: Option<&'static dyn AverageKernel<B>>,
     /// Layers one behind the other, for inference.
@@ -46,6 +48,7 @@ impl<B: BurnBackend> Kernels<B> {
             linear: None,
             convolution: None,
             group_norm: None,
+            batch_norm: None,
             average: None,
             sequence: None,
             cross_entropy: None,
@@ -74,6 +77,7 @@ impl<B: BurnBackend> Debug for Kernels<B> {
             .field("linear", &self.linear.is_some())
             .field("convolution", &self.convolution.is_some())
             .field("group_norm", &self.group_norm.is_some())
+            .field("batch_norm", &self.batch_norm.is_some())
             .field("average", &self.average.is_some())
             .field("sequence", &self.sequence.is_some())
             .field("cross_entropy", &self.cross_entropy.is_some())

@@ -1,5 +1,6 @@
 //! Layers one behind the other, prepared for inference.
 
+use super::batch_norm::{BatchMoments, BatchNorm};
 use super::convolution::Convolution;
 use super::group_norm::GroupNorm;
 use super::images::Rescaling;
@@ -18,6 +19,8 @@ pub enum Layer<B: BurnBackend> {
     Convolution(Convolution<B>, Around),
     /// As in [`group_norm`](super::group_norm).
     GroupNorm(GroupNorm<B>, Activation),
+    /// As in [`batch_norm`](super::batch_norm).
+    BatchNorm(BatchNorm<B>, BatchMoments<B>, Activation),
     /// What entered that layer of the sequence is added.
     Add(usize),
     /// ReLU.
@@ -47,6 +50,12 @@ impl<B: BurnBackend> Layer<B> {
                 epsilon: layer.epsilon,
                 activation,
             },
+            Self::BatchNorm(layer, moments, activation) => SequenceLayer::BatchNorm {
+                parameters: [layer.gamma, layer.beta, moments.mean, moments.variance]
+                    .map(primitive),
+                epsilon: layer.epsilon,
+                activation,
+            },
             Self::Add(layer) => SequenceLayer::Add(layer),
             Self::Relu => SequenceLayer::Relu,
             Self::Average(size) => SequenceLayer::Average(size),
@@ -64,6 +73,7 @@ impl<T> SequenceLayer<T> {
             Self::Convolution(parameters, _)
             | Self::GroupNorm { parameters, .. }
             | Self::Linear(parameters, _) => parameters,
+            Self::BatchNorm { parameters, .. } => parameters,
             Self::Add(_) | Self::Relu | Self::Average(_) => &[],
         }
     }

@@ -23,6 +23,7 @@ impl<B: Operations> Operations for Autodiff<B> {
             linear: Some(&Taped),
             convolution: Some(&Taped),
             group_norm: Some(&Taped),
+            batch_norm: Some(&Taped),
             average: Some(&Taped),
             // There is no way back through it.
             sequence: None,

@@ -194,6 +194,7 @@ impl<B: AutodiffBackend> Run<B> {
             }
             let read = unread.read_if_due()?;
             model = self.rule.update(model, learning_rate, done.gradients);
+            model = model.with_statistics(done.statistics);
             self.take_train_steps(group, &read, unread.seconds_each(&read))?;
             if due.is_now() && !interrupter.should_stop() {
                 // A checkpoint's history has all its steps.

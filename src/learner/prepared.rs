@@ -81,7 +81,7 @@ impl Prepared {
             Beginning::Random => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
             Beginning::Start(mut initial) => {
                 let parameters = std::mem::take(&mut initial.parameters);
-                let model = AnyNetwork::from_parameters(&config.model, parameters, burn_device)?;
+                let model = AnyNetwork::from_state(&config.model, parameters, burn_device)?;
                 initial.write(AutodiffModule::valid(&model), &directory)?;
                 model
             }

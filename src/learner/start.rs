@@ -59,7 +59,7 @@ impl Start {
     pub fn of(model: &dyn Classifier, about: &About, path: Option<String>) -> Result<Self> {
         Ok(Self {
             config: model.config().clone(),
-            parameters: model.parameters()?,
+            parameters: model.state()?,
             class_names: about.metadata.class_names.clone(),
             path,
         })
@@ -105,7 +105,7 @@ impl Start {
         let mut parameters = self.parameters.clone();
         if let Some(reason) = &other_classes {
             let trainable = config.model.trainable(&config.freeze)?;
-            let random = initial(config.model.parameters(), config.seed);
+            let random = initial(config.model.state(), config.seed);
             for (parameter, random) in parameters.iter_mut().zip(random) {
                 if !is_output(&random) {
                     continue;

@@ -41,11 +41,11 @@ pub(crate) fn boxed<B: Backend>(
 
 /// A model with random parameters from `seed`.
 pub fn init(config: &NetworkConfig, seed: u64, device: Device) -> Result<Box<dyn Classifier>> {
-    from_parameters(config, initial(config.parameters(), seed), device)
+    from_state(config, initial(config.state(), seed), device)
 }
 
 /// A model with the given parameters.
-pub fn from_parameters(
+pub fn from_state(
     config: &NetworkConfig,
     parameters: Vec<Parameter>,
     device: Device,
@@ -56,7 +56,7 @@ pub fn from_parameters(
         type Output = Box<dyn Classifier>;
 
         fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
-            let model = AnyNetwork::<B>::from_parameters(self.0, self.1, burn_device)?;
+            let model = AnyNetwork::<B>::from_state(self.0, self.1, burn_device)?;
             boxed(model, self.0.clone(), device, burn_device)
         }
     }
@@ -81,9 +81,9 @@ impl<B: Backend> Classifier for Engine<B> {
         self.device
     }
 
-    fn parameters(&self) -> Result<Vec<Parameter>> {
+    fn state(&self) -> Result<Vec<Parameter>> {
         check_process(self.device)?;
-        self.model.parameters()
+        self.model.state()
     }
 
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {

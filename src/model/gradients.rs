@@ -1,22 +1,30 @@
 //! Gradients as numbers: on their way to Python, and between devices.
 
 use crate::error::{Error, Result};
-use crate::network::{AnyNetwork, Parameter, ParameterSpec, host_values, parameter_id};
+use crate::network::{
+    AnyNetwork, HostStatistics, Parameter, ParameterSpec, host_values, parameter_id,
+};
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Tensor, TensorData};
 use std::collections::HashMap;
 
-/// The gradient of a loss for each parameter, in the order of the network.
-pub type Gradients = Vec<Parameter>;
+/// What the backward pass of a loss leaves for the step that follows.
+#[derive(Clone, Debug, Default)]
+pub struct Gradients {
+    /// The gradient for each parameter, in the order of the network.
+    pub parameters: Vec<Parameter>,
+    /// The statistics of the batch at batch normalisations, which the step takes in.
+    pub statistics: Vec<HostStatistics>,
+}
 
 /// The gradients of `specs`, parameters of a network, read from their device.
 pub(crate) fn read_gradients<B: AutodiffBackend>(
     gradients: &GradientsParams,
     network: &AnyNetwork<B>,
     specs: &[ParameterSpec],
-) -> Result<Gradients> {
+) -> Result<Vec<Parameter>> {
     struct Read<'a> {
         gradients: &'a GradientsParams,
         data: HashMap<ParamId, TensorData>,
@@ -53,7 +61,7 @@ pub(crate) fn read_gradients<B: AutodiffBackend>(
 
 /// Gradients as an optimizer on `device` takes them.
 pub(crate) fn send_gradients<B: Backend>(
-    gradients: Gradients,
+    gradients: Vec<Parameter>,
     device: &B::Device,
 ) -> Result<GradientsParams> {
     let mut tensors = GradientsParams::new();

@@ -27,8 +27,8 @@ pub trait Classifier: Send + Sync {
     /// Where it computes.
     fn device(&self) -> Device;
 
-    /// The parameters as numbers.
-    fn parameters(&self) -> Result<Vec<Parameter>>;
+    /// The parameters and the buffers as numbers.
+    fn state(&self) -> Result<Vec<Parameter>>;
 
     /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`](crate::error::Error::Interrupted) soon after `stop` is set.
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>>;

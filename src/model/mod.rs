@@ -15,7 +15,7 @@ mod tape;
 mod views;
 
 pub use crate::kernels::Pixels;
-pub use classifier::{from_parameters, init};
+pub use classifier::{from_state, init};
 pub use gradients::Gradients;
 pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
 pub use optimizer::{ModelOptimizer, OptimizerRecord};

@@ -3,18 +3,49 @@
 use super::objective::{classification, of_part};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend};
-use crate::network::AnyNetwork;
+use crate::network::{AnyNetwork, Statistics, TrainingPass};
+use burn::optim::GradientsParams;
 use burn::train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep};
 
+/// What a training step computes of a batch.
+pub(crate) struct Computed<B: AutodiffBackend> {
+    /// The gradients of the parameters.
+    pub gradients: GradientsParams,
+    /// The loss, and what it came from.
+    pub item: ClassificationOutput<B>,
+    /// What the batch leaves at batch normalisations.
+    pub statistics: Statistics<B>,
+}
+
+impl<B: AutodiffBackend> AnyNetwork<B> {
+    /// The forward and the backward pass of a batch.
+    pub(crate) fn compute(&self, batch: MnistBatch<B>) -> Computed<B> {
+        let pass = TrainingPass::new(&batch.dropout);
+        let logits = self.logits(batch.images, Some(&pass));
+        let item = classification(logits, batch.targets);
+        let loss = of_part(item.loss.clone(), batch.share);
+        Computed {
+            gradients: GradientsParams::from_grads(loss.backward(), self),
+            item,
+            statistics: pass.into_statistics(),
+        }
+    }
+}
+
+/// Burn's own learner has no place for the statistics of a step, which batch normalisations need: what trains here calls
+/// [`compute`](AnyNetwork::compute).
 impl<B: AutodiffBackend> TrainStep for AnyNetwork<B> {
     type Input = MnistBatch<B>;
     type Output = ClassificationOutput<B>;
 
     fn step(&self, batch: MnistBatch<B>) -> TrainOutput<ClassificationOutput<B>> {
-        let logits = self.logits(batch.images, Some(&batch.dropout));
-        let item = classification(logits, batch.targets);
-        let loss = of_part(item.loss.clone(), batch.share);
-        TrainOutput::new(self, loss.backward(), item)
+        let Computed {
+            gradients, item, ..
+        } = self.compute(batch);
+        TrainOutput {
+            grads: gradients,
+            item,
+        }
     }
 }
 

@@ -57,12 +57,20 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
         check_process(engine.device)?;
         check_gradients(&engine.config, gradients)?;
         self.check_sizes(&engine.config, engine.device)?;
-        let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device)?;
-        let model = self
-            .optimizer
-            .step(learning_rate, to_training(&engine.model), tensors);
+        let Gradients {
+            parameters,
+            statistics,
+        } = gradients.clone();
+        let tensors = send_gradients::<B>(parameters, &engine.burn_device)?;
+        let statistics = statistics.into_iter();
+        let statistics = statistics.map(|layer| layer.send(&engine.burn_device));
+        let model = self.optimizer.step(
+            learning_rate,
+            to_training(&engine.model, &engine.config),
+            tensors,
+        );
         Ok(Box::new(Engine::new(
-            model.valid(),
+            model.valid().with_statistics(statistics.collect()),
             engine.config.clone(),
             engine.device,
             engine.burn_device.clone(),
@@ -82,6 +90,7 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
 fn check_gradients(config: &NetworkConfig, gradients: &Gradients) -> Result<()> {
     let specs = config.parameters();
     match gradients
+        .parameters
         .iter()
         .zip(&specs)
         .find(|(gradient, spec)| gradient.shape != spec.shape)

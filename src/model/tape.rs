@@ -4,12 +4,16 @@ use super::engine::Engine;
 use super::gradients::{Gradients, read_gradients};
 use super::interface::TrainingForward;
 use super::objective::classification;
+use crate::config::NetworkConfig;
 use crate::data::DropoutKey;
 use crate::device::{Backend, Device, check_process};
 use crate::error::{Error, Result, contain_panics};
-use crate::network::{AnyNetwork, ParameterSpec, host_values};
+use crate::network::{
+    AnyNetwork, HostStatistics, LayerStatistics, ParameterSpec, TrainingPass, host_values,
+    parameter_id,
+};
 use burn::backend::Autodiff;
-use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Int, Tensor};
@@ -31,12 +35,17 @@ pub(super) fn forward<B: Backend>(
     targets: Tensor<B, 1, Int>,
     key: &DropoutKey,
 ) -> Result<TrainingForward> {
-    let model = to_training(model);
-    let logits = model.logits(Tensor::from_inner(images).into(), Some(key));
+    let model = to_training(model, config);
+    let pass = TrainingPass::new(key);
+    let logits = model.logits(Tensor::from_inner(images).into(), Some(&pass));
     let item = classification(logits, Tensor::from_inner(targets));
     let loss = host_values(item.loss.clone().into_data())?;
+    let statistics = pass.into_statistics().into_iter();
     let mut tape = Tape {
         loss: Some(item.loss),
+        statistics: statistics
+            .map(LayerStatistics::read)
+            .collect::<Result<_>>()?,
         model,
         parameters: config.parameters(),
         device: *device,
@@ -51,6 +60,7 @@ pub(super) fn forward<B: Backend>(
 /// A loss and the model it came from.
 struct Tape<B: BurnBackend> {
     loss: Option<Tensor<Autodiff<B>, 1>>,
+    statistics: Vec<HostStatistics>,
     model: AnyNetwork<Autodiff<B>>,
     parameters: Vec<ParameterSpec>,
     device: Device,
@@ -63,7 +73,10 @@ impl<B: BurnBackend> Tape<B> {
         };
         check_process(self.device)?;
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        read_gradients(&gradients, &self.model, &self.parameters)
+        Ok(Gradients {
+            parameters: read_gradients(&gradients, &self.model, &self.parameters)?,
+            statistics: std::mem::take(&mut self.statistics),
+        })
     }
 }
 
@@ -87,7 +100,10 @@ fn free<B: BurnBackend>(model: &AnyNetwork<Autodiff<B>>) {
 
     impl<B: BurnBackend> ModuleVisitor<Autodiff<B>> for Last<B> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<Autodiff<B>, D>>) {
-            self.0 = Some(param.val().sum());
+            // A buffer is on no tape.
+            if param.is_require_grad() {
+                self.0 = Some(param.val().sum());
+            }
         }
     }
 
@@ -98,16 +114,22 @@ fn free<B: BurnBackend>(model: &AnyNetwork<Autodiff<B>>) {
     }
 }
 
-/// The model on the autodiff back end, every parameter tracked.
-pub(super) fn to_training<B: BurnBackend>(model: &AnyNetwork<B>) -> AnyNetwork<Autodiff<B>> {
-    struct Track;
+/// The model on the autodiff back end, every parameter tracked, and no buffer.
+pub(super) fn to_training<B: BurnBackend>(
+    model: &AnyNetwork<B>,
+    config: &NetworkConfig,
+) -> AnyNetwork<Autodiff<B>> {
+    struct Track(Vec<ParamId>);
 
     impl<B: BurnBackend> ModuleMapper<B> for Track {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+            let is_parameter = self.0.contains(&param.id);
             let (id, tensor, mapper) = param.consume();
-            Param::from_mapped_value(id, tensor.require_grad(), mapper)
+            Param::from_mapped_value(id, tensor.set_require_grad(is_parameter), mapper)
         }
     }
 
-    AnyNetwork::<Autodiff<B>>::from_inner(model.clone()).map(&mut Track)
+    let ids = config.parameters();
+    let ids = ids.iter().map(|spec| parameter_id(&spec.name)).collect();
+    AnyNetwork::<Autodiff<B>>::from_inner(model.clone()).map(&mut Track(ids))
 }

@@ -6,11 +6,13 @@
 )]
 
 use super::graph::{Graph, ParameterSpec};
-use super::{Architecture, Layout, Network, Parameter, Shapes, conv_net, guide, state};
+use super::{
+    Architecture, Layout, Network, Parameter, Shapes, TrainingPass, conv_net, guide, state,
+};
 use crate::config::{ConvNetConfig, ImageShape, ModelConfig, NetworkConfig, for_each_network};
 use crate::device::Backend;
 use crate::error::Result;
-use crate::kernels::{DropoutKey, Images, Predict};
+use crate::kernels::{Images, Predict};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend as BurnBackend;
@@ -48,9 +50,13 @@ macro_rules! any_network {
             }
 
             /// See [`Network::logits`].
-            pub fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
+            pub fn logits(
+                &self,
+                images: Images<B>,
+                training: Option<&TrainingPass<'_, B>>,
+            ) -> Tensor<B, 2> {
                 match self {
-                    $(Self::$kind(network) => network.logits(images, key),)+
+                    $(Self::$kind(network) => network.logits(images, training),)+
                 }
             }
 
@@ -77,7 +83,7 @@ macro_rules! any_network {
             }
 
             /// The layouts of the records of all networks.
-            pub(crate) const LAYOUTS: &[Layout] = &[$($config::LAYOUT),+];
+            pub(crate) const LAYOUTS: &[&[Layout]] = &[$($config::LAYOUTS),+];
 
             /// The configuration of a network whose parameters have these names and shapes, as far as they say it; `None` where
             /// no network has them.
@@ -97,28 +103,34 @@ for_each_network!(any_network);
 impl<B: Backend> AnyNetwork<B> {
     /// The network with random parameters that follow from `seed` alone, the same on every back end.
     pub fn init_seeded(config: &NetworkConfig, seed: u64, device: &B::Device) -> Result<Self> {
-        Self::from_parameters(config, state::initial(config.parameters(), seed), device)
+        Self::from_state(config, state::initial(config.state(), seed), device)
     }
 
-    /// The network of `config` with the given parameters.
-    pub fn from_parameters(
+    /// The network of `config` with the given parameters and buffers.
+    pub fn from_state(
         config: &NetworkConfig,
-        parameters: Vec<Parameter>,
+        state: Vec<Parameter>,
         device: &B::Device,
     ) -> Result<Self> {
-        let parameters = state::ordered(&config.parameters(), parameters, &config.sizes())?;
-        state::write(Self::init(config, device), parameters, device)
+        let specs = config.state();
+        let state = state::ordered(&specs, state, &config.sizes())?;
+        state::write(Self::init(config, device), state, &specs, device)
     }
 }
 
 impl<B: BurnBackend> AnyNetwork<B> {
-    /// The parameters as numbers, in the order of the network.
-    pub fn parameters(&self) -> Result<Vec<Parameter>> {
+    /// The parameters and the buffers as numbers, in the order of the network.
+    pub fn state(&self) -> Result<Vec<Parameter>> {
         state::read(self)
     }
 }
 
 impl NetworkConfig {
+    /// The parameters and the buffers of the network, without their values.
+    pub fn state(&self) -> Vec<ParameterSpec> {
+        self.graph().state()
+    }
+
     /// The parameters of the network, without their values.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         self.graph().parameters()
@@ -126,7 +138,7 @@ impl NetworkConfig {
 
     /// Whether a network of the other configuration has the same parameters.
     pub(crate) fn has_parameters_of(&self, other: &Self) -> bool {
-        self == other || self.parameters() == other.parameters()
+        self == other || self.state() == other.state()
     }
 }
 
@@ -141,12 +153,12 @@ mod tests {
     fn the_module_of_every_network_has_the_parameters_of_its_graph() {
         for config in NetworkConfig::defaults() {
             let network = AnyNetwork::<Flex>::init(&config, &FlexDevice);
-            let found = network.parameters().unwrap();
+            let found = network.state().unwrap();
             let found: Vec<_> = found
                 .iter()
                 .map(|found| (&found.name, &found.shape))
                 .collect();
-            let parameters = config.parameters();
+            let parameters = config.state();
             let stated = parameters
                 .iter()
                 .map(|stated| (&stated.name, &stated.shape));

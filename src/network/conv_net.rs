@@ -1,13 +1,14 @@
 //! A convolutional network of blocks.
 
+use super::batch_norm::BatchNorm;
 use super::layers::{convolution, group_norm, linear};
 use super::layout::{self, Layout};
-use super::{Architecture, Graph, Layer, Network, Shapes};
-use crate::config::{ConvBlock, ConvNetConfig, ImageShape};
+use super::{Architecture, Graph, Layer, Network, Shapes, TrainingPass};
+use crate::config::{ConvBlock, ConvNetConfig, ImageShape, Norm};
 use crate::device::Backend;
 use crate::kernels::dropout::MaskStream;
 use crate::kernels::{
-    self, Activation, Around, Dropout, DropoutKey, Images, Layer as Step, Predict, Rescaling,
+    self, Activation, Around, Dropout, Images, Layer as Step, Predict, Rescaling,
 };
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, Conv2dConfig};
@@ -35,6 +36,7 @@ pub struct ConvNet<B: BurnBackend> {
 pub struct Block<B: BurnBackend> {
     conv: Conv2d<B>,
     norm: Option<GroupNorm<B>>,
+    batch_norm: Option<BatchNorm<B>>,
 }
 
 impl ConvNetConfig {
@@ -53,7 +55,9 @@ impl ConvNetConfig {
             let norm = GroupNormConfig::new(groups(channels), channels).with_epsilon(EPSILON);
             Block {
                 conv,
-                norm: block.norm.then(|| norm.init(device)),
+                norm: (block.norm == Some(Norm::Group)).then(|| norm.init(device)),
+                batch_norm: (block.norm == Some(Norm::Batch))
+                    .then(|| BatchNorm::new(channels, EPSILON, device)),
             }
         });
         let blocks = blocks.collect();
@@ -95,6 +99,11 @@ impl ConvBlock {
         }
     }
 
+    /// Whether nothing lies between the convolution, its pooling and the activation.
+    const fn is_plain(&self) -> bool {
+        self.norm.is_none() && self.residual == 0
+    }
+
     /// What follows the normalisation: what is added to it comes before the activation.
     const fn behind_norm(&self) -> Activation {
         if self.residual > 0 {
@@ -114,18 +123,34 @@ const fn groups(channels: usize) -> usize {
 }
 
 impl Architecture for ConvNetConfig {
-    const LAYOUT: Layout = Layout::Module(&[
-        (
-            "blocks",
-            Layout::List(&Layout::Module(&[
-                ("conv", layout::CONV2D),
-                ("norm", Layout::Optional(&layout::GROUP_NORM)),
-            ])),
-        ),
-        ("hidden", Layout::List(&layout::LINEAR)),
-        ("output", layout::LINEAR),
-        ("config", Layout::Nothing),
-    ]);
+    const LAYOUTS: &'static [Layout] = &[
+        Layout::Module(&[
+            (
+                "blocks",
+                Layout::List(&Layout::Module(&[
+                    ("conv", layout::CONV2D),
+                    ("norm", Layout::Optional(&layout::GROUP_NORM)),
+                    ("batch_norm", Layout::Optional(&layout::BATCH_NORM)),
+                ])),
+            ),
+            ("hidden", Layout::List(&layout::LINEAR)),
+            ("output", layout::LINEAR),
+            ("config", Layout::Nothing),
+        ]),
+        // Of versions without batch normalisation.
+        Layout::Module(&[
+            (
+                "blocks",
+                Layout::List(&Layout::Module(&[
+                    ("conv", layout::CONV2D),
+                    ("norm", Layout::Optional(&layout::GROUP_NORM)),
+                ])),
+            ),
+            ("hidden", Layout::List(&layout::LINEAR)),
+            ("output", layout::LINEAR),
+            ("config", Layout::Nothing),
+        ]),
+    ];
 
     fn graph(&self) -> Graph {
         let mut graph = Graph::new("conv_net", "A convolutional network of blocks.", self.image)
@@ -147,13 +172,20 @@ impl Architecture for ConvNetConfig {
             if block.pool {
                 graph = graph.then(Some(&at("pool")), &at("pool"), Layer::MaxPool);
             }
-            if block.norm {
-                let norm = Layer::GroupNorm {
-                    groups: groups(block.channels),
-                    channels: block.channels,
-                    epsilon: EPSILON,
-                };
-                graph = graph.then(Some(&at("norm")), &at("norm"), norm);
+            let (channels, epsilon) = (block.channels, EPSILON);
+            let norm = block.norm.map(|norm| match norm {
+                Norm::Group => (
+                    "norm",
+                    Layer::GroupNorm {
+                        groups: groups(channels),
+                        channels,
+                        epsilon,
+                    },
+                ),
+                Norm::Batch => ("batch_norm", Layer::BatchNorm { channels, epsilon }),
+            });
+            if let Some((name, layer)) = norm {
+                graph = graph.then(Some(&at(name)), &at(name), layer);
             }
             if let Some(first) = (index + 1).checked_sub(block.residual)
                 && block.residual > 0
@@ -205,19 +237,20 @@ impl<B: Backend> Network<B> for ConvNet<B> {
         config.init(device)
     }
 
-    fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
+    fn logits(&self, images: Images<B>, training: Option<&TrainingPass<'_, B>>) -> Tensor<B, 2> {
         let mut x = images.rescaled(&self.rescaling()); // [batch_size, channels, height, width]
         let mut entering = Vec::new();
-        for (block, config) in self.blocks.iter().zip(&self.config.blocks) {
+        for (index, (block, config)) in self.blocks.iter().zip(&self.config.blocks).enumerate() {
             entering.push(x.clone());
-            x = block.forward(x, *config, &entering);
+            let place = training.map(|training| (training, index));
+            x = block.forward(x, *config, &entering, place);
         }
         let mut x: Tensor<B, 2> = if self.config.average {
             kernels::average(x)
         } else {
             x.flatten(1, 3)
         }; // [batch_size, features]
-        let dropout = key.map(|key| Dropout::new(self.config.dropout, key));
+        let dropout = training.map(|training| Dropout::new(self.config.dropout, training.key));
         for (index, layer) in self.hidden.iter().enumerate() {
             let stream = MaskStream::of_path(&format!("hidden.{index}"));
             let dropout = dropout.as_ref().map(|dropout| dropout.layer(stream));
@@ -235,14 +268,18 @@ impl<B: Backend> Network<B> for ConvNet<B> {
             entering.push(layers.len());
             layers.push(Step::Convolution(
                 convolution(&block.conv),
-                config.around(block.is_plain(*config)),
+                config.around(config.is_plain()),
             ));
-            if block.is_plain(*config) {
+            if config.is_plain() {
                 continue;
             }
             if let Some(norm) = &block.norm {
                 let norm = group_norm(norm, &device);
                 layers.push(Step::GroupNorm(norm, config.behind_norm()));
+            }
+            if let Some(norm) = &block.batch_norm {
+                let (parameters, running) = (norm.parameters(), norm.running());
+                layers.push(Step::BatchNorm(parameters, running, config.behind_norm()));
             }
             if config.residual > 0
                 && let Some(first) = entering.len().checked_sub(config.residual)
@@ -271,19 +308,16 @@ impl<B: Backend> ConvNet<B> {
 }
 
 impl<B: Backend> Block<B> {
-    /// Whether nothing lies between the convolution, its pooling and the activation.
-    const fn is_plain(&self, config: ConvBlock) -> bool {
-        self.norm.is_none() && config.residual == 0
-    }
-
-    /// What leaves the block; `entering` is what entered this one and those before it.
+    /// What leaves the block; `entering` is what entered this one and those before it, `training` the pass and the number of
+    /// this block.
     fn forward(
         &self,
         x: Tensor<B, 4>,
         config: ConvBlock,
         entering: &[Tensor<B, 4>],
+        training: Option<(&TrainingPass<'_, B>, usize)>,
     ) -> Tensor<B, 4> {
-        let plain = self.is_plain(config);
+        let plain = config.is_plain();
         let mut x = kernels::convolution(x, convolution(&self.conv), config.around(plain));
         if plain {
             return x;
@@ -291,6 +325,20 @@ impl<B: Backend> Block<B> {
         if let Some(norm) = &self.norm {
             let norm = group_norm(norm, &x.device());
             x = kernels::group_norm(x, norm, config.behind_norm());
+        }
+        if let Some(norm) = &self.batch_norm {
+            let activation = config.behind_norm();
+            x = match training {
+                None => norm.forward(x, activation),
+                Some((training, index)) => {
+                    let path = format!("blocks.{index}.batch_norm");
+                    let (x, statistics) = norm.forward_training(x, activation, &path);
+                    if let Some(statistics) = statistics {
+                        training.leave(statistics);
+                    }
+                    x
+                }
+            };
         }
         if config.residual > 0
             && let Some(first) = entering.len().checked_sub(config.residual)
@@ -338,14 +386,23 @@ mod tests {
             ..block(channels)
         };
         let residual = |channels, residual| ConvBlock {
-            norm: true,
+            norm: Some(Norm::Group),
             residual,
             ..block(channels)
+        };
+        let batch_norm = |block: ConvBlock| ConvBlock {
+            norm: Some(Norm::Batch),
+            ..block
         };
         let configs = [
             config(vec![pooled(16), block(24)]),
             config(vec![pooled(8), residual(8, 1), block(16), residual(16, 1)]),
             config(vec![block(16), residual(16, 1), residual(16, 2)]),
+            config(vec![
+                batch_norm(pooled(8)),
+                batch_norm(residual(8, 1)),
+                batch_norm(block(5)),
+            ]),
             ConvNetConfig {
                 average: false,
                 hidden_sizes: vec![20, 12],

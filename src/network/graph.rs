@@ -51,6 +51,13 @@ pub enum Layer {
         /// What is added to the variance.
         epsilon: f64,
     },
+    /// Values normalised over a batch by channel; gamma, beta, running mean and running variance `[channels]`.
+    BatchNorm {
+        /// Channels.
+        channels: usize,
+        /// What is added to the variance.
+        epsilon: f64,
+    },
     /// The sum of what enters and a second input.
     Add,
     /// All values of an image in one row.
@@ -94,7 +101,7 @@ pub struct Graph {
 /// The name of what enters a graph.
 pub const IMAGES: &str = "images";
 
-/// A parameter of a network, without its values.
+/// A parameter or a buffer of a network, without its values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParameterSpec {
     /// Its path in the Burn module, as in `conv1.weight`.
@@ -103,6 +110,17 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// What its initial values are drawn from.
     pub initial: Initial,
+    /// What changes it.
+    pub role: Role,
+}
+
+/// What changes a tensor of a network's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The optimizer, by its gradient.
+    Parameter,
+    /// The batches that go through the network, as the running mean of a batch normalisation.
+    Buffer,
 }
 
 /// The distribution of the initial values of a parameter.
@@ -202,6 +220,11 @@ impl Graph {
         self
     }
 
+    /// The parameters and the buffers of all layers, in the order of the layers.
+    pub fn state(&self) -> Vec<ParameterSpec> {
+        self.nodes.iter().flat_map(Node::state).collect()
+    }
+
     /// The parameters of all layers, in the order of the layers.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
         self.nodes.iter().flat_map(Node::parameters).collect()
@@ -249,11 +272,26 @@ impl Graph {
 impl Node {
     /// The parameters of the layer.
     pub fn parameters(&self) -> Vec<ParameterSpec> {
+        let mut state = self.state();
+        state.retain(|spec| spec.role == Role::Parameter);
+        state
+    }
+
+    /// The parameters and the buffers of the layer.
+    pub fn state(&self) -> Vec<ParameterSpec> {
         let path = self.path.as_deref().unwrap_or_default();
         let parameter = |name: &str, shape: Vec<usize>, initial: Initial| ParameterSpec {
             name: format!("{path}.{name}"),
             shape,
             initial,
+            role: Role::Parameter,
+        };
+        let of_channels = |name: &str, channels: usize, value: f32| {
+            parameter(name, vec![channels], Initial::Constant(value))
+        };
+        let buffer = |spec: ParameterSpec| ParameterSpec {
+            role: Role::Buffer,
+            ..spec
         };
         match self.layer {
             Layer::Convolution {
@@ -278,8 +316,14 @@ impl Node {
                 ]
             }
             Layer::GroupNorm { channels, .. } => vec![
-                parameter("gamma", vec![channels], Initial::Constant(1.0)),
-                parameter("beta", vec![channels], Initial::Constant(0.0)),
+                of_channels("gamma", channels, 1.0),
+                of_channels("beta", channels, 0.0),
+            ],
+            Layer::BatchNorm { channels, .. } => vec![
+                of_channels("gamma", channels, 1.0),
+                of_channels("beta", channels, 0.0),
+                buffer(of_channels("running_mean", channels, 0.0)),
+                buffer(of_channels("running_var", channels, 1.0)),
             ],
             Layer::Relu
             | Layer::Dropout { .. }
@@ -318,7 +362,11 @@ impl Layer {
             Self::Linear { outputs, .. } => vec![outputs],
             Self::AdaptiveAveragePool { size } => vec![shape[0], size, size],
             Self::Flatten => vec![shape.iter().product()],
-            Self::Relu | Self::Dropout { .. } | Self::GroupNorm { .. } | Self::Add => shape,
+            Self::Relu
+            | Self::Dropout { .. }
+            | Self::GroupNorm { .. }
+            | Self::BatchNorm { .. }
+            | Self::Add => shape,
         }
     }
 }
@@ -346,6 +394,7 @@ impl Display for Layer {
             } => {
                 write!(formatter, "GroupNorm {groups} of {channels}")
             }
+            Self::BatchNorm { channels, .. } => write!(formatter, "BatchNorm of {channels}"),
             Self::Add => formatter.write_str("Add"),
             Self::Flatten => formatter.write_str("Flatten"),
         }

@@ -2,7 +2,7 @@
 
 use super::layers::{convolution, linear};
 use super::layout::{self, Layout};
-use super::{Architecture, Graph, Layer, Network, Shapes, shown};
+use super::{Architecture, Graph, Layer, Network, Shapes, TrainingPass, shown};
 use crate::config::{ImageShape, ModelConfig};
 use crate::device::Backend;
 use crate::kernels::guide::{self, Convolutions};
@@ -56,7 +56,7 @@ impl ModelConfig {
 }
 
 impl Architecture for ModelConfig {
-    const LAYOUT: Layout = Layout::Module(&[
+    const LAYOUTS: &'static [Layout] = &[Layout::Module(&[
         ("conv1", layout::CONV2D),
         ("conv2", layout::CONV2D),
         ("pool", Layout::Nothing),
@@ -64,7 +64,7 @@ impl Architecture for ModelConfig {
         ("linear1", layout::LINEAR),
         ("linear2", layout::LINEAR),
         ("activation", Layout::Nothing),
-    ]);
+    ])];
 
     fn graph(&self) -> Graph {
         let convolution = |inputs, outputs| Layer::Convolution {
@@ -151,10 +151,10 @@ impl<B: Backend> Network<B> for Model<B> {
         config.init(device)
     }
 
-    fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2> {
-        match key {
+    fn logits(&self, images: Images<B>, training: Option<&TrainingPass<'_, B>>) -> Tensor<B, 2> {
+        match training {
             None => self.forward(images),
-            Some(key) => self.forward_training(images, key),
+            Some(training) => self.forward_training(images, training.key),
         }
     }
 

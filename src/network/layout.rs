@@ -47,3 +47,13 @@ pub const GROUP_NORM: Layout = Layout::Module(&[
     ("epsilon", Layout::Nothing),
     ("affine", Layout::Nothing),
 ]);
+
+/// Burn's `BatchNorm`.
+pub const BATCH_NORM: Layout = Layout::Module(&[
+    ("gamma", Layout::Parameter),
+    ("beta", Layout::Parameter),
+    ("running_mean", Layout::Parameter),
+    ("running_var", Layout::Parameter),
+    ("momentum", Layout::Nothing),
+    ("epsilon", Layout::Nothing),
+]);

@@ -4,6 +4,7 @@
 //! networks there. [`AnyNetwork`] is one of them, whichever: what trains, saves and uses a model is compiled once for it.
 
 mod any;
+mod batch_norm;
 mod conv_net;
 mod freeze;
 mod graph;
@@ -11,26 +12,29 @@ mod guide;
 mod layers;
 mod layout;
 mod state;
+mod statistics;
 
 pub use any::{AnyNetwork, WithNetwork};
+pub use batch_norm::BatchNorm;
 pub use conv_net::{Block, ConvNet};
 pub(crate) use graph::torch_name;
-pub use graph::{Graph, IMAGES, Initial, Layer, Node, ParameterSpec};
+pub use graph::{Graph, IMAGES, Initial, Layer, Node, ParameterSpec, Role};
 pub use guide::Model;
 pub use layout::Layout;
 pub use state::{Parameter, parameter_id};
 pub(crate) use state::{host_values, initial};
+pub use statistics::{HostStatistics, LayerStatistics, Statistics, TrainingPass};
 
 use crate::config::{ImageShape, NetworkSettings};
 use crate::device::Backend;
-use crate::kernels::{DropoutKey, Images, Predict};
+use crate::kernels::{Images, Predict};
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::Tensor;
 
 /// What the configuration of a network says of it, whatever computes it.
 pub trait Architecture: NetworkSettings {
-    /// The order of a record's fields.
-    const LAYOUT: Layout;
+    /// The orders of a record's fields: that of this version, and then those of earlier ones.
+    const LAYOUTS: &'static [Layout];
 
     /// Its layers.
     fn graph(&self) -> Graph;
@@ -48,13 +52,13 @@ pub trait Network<B: Backend>: Module<B> + ModuleDisplay {
     /// The network with random parameters from the back end's own generator, drawn when they are first used.
     fn init(config: &Self::Config, device: &B::Device) -> Self;
 
-    /// The logits; of a training step, with dropout by the masks of `key`.
+    /// The logits; of a training step, with its dropout, and leaving its statistics of batch normalisation.
     ///
     /// # Shapes
     ///
     /// - images: `[batch_size, channels, height, width]`
     /// - output: `[batch_size, num_classes]`
-    fn logits(&self, images: Images<B>, key: Option<&DropoutKey>) -> Tensor<B, 2>;
+    fn logits(&self, images: Images<B>, training: Option<&TrainingPass<'_, B>>) -> Tensor<B, 2>;
 
     /// The network without dropout, prepared for many images of a shape; `None` where there is nothing to prepare.
     fn predictor(&self, _image: ImageShape) -> Option<Box<dyn Predict>> {

@@ -1,6 +1,6 @@
 //! The state of a network: its parameters by name, read from the Burn module and set in it by Burn's own visitors.
 
-use super::graph::{Initial, ParameterSpec};
+use super::graph::{Initial, ParameterSpec, Role};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -79,6 +79,7 @@ pub fn ordered(
                     spec.name, spec.shape, parameter.shape
                 )));
             }
+            check_variances(&parameter)?;
             Ok(parameter)
         })
         .collect::<Result<Vec<Parameter>>>()?;
@@ -98,25 +99,39 @@ pub fn ordered(
     }
 }
 
+/// A negative variance would make every result NaN.
+fn check_variances(parameter: &Parameter) -> Result<()> {
+    let mut values = parameter.values.iter().enumerate();
+    match values.find(|(_, value)| **value < 0.0) {
+        Some((index, value)) if parameter.name.ends_with(".running_var") => {
+            Err(Error::Record(format!(
+                "{} must hold variances of at least 0, got {value} at index {index}",
+                parameter.name
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Where a visitor is in a module.
 #[derive(Default)]
-struct Path(Vec<String>);
+pub(super) struct Path(Vec<String>);
 
 impl Path {
-    fn enter(&mut self, name: &str, container: &str) {
+    pub fn enter(&mut self, name: &str, container: &str) {
         // The kind of a network is no part of the names in it.
         if !container.starts_with("Enum:") {
             self.0.push(name.to_owned());
         }
     }
 
-    fn exit(&mut self, container: &str) {
+    pub fn exit(&mut self, container: &str) {
         if !container.starts_with("Enum:") {
             self.0.pop();
         }
     }
 
-    fn name(&self) -> String {
+    pub fn name(&self) -> String {
         self.0.join(".")
     }
 }
@@ -164,11 +179,13 @@ pub fn read<B: Backend, M: Module<B>>(module: &M) -> Result<Vec<Parameter>> {
 pub fn write<B: Backend, M: Module<B>>(
     module: M,
     parameters: Vec<Parameter>,
+    specs: &[ParameterSpec],
     device: &B::Device,
 ) -> Result<M> {
     struct Write<'a, B: Backend> {
         path: Path,
         parameters: BTreeMap<String, Parameter>,
+        specs: &'a [ParameterSpec],
         device: &'a B::Device,
         missing: Option<String>,
     }
@@ -191,7 +208,9 @@ pub fn write<B: Backend, M: Module<B>>(
                 return param;
             };
             let data = TensorData::new(parameter.values, parameter.shape);
-            let tensor = Tensor::from_data(data, self.device).require_grad();
+            let mut specs = self.specs.iter();
+            let is_buffer = specs.any(|spec| spec.name == name && spec.role == Role::Buffer);
+            let tensor = Tensor::from_data(data, self.device).set_require_grad(!is_buffer);
             Param::initialized(parameter_id(&parameter.name), tensor)
         }
     }
@@ -203,6 +222,7 @@ pub fn write<B: Backend, M: Module<B>>(
     let mut write = Write::<B> {
         path: Path::default(),
         parameters,
+        specs,
         device,
         missing: None,
     };

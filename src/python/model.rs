@@ -384,7 +384,7 @@ impl Model {
         py: Python<'py>,
     ) -> PyResult<Vec<(String, Vec<usize>, Bound<'py, PyByteArray>)>> {
         let classifier = self.classifier();
-        let parameters = detached(py, || classifier.parameters())?;
+        let parameters = detached(py, || classifier.state())?;
         parameters
             .into_iter()
             .map(|parameter| {
@@ -419,7 +419,7 @@ impl Model {
             .collect::<PyResult<Vec<Parameter>>>()?;
         let old = self.classifier();
         let new = detached(py, || {
-            model::from_parameters(old.config(), parameters, old.device())
+            model::from_state(old.config(), parameters, old.device())
         })?;
         *self
             .classifier
@@ -432,11 +432,7 @@ impl Model {
     fn to(&self, py: Python<'_>, device: &str) -> PyResult<Self> {
         let classifier = self.classifier();
         let moved = detached(py, || {
-            model::from_parameters(
-                classifier.config(),
-                classifier.parameters()?,
-                device.parse()?,
-            )
+            model::from_state(classifier.config(), classifier.state()?, device.parse()?)
         })?;
         Ok(self.like(moved))
     }
@@ -527,6 +523,7 @@ impl Gradients {
     /// The names of the parameters.
     fn names(&self) -> Vec<String> {
         self.gradients
+            .parameters
             .iter()
             .map(|gradient| gradient.name.clone())
             .collect()
@@ -541,14 +538,16 @@ impl Gradients {
         py: Python<'py>,
         name: &str,
     ) -> PyResult<(Vec<usize>, Bound<'py, PyByteArray>)> {
-        let gradient = self.gradients.iter().find(|gradient| gradient.name == name);
+        let mut gradients = self.gradients.parameters.iter();
+        let gradient = gradients.find(|gradient| gradient.name == name);
         let gradient = gradient.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         Ok((gradient.shape.clone(), float_bytes(py, &gradient.values)?))
     }
 
     /// L2 norm over all gradients together.
     fn norm(&self) -> f64 {
-        let squares = self.gradients.iter().flat_map(|gradient| &gradient.values);
+        let gradients = self.gradients.parameters.iter();
+        let squares = gradients.flat_map(|gradient| &gradient.values);
         squares
             .map(|value| f64::from(*value).powi(2))
             .sum::<f64>()

@@ -2,7 +2,7 @@
 
 use crate::config::{ImageShape, Metadata, NetworkConfig, Settings};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, from_parameters};
+use crate::model::{Classifier, from_state};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
@@ -106,9 +106,9 @@ impl Loaded {
         });
         config.validate()?;
         let Self { classifier, about } = self;
-        let (parameters, device) = (classifier.parameters()?, classifier.device());
+        let (parameters, device) = (classifier.state()?, classifier.device());
         Ok(Self {
-            classifier: from_parameters(&config, parameters, device)?,
+            classifier: from_state(&config, parameters, device)?,
             about: About {
                 image_size_known: true,
                 ..about

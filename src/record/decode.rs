@@ -8,7 +8,7 @@ use super::module_item::{self, Dialect, ModuleItem};
 use crate::config::{LrScheduleRecord, NetworkConfig, Settings};
 use crate::device::{Backend, Device, OnBackend, on_backend};
 use crate::error::{Error, Result};
-use crate::model::{Classifier, boxed, from_parameters};
+use crate::model::{Classifier, boxed, from_state};
 use crate::network::{AnyNetwork, Layout, Parameter, Shapes, shown};
 use std::path::Path;
 
@@ -51,7 +51,7 @@ fn load_stated(
     let parameters = parameters(&tensors, &stated.config, path)?;
     drop(tensors);
     drop(content);
-    let classifier = from_parameters(&stated.config, parameters, device);
+    let classifier = from_state(&stated.config, parameters, device);
     Ok(Loaded {
         classifier: classifier.map_err(|error| about(path, &error))?,
         about: stated.about,
@@ -89,7 +89,7 @@ pub(crate) fn decode_model<B: Backend>(
 ) -> Result<AnyNetwork<B>> {
     let content = Content::of_bytes(bytes, path, config.graph().num_parameters())?;
     let parameters = parameters(&tensors(&content)?.1, config, path)?;
-    AnyNetwork::from_parameters(config, parameters, device).map_err(|error| about(path, &error))
+    AnyNetwork::from_state(config, parameters, device).map_err(|error| about(path, &error))
 }
 
 /// What a model's record says about itself.
@@ -153,10 +153,14 @@ fn tensors<'a>(content: &'a Content<'_>) -> Result<(Metadata<'a>, Tensors<'a>)> 
     let path = content.path;
     // The reason of the network that is most often in a file is the one to tell.
     let mut reason = None;
-    let found = NetworkConfig::LAYOUTS.iter().find_map(|layout| {
-        let parsed = parse(content, *layout);
-        parsed.map_err(|error| reason.get_or_insert(error)).ok()
-    });
+    let found = NetworkConfig::LAYOUTS
+        .iter()
+        .copied()
+        .flatten()
+        .find_map(|layout| {
+            let parsed = parse(content, *layout);
+            parsed.map_err(|error| reason.get_or_insert(error)).ok()
+        });
     let (metadata, found) =
         found.ok_or_else(|| content.other(MODEL, &reason.unwrap_or_default()))?;
     let tensors = found
@@ -211,7 +215,7 @@ fn parameters(
     path: &Path,
 ) -> Result<Vec<Parameter>> {
     config
-        .parameters()
+        .state()
         .into_iter()
         .map(|parameter| {
             let (name, shape) = (parameter.name, parameter.shape);
@@ -253,7 +257,7 @@ fn checked(
         .map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()));
     let shapes = Shapes(shapes.collect());
     let fits = |config: &NetworkConfig| {
-        let parameters = config.parameters();
+        let parameters = config.state();
         parameters.len() == tensors.len()
             && parameters
                 .iter()
@@ -365,14 +369,14 @@ mod tests {
     fn every_network_comes_back_from_every_record() {
         for config in NetworkConfig::defaults() {
             let network = AnyNetwork::<Flex>::init_seeded(&config, 7, &FlexDevice).unwrap();
-            let parameters = network.parameters().unwrap();
+            let parameters = network.state().unwrap();
             for recorder in Recorder::ALL {
                 let bytes = encode(network.clone(), recorder, Precision::Full).unwrap();
                 let path = Path::new("model");
                 let read = decode_model::<Flex>(&bytes, path, &config, &FlexDevice).unwrap();
                 let name = recorder.name();
                 assert_eq!(
-                    read.parameters().unwrap(),
+                    read.state().unwrap(),
                     parameters,
                     "{} {name}",
                     config.kind()

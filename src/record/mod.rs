@@ -84,8 +84,7 @@ pub fn to_bytes(
 
         fn run<B: Backend>(self, _device: Device, burn_device: &B::Device) -> Result<Vec<u8>> {
             let Self(model, recorder, precision) = self;
-            let model =
-                AnyNetwork::<B>::from_parameters(model.config(), model.parameters()?, burn_device)?;
+            let model = AnyNetwork::<B>::from_state(model.config(), model.state()?, burn_device)?;
             encode(model, recorder, precision)
         }
     }

@@ -12,8 +12,17 @@ GROUP = 8
 EPSILON = 1e-5
 
 
-def logits(config: ConvNetConfig, parameters: Parameters, images: NDArray[numpy.uint8]) -> Floats:
-    """Return the logits of raw images, [n, height, width] or [n, height, width, channels]."""
+def logits(
+    config: ConvNetConfig,
+    parameters: Parameters,
+    images: NDArray[numpy.uint8],
+    *,
+    training: bool = False,
+) -> Floats:
+    """Return the logits of raw images, [n, height, width] or [n, height, width, channels].
+
+    In training a batch is normalised by its own statistics.
+    """
     assert config.blocks is not None
     if images.ndim == 3:
         images = images[..., None]
@@ -25,7 +34,7 @@ def logits(config: ConvNetConfig, parameters: Parameters, images: NDArray[numpy.
     entering: list[Floats] = []
     for index, block in enumerate(config.blocks):
         entering.append(x)
-        x = _block(block, parameters, f"blocks.{index}", x, entering)
+        x = _block(block, parameters, f"blocks.{index}", x, entering, training=training)
     x = x.mean((2, 3)) if config.average else x.reshape(len(x), -1)
     for index in range(len(config.hidden_sizes)):
         x = _relu(_linear(parameters, f"hidden.{index}", x))
@@ -40,7 +49,13 @@ def cross_entropy(outputs: Floats, targets: NDArray[numpy.int64]) -> float:
 
 
 def _block(
-    block: ConvBlock, parameters: Parameters, path: str, x: Floats, entering: list[Floats]
+    block: ConvBlock,
+    parameters: Parameters,
+    path: str,
+    x: Floats,
+    entering: list[Floats],
+    *,
+    training: bool,
 ) -> Floats:
     weight, bias = parameters[f"{path}.conv.weight"], parameters[f"{path}.conv.bias"]
     size = block.kernel_size
@@ -54,7 +69,9 @@ def _block(
         x = x[:, :, :height, :width]
         x = numpy.maximum(x[:, :, ::2], x[:, :, 1::2])
         x = numpy.maximum(x[:, :, :, ::2], x[:, :, :, 1::2])
-    if block.norm:
+    if block.norm == "batch":
+        x = _batch_norm(parameters, f"{path}.batch_norm", x, training=training)
+    if block.norm == "group":
         gamma, beta = parameters[f"{path}.norm.gamma"], parameters[f"{path}.norm.beta"]
         channels = x.shape[1]
         groups = channels // GROUP if channels % GROUP == 0 else 1
@@ -65,6 +82,15 @@ def _block(
     if block.residual:
         x = x + entering[-block.residual]
     return _relu(x)
+
+
+def _batch_norm(parameters: Parameters, path: str, x: Floats, *, training: bool) -> Floats:
+    mean, variance = parameters[f"{path}.running_mean"], parameters[f"{path}.running_var"]
+    if training:
+        mean, variance = x.mean((0, 2, 3)), x.var((0, 2, 3))
+    scale = parameters[f"{path}.gamma"] / numpy.sqrt(variance + EPSILON)
+    shift = parameters[f"{path}.beta"] - mean * scale
+    return x * scale[:, None, None] + shift[:, None, None]
 
 
 def _linear(parameters: Parameters, path: str, x: Floats) -> Floats:

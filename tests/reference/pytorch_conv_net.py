@@ -3,7 +3,8 @@
     PYTHONPATH=python:tests .venv/compare/bin/python tests/reference/pytorch_conv_net.py
 
 It needs PyTorch, which the tests don't. Each file has the parameters, under their names, the
-images, the targets, the logits under "logits", and the gradients under "gradient.<name>".
+images, the targets, the logits under "logits", the gradients under "gradient.<name>", and running
+statistics after a step under "after.<name>". A file that is there stays; delete it to write it anew.
 """
 
 from pathlib import Path
@@ -13,16 +14,20 @@ import numpy
 import torch
 from torch.nn import functional
 
-from mnistburn import ConvNetConfig, Model
-from reference.conv_net_examples import EXAMPLES, images_of
+from mnistburn import ConvNetConfig
+from reference.conv_net_examples import EXAMPLES, images_of, state_for
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "conv_net"
-SEED = 3
 IMAGES = 5
 
 
-def logits(config: ConvNetConfig, state: dict[str, Any], images: Any) -> Any:
-    """Return the logits of images in 0..1, [batch_size, channels, height, width]."""
+def logits(
+    config: ConvNetConfig, state: dict[str, Any], images: Any, *, training: bool = False
+) -> Any:
+    """Return the logits of images in 0..1, [batch_size, channels, height, width].
+
+    In training a batch is normalised by its own statistics, which running ones take in.
+    """
     mean = torch.tensor(config.pixel_mean or (0.5,) * config.image_channels).double()
     std = torch.tensor(config.pixel_std or (0.25,) * config.image_channels).double()
     x = (images - mean[:, None, None]) / std[:, None, None]
@@ -38,7 +43,11 @@ def logits(config: ConvNetConfig, state: dict[str, Any], images: Any) -> Any:
         )
         if block.pool:
             x = functional.max_pool2d(x, 2)
-        if block.norm:
+        if block.norm == "batch":
+            running = [state[f"{name}.batch_norm.running_{what}"] for what in ("mean", "var")]
+            weights = [state[f"{name}.batch_norm.{what}"] for what in ("gamma", "beta")]
+            x = functional.batch_norm(x, *running, *weights, training=training, momentum=0.1)
+        if block.norm == "group":
             groups = block.channels // 8 if block.channels % 8 == 0 else 1
             gamma, beta = state[f"{name}.norm.gamma"], state[f"{name}.norm.beta"]
             x = functional.group_norm(x, groups, gamma, beta, eps=1e-5)
@@ -56,20 +65,30 @@ def main() -> None:
     """Write the files."""
     FOLDER.mkdir(exist_ok=True)
     for name, config in EXAMPLES.items():
-        parameters = Model(config, seed=SEED).state_dict()
+        if (FOLDER / f"{name}.npz").exists():
+            continue
+        parameters = state_for(config)
         state = {
-            key: torch.from_numpy(value).double().requires_grad_()
+            key: torch.tensor(value, dtype=torch.float64, requires_grad="running" not in key)
             for key, value in parameters.items()
         }
         images = images_of(config, IMAGES)
         targets = numpy.arange(IMAGES) % config.num_classes
         pixels = images if images.ndim == 4 else images[..., None]
         units = torch.from_numpy(pixels).permute(0, 3, 1, 2).double() / 255.0
-        output = logits(config, state, units)
-        functional.cross_entropy(output, torch.from_numpy(targets)).backward()
-        gradients = {f"gradient.{key}": value.grad.float().numpy() for key, value in state.items()}
-        arrays: dict[str, Any] = parameters | gradients
-        arrays |= {"images": images, "targets": targets, "logits": output.detach().numpy()}
+        output = logits(config, state, units).detach()
+        trained = logits(config, state, units, training=True)
+        functional.cross_entropy(trained, torch.from_numpy(targets)).backward()
+        # What no gradient changes is there as it is after the step.
+        arrays: dict[str, Any] = parameters | {
+            f"gradient.{key}" if value.grad is not None else f"after.{key}": (
+                value if value.grad is None else value.grad
+            )
+            .float()
+            .numpy()
+            for key, value in state.items()
+        }
+        arrays |= {"images": images, "targets": targets, "logits": output.numpy()}
         numpy.savez_compressed(FOLDER / f"{name}.npz", allow_pickle=False, **arrays)
 
 

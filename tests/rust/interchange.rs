@@ -26,7 +26,7 @@ fn what_is_exported_loads_with_every_bit() {
         );
         let read = load(&path, Device::Cpu).unwrap().classifier;
         assert_eq!(read.config(), model.config());
-        assert_eq!(read.parameters().unwrap(), model.parameters().unwrap());
+        assert_eq!(read.state().unwrap(), model.state().unwrap());
     }
 }
 

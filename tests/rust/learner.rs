@@ -69,10 +69,7 @@ fn untimed(mut history: History) -> History {
 }
 
 pub fn result(trained: Trained) -> (Vec<Parameter>, History) {
-    (
-        trained.model.parameters().unwrap(),
-        untimed(trained.history),
-    )
+    (trained.model.state().unwrap(), untimed(trained.history))
 }
 
 /// Stops the run at the n-th event, and keeps them all.
@@ -274,7 +271,7 @@ fn more_epochs_go_on_where_the_run_ended() {
         .unwrap()
         .0
         .classifier;
-    assert_eq!(loaded.parameters().unwrap(), expected.0);
+    assert_eq!(loaded.state().unwrap(), expected.0);
 }
 
 pub fn refused(directory: &Path, config: Option<&TrainingConfig>, data: &Data) -> String {
@@ -481,7 +478,7 @@ fn a_model_loaded_from_a_run_is_that_of_its_history() {
     let directory = tempfile::tempdir().unwrap();
     let trained = run(directory.path(), &config());
     let newest = directory.path().join("checkpoint/epoch-0002");
-    let bits = |model: &dyn mnistburn::model::Classifier| model.parameters().unwrap();
+    let bits = |model: &dyn mnistburn::model::Classifier| model.state().unwrap();
     let loaded = || {
         load_run(directory.path(), Device::Cpu, WhichModel::Last)
             .unwrap()
@@ -569,7 +566,7 @@ fn close(left: &[f64], right: &[f64]) -> bool {
 fn devices_that_share_the_steps_train_as_one_does() {
     let directory = tempfile::tempdir().unwrap();
     let one = run(&directory.path().join("one"), &config());
-    let (expected, steps) = (one.model.parameters().unwrap(), &one.history.train_steps);
+    let (expected, steps) = (one.model.state().unwrap(), &one.history.train_steps);
     // Of the last batch, of six images, seven devices leave one without work.
     for count in [2, 3, 7] {
         let path = directory.path().join(format!("{count}"));
@@ -578,7 +575,7 @@ fn devices_that_share_the_steps_train_as_one_does() {
         assert_eq!(other.images, steps.images);
         assert!(close(&other.loss, &steps.loss), "{count} devices");
         assert_eq!(other.accuracy, steps.accuracy);
-        for (parameter, expected) in several.model.parameters().unwrap().iter().zip(&expected) {
+        for (parameter, expected) in several.model.state().unwrap().iter().zip(&expected) {
             let pairs = parameter.values.iter().zip(&expected.values);
             let furthest = pairs.map(|(one, other)| (one - other).abs());
             // Adam's first steps are as long for the smallest gradient as for the largest.

@@ -268,8 +268,8 @@ fn full_and_double_precision_keep_every_bit() {
             .unwrap();
             let loaded = load(&path, Device::Cpu).unwrap().classifier;
             assert_eq!(
-                loaded.parameters().unwrap(),
-                model.parameters().unwrap(),
+                loaded.state().unwrap(),
+                model.state().unwrap(),
                 "{}",
                 recorder.name()
             );

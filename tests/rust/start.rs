@@ -4,7 +4,7 @@ use crate::learner::{config, data, result, run, run_on, stopping_at};
 use crate::optimizer::{full_adamw, full_sgd};
 use mnistburn::config::{
     AdamConfig, ConvBlock, ConvNetConfig, GradientClippingConfig, ImageShape, ModelConfig,
-    NetworkConfig, OptimizerConfig, TrainingConfig,
+    NetworkConfig, Norm, OptimizerConfig, TrainingConfig,
 };
 use mnistburn::device::Device;
 use mnistburn::error::Result;
@@ -23,7 +23,7 @@ fn start_of(config: &NetworkConfig, names: Option<Vec<String>>) -> (Start, Vec<P
     let mut about = About::default();
     about.metadata.class_names = names;
     let start = Start::of(model.as_ref(), &about, Some("runs/base".into())).unwrap();
-    (start, model.parameters().unwrap())
+    (start, model.state().unwrap())
 }
 
 fn from(start: Start) -> TrainOptions {
@@ -51,7 +51,7 @@ fn refused(path: &Path, config: Option<&TrainingConfig>, options: TrainOptions) 
 /// The model before the first step.
 fn before_first_step(path: &Path) -> Vec<Parameter> {
     let loaded = record::load(&path.join(START_MODEL_FILE), Device::Cpu).unwrap();
-    loaded.classifier.parameters().unwrap()
+    loaded.classifier.state().unwrap()
 }
 
 fn read_start(path: &Path) -> RunStart {
@@ -82,7 +82,7 @@ fn small_conv_net() -> ConvNetConfig {
     let block = ConvBlock {
         channels: 8,
         pool: true,
-        norm: true,
+        norm: Some(Norm::Group),
         ..ConvBlock::default()
     };
     ConvNetConfig {
@@ -125,8 +125,8 @@ fn frozen_parameters_keep_their_bits_and_the_others_learn() {
                 let before = model::init(&network, config.seed, Device::Cpu).unwrap();
                 let path = directory.path().join("run");
                 let after = run_on(&path, &vec![Device::Cpu; devices], &config).model;
-                let pairs = before.parameters().unwrap();
-                for (before, after) in pairs.iter().zip(after.parameters().unwrap()) {
+                let pairs = before.state().unwrap();
+                for (before, after) in pairs.iter().zip(after.state().unwrap()) {
                     let frozen = names.iter().any(|name| {
                         before.name == *name || before.name.starts_with(&format!("{name}."))
                     });
@@ -154,7 +154,7 @@ fn the_first_step_of_the_others_is_that_of_a_run_without_frozen_ones() {
                 ..freezing(names)
             };
             let trained = run(&directory.path().join("run"), &config);
-            trained.model.parameters().unwrap()
+            trained.model.state().unwrap()
         };
         let (whole, part) = (one_step(&[]), one_step(names));
         let mut compared = 0;
@@ -195,7 +195,7 @@ fn other_classes_take_an_output_layer_from_the_seed() {
     };
     let names: Vec<String> = ('a'..='j').map(String::from).collect();
     let random = model::init(&config().model, config().seed, Device::Cpu).unwrap();
-    let random = random.parameters().unwrap();
+    let random = random.state().unwrap();
     for (start, reason) in [
         (
             start_of(&twelve.into(), None),

@@ -39,11 +39,49 @@ pub struct ConvBlock {
     pub padding: bool,
     /// Whether the largest of each 2 x 2 values is taken before the activation.
     pub pool: bool,
-    /// Whether the channels are normalised within an image (`GroupNorm` of eight channels: Wu and He, 2018).
-    pub norm: bool,
+    /// What normalises the channels before the activation.
+    pub norm: Option<Norm>,
     /// The block whose input is added before the activation: 0 for none, 1 for this block, 2 for the one before it, as in
     /// `ResNet`.
     pub residual: usize,
+}
+
+/// What normalises the channels of a [`ConvBlock`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// `GroupNorm` of eight channels (Wu and He, 2018): within an image, alike in training and inference.
+    Group,
+    /// `BatchNorm` (Ioffe and Szegedy, 2015): over the batch in training, by the running statistics in inference.
+    Batch,
+}
+
+impl Norm {
+    const ALL: [Self; 2] = [Self::Group, Self::Batch];
+
+    /// Its name in configurations.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Group => "group",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// Configurations of earlier versions have `true` for the one that there was.
+    fn read(fields: &mut Fields<'_>) -> Result<Option<Self>> {
+        let Some(value) = fields.get_some("norm") else {
+            return Ok(None);
+        };
+        match value {
+            Value::Bool(norm) => Ok(norm.then_some(Self::Group)),
+            value => {
+                let named = |norm: &Self| value.as_str() == Some(norm.name());
+                let found = Self::ALL.into_iter().find(named);
+                found
+                    .map(Some)
+                    .ok_or_else(|| fields.broken("norm", "\"group\", \"batch\" or null", value))
+            }
+        }
+    }
 }
 
 impl Default for ConvBlock {
@@ -53,7 +91,7 @@ impl Default for ConvBlock {
             kernel_size: 3,
             padding: true,
             pool: false,
-            norm: false,
+            norm: None,
             residual: 0,
         }
     }
@@ -231,7 +269,7 @@ impl Settings for ConvBlock {
             kernel_size: kernel_size as usize,
             padding: fields.flag("padding", default.padding)?,
             pool: fields.flag("pool", default.pool)?,
-            norm: fields.flag("norm", default.norm)?,
+            norm: Norm::read(fields)?,
             residual: fields.whole(
                 "residual",
                 Some(default.residual as u64),
@@ -259,7 +297,8 @@ impl Settings for ConvBlock {
             self.padding != default.padding,
         );
         put("pool", json!(self.pool), self.pool != default.pool);
-        put("norm", json!(self.norm), self.norm != default.norm);
+        let norm = self.norm.map(Norm::name);
+        put("norm", json!(norm), self.norm != default.norm);
         put(
             "residual",
             json!(self.residual),

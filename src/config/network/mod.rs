@@ -3,7 +3,7 @@
 mod conv_net;
 mod guide;
 
-pub use conv_net::{ConvBlock, ConvNetConfig};
+pub use conv_net::{ConvBlock, ConvNetConfig, Norm};
 pub use guide::ModelConfig;
 
 use super::{Fields, ImageShape, Settings, impl_config};

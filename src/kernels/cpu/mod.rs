@@ -11,9 +11,9 @@ mod average;
 mod choice;
 mod convolution;
 mod cross_entropy;
-mod group_norm;
 mod guide;
 mod linear;
+mod norm;
 mod scratch;
 mod sequence;
 mod simd;
@@ -49,6 +49,7 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
         linear: Some(cpu),
         convolution: Some(cpu),
         group_norm: Some(cpu),
+        batch_norm: Some(cpu),
         average: Some(cpu),
         sequence: Some(cpu),
         cross_entropy: Some(cpu),

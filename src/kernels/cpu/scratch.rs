@@ -7,6 +7,7 @@
 
 use rayon::prelude::*;
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 thread_local! {
@@ -75,6 +76,69 @@ pub unsafe fn collect_chunks<T: Send>(
     // SAFETY: `work` has been called for each chunk of the `length` numbers, and the caller vouches for it.
     unsafe { numbers.set_len(length) };
     numbers
+}
+
+/// Numbers `[images, columns, chunk]`, of which `work` writes a column of all images in parallel, with the item at its place.
+///
+/// # Safety
+///
+/// `work` writes every number of the column that it is given.
+pub unsafe fn collect_columns<T: Send>(
+    [images, columns, chunk]: [usize; 3],
+    items: Vec<T>,
+    work: impl Fn(usize, T, Column<'_>) + Sync,
+) -> Vec<f32> {
+    let length = images * columns * chunk;
+    let mut numbers = Vec::with_capacity(length);
+    assert_eq!(items.len(), columns, "there is an item for each column");
+    let spare = &mut numbers.spare_capacity_mut()[..length];
+    let start = Start(spare.as_mut_ptr());
+    let together = (TOGETHER / (images * chunk).max(1)).max(1);
+    let columns_of = items.into_par_iter().enumerate().with_min_len(together);
+    columns_of.for_each(|(place, item)| {
+        // By reference: a closure would else take the pointer out of what may be sent.
+        let Start(start) = &start;
+        let column = Column {
+            // SAFETY: `place` is below `columns`, and so within the numbers, or at their end where there are none.
+            first: unsafe { start.add(place * chunk) },
+            images,
+            stride: columns * chunk,
+            chunk,
+            numbers: PhantomData,
+        };
+        work(place, item, column);
+    });
+    // SAFETY: `work` has been called for each column, and the caller vouches for it.
+    unsafe { numbers.set_len(length) };
+    numbers
+}
+
+/// Numbers that are worth a task of their own.
+const TOGETHER: usize = 1 << 13;
+
+struct Start(*mut MaybeUninit<f32>);
+
+// SAFETY: each task writes the numbers of its own column.
+unsafe impl Sync for Start {}
+
+/// A column of numbers `[images, columns, chunk]`.
+#[derive(Debug)]
+pub struct Column<'a> {
+    first: *mut MaybeUninit<f32>,
+    images: usize,
+    stride: usize,
+    chunk: usize,
+    numbers: PhantomData<&'a mut [MaybeUninit<f32>]>,
+}
+
+impl Column<'_> {
+    /// What of it belongs to an image.
+    #[inline(always)]
+    pub fn of(&mut self, image: usize) -> &mut [MaybeUninit<f32>] {
+        assert!(image < self.images, "there is no such image");
+        // SAFETY: the image is one of `images`, each with `stride` numbers, and this column alone has these `chunk` of them.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(image * self.stride), self.chunk) }
+    }
 }
 
 /// A value that begins at a line of cache.

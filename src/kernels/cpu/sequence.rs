@@ -13,8 +13,8 @@ use super::average::{average, cell_means};
 use super::convolution::forward::{After, Prepared};
 use super::convolution::geometry::TASK;
 use super::convolution::geometry_of;
-use super::group_norm::Norm;
 use super::linear::{self, Panels, Sizes, forward_rows};
+use super::norm::{Line, Norm, lines_of, write_lines};
 use super::scratch::{to_be_written, with_scratch};
 use super::simd::Level;
 use super::tensors::Numbers;
@@ -119,6 +119,15 @@ impl Cpu {
                 };
                 (layer, shape, 0)
             }
+            SequenceLayer::BatchNorm {
+                parameters,
+                epsilon,
+                activation,
+            } => {
+                let lines = lines_of(&parameters, epsilon);
+                let relu = activation == Activation::Relu;
+                (Spatial::Lines { lines, relu }, shape, 0)
+            }
             SequenceLayer::Add(layer) => (Spatial::Add(layer), shape, 0),
             SequenceLayer::Relu => (Spatial::Relu, shape, 0),
             SequenceLayer::Average(1) => (Spatial::Average, [shape[0], 1, 1], 0),
@@ -145,6 +154,11 @@ enum Spatial {
         groups: usize,
         epsilon: f64,
         activation: Activation,
+    },
+    /// A scale and a shift for each channel, and ReLU behind them.
+    Lines {
+        lines: Vec<Line>,
+        relu: bool,
     },
     Add(usize),
     Relu,
@@ -281,6 +295,14 @@ impl Sequence {
                         // SAFETY: a normalisation writes numbers.
                         let y = unsafe { to_be_written(y) };
                         norm.write(self.level, x, y, &mut moments);
+                    }
+                }
+                Spatial::Lines { lines, relu } => {
+                    let each = x.chunks_exact(enters).zip(y.chunks_exact_mut(enters));
+                    for (x, y) in each {
+                        // SAFETY: a line writes numbers.
+                        let y = unsafe { to_be_written(y) };
+                        write_lines(self.level, lines, *relu, x, y);
                     }
                 }
                 Spatial::Add(layer) => {

@@ -1,6 +1,7 @@
 //! Tensors of burn-flex as numbers.
 
 use burn::backend::flex::FlexTensor;
+use burn::tensor::backend::TensorMetadata;
 use burn::tensor::{Shape, TensorData};
 
 /// The numbers of a tensor, row by row.
@@ -19,6 +20,12 @@ impl std::ops::Deref for Numbers {
     fn deref(&self) -> &[f32] {
         self.0.storage()
     }
+}
+
+/// The shape of a tensor of so many dimensions.
+pub fn shape_of<const D: usize>(tensor: &FlexTensor) -> [usize; D] {
+    let shape = tensor.shape();
+    std::array::from_fn(|side| shape[side])
 }
 
 /// Numbers as a tensor.

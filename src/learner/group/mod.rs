@@ -7,20 +7,21 @@ use crate::data::{DataLoader, MnistBatch};
 use crate::device::AutodiffBackend;
 use crate::error::Result;
 use crate::model::without_tape;
-use crate::network::{AnyNetwork, ParameterSpec};
+use crate::network::{AnyNetwork, ParameterSpec, Statistics};
 use burn::data::dataloader::{DataLoader as _, DataLoaderIterator};
 use burn::optim::GradientsParams;
-use burn::train::{ClassificationOutput, TrainStep};
+use burn::train::ClassificationOutput;
 use several::Several;
 use std::sync::Arc;
 
 /// The batches of one device.
 pub(super) type Batches<'a, B> = Box<dyn DataLoaderIterator<MnistBatch<B>> + 'a>;
 
-/// What a step leaves: the outputs of the parts of its batch, and the gradients of the whole.
+/// What a step leaves: the outputs of the parts of its batch, and the gradients and the statistics of the whole.
 pub(super) struct Step<B: AutodiffBackend> {
     pub parts: Vec<ClassificationOutput<B::InnerBackend>>,
     pub gradients: GradientsParams,
+    pub statistics: Statistics<B>,
 }
 
 /// Does the training steps of a run, each with its batches of the images.
@@ -94,13 +95,15 @@ fn alone<B: AutodiffBackend>(batches: &mut [Batches<'_, B>], model: &AnyNetwork<
         None => Step {
             parts: Vec::new(),
             gradients: GradientsParams::new(),
+            statistics: Vec::new(),
         },
         Some(batch) => {
-            let output = TrainStep::step(model, batch);
+            let computed = model.compute(batch);
             Step {
                 // The tape holds the parameters, and shared ones would be copied by the update.
-                parts: vec![without_tape(output.item)],
-                gradients: output.grads,
+                parts: vec![without_tape(computed.item)],
+                gradients: computed.gradients,
+                statistics: computed.statistics,
             }
         }
     }

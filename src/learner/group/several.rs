@@ -9,8 +9,8 @@ use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::optimizer::Adam;
-use crate::model::{Gradients, read_gradients, send_gradients, without_tape};
-use crate::network::{AnyNetwork, Parameter, ParameterSpec};
+use crate::model::{read_gradients, send_gradients, without_tape};
+use crate::network::{AnyNetwork, HostStatistics, LayerStatistics, Parameter, ParameterSpec};
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -54,8 +54,11 @@ impl<B: AutodiffBackend> Several<B> {
         // They come as they are done; a sum of fixed order has the same bits each time.
         parts.sort_by_key(|part| part.number);
         let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
+        let statistics = pool(parts.iter_mut().map(|part| &mut part.statistics));
+        let statistics = statistics.into_iter();
         Ok(Step {
             gradients: send_gradients::<B::InnerBackend>(gradients, &self.first)?,
+            statistics: statistics.map(|layer| layer.send(&self.first)).collect(),
             parts: parts
                 .into_iter()
                 .map(|part| part.send(&self.first))
@@ -112,7 +115,7 @@ fn share<B: AutodiffBackend>(
     config: &NetworkConfig,
     trainable: &Arc<[ParameterSpec]>,
 ) -> Result<Vec<Option<Work<B>>>> {
-    let parameters = Arc::from(model.parameters()?);
+    let parameters = Arc::from(model.state()?);
     let work: Vec<Option<Work<B>>> = batches
         .iter_mut()
         .enumerate()
@@ -132,7 +135,7 @@ fn share<B: AutodiffBackend>(
     Ok(work)
 }
 
-fn sum<'a>(parts: impl Iterator<Item = &'a mut Gradients>) -> Gradients {
+fn sum<'a>(parts: impl Iterator<Item = &'a mut Vec<Parameter>>) -> Vec<Parameter> {
     parts
         .map(std::mem::take)
         .reduce(|mut sum, part| {
@@ -142,6 +145,18 @@ fn sum<'a>(parts: impl Iterator<Item = &'a mut Gradients>) -> Gradients {
                 }
             }
             sum
+        })
+        .unwrap_or_default()
+}
+
+fn pool<'a>(parts: impl Iterator<Item = &'a mut Vec<HostStatistics>>) -> Vec<HostStatistics> {
+    parts
+        .map(std::mem::take)
+        .reduce(|mut pooled, part| {
+            for (pooled, part) in pooled.iter_mut().zip(&part) {
+                pooled.pool(part);
+            }
+            pooled
         })
         .unwrap_or_default()
 }
@@ -177,17 +192,20 @@ pub(super) struct Work<B: BurnBackend> {
 impl<B: AutodiffBackend> Work<B> {
     fn run(self) -> Result<Part> {
         let device = self.batch.images.device();
-        let model =
-            AnyNetwork::<B>::from_parameters(&self.config, self.parameters.to_vec(), &device)?;
+        let model = AnyNetwork::<B>::from_state(&self.config, self.parameters.to_vec(), &device)?;
         let model = model.training_only(&self.trainable);
-        let output = TrainStep::step(&model, self.batch);
-        let item = without_tape(output.item);
+        let computed = model.compute(self.batch);
+        let item = without_tape(computed.item);
+        let statistics = computed.statistics.into_iter();
         Ok(Part {
             number: self.number,
             loss: item.loss.into_data(),
             output: item.output.into_data(),
             targets: item.targets.into_data(),
-            gradients: read_gradients(&output.grads, &model, &self.trainable)?,
+            gradients: read_gradients(&computed.gradients, &model, &self.trainable)?,
+            statistics: statistics
+                .map(LayerStatistics::read)
+                .collect::<Result<_>>()?,
         })
     }
 }
@@ -198,7 +216,8 @@ struct Part {
     loss: TensorData,
     output: TensorData,
     targets: TensorData,
-    gradients: Gradients,
+    gradients: Vec<Parameter>,
+    statistics: Vec<HostStatistics>,
 }
 
 impl Part {

@@ -38,7 +38,7 @@ fn optimizers() -> [OptimizerConfig; 5] {
 fn written(optimizer: &OptimizerConfig, recorder: Recorder) -> Vec<u8> {
     let model = AnyNetwork::<Training>::init_seeded(&SMALL.into(), 1, &FlexDevice).unwrap();
     // Any gradients will do: the parameters themselves.
-    let gradients = send_gradients::<Flex>(model.parameters().unwrap(), &FlexDevice).unwrap();
+    let gradients = send_gradients::<Flex>(model.state().unwrap(), &FlexDevice).unwrap();
     let mut optimizer: ModelOptimizer<Training> = optimizer.init();
     let _ = optimizer.step(0.1, model, gradients);
     encode_optimizer(optimizer.to_record(), recorder, Precision::Full).unwrap()

@@ -2,6 +2,7 @@
 //! held to finite differences.
 
 mod adam;
+mod batch_norm;
 mod convolution;
 mod cross_entropy;
 mod group_norm;

@@ -5,19 +5,16 @@
     reason = "megabytes of results are not filled with zeros before they are written"
 )]
 
-use super::Cpu;
-use super::scratch::collect_chunks;
-use super::simd::{Kernel, Level, Simd};
-use super::slices::padded;
-use super::tensors::{Numbers, tensor};
+use super::rows::{LANES, Line, Row, load, total};
+use crate::kernels::cpu::Cpu;
+use crate::kernels::cpu::scratch::collect_chunks;
+use crate::kernels::cpu::simd::{Kernel, Level, Simd};
+use crate::kernels::cpu::tensors::{Numbers, shape_of, tensor};
 use crate::kernels::{Activation, GroupNormKernel, Pullback};
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use burn::tensor::backend::TensorMetadata;
 use std::mem::MaybeUninit;
 
-/// Numbers of a vector.
-const LANES: usize = 16;
 /// Sums that go on beside each other, so that none waits for the one before it.
 const SUMS: usize = 4;
 
@@ -50,11 +47,6 @@ impl GroupNormKernel<Flex> for Cpu {
 
 /// Mean, and one over the root of the variance, of each group of each image.
 type Moments = Vec<[f32; 2]>;
-
-fn shape_of(x: &FlexTensor) -> [usize; 4] {
-    let shape = x.shape();
-    [shape[0], shape[1], shape[2], shape[3]]
-}
 
 impl Cpu {
     /// What leaves, and the moments of what enters.
@@ -168,13 +160,6 @@ impl Norm<'_> {
     }
 }
 
-/// The scale and the shift that normalise a channel.
-#[inline(always)]
-fn line([mean, inverse]: [f32; 2], gamma: f32, beta: f32) -> [f32; 2] {
-    let scale = inverse * gamma;
-    [scale, beta - mean * scale]
-}
-
 /// An image forward.
 struct Forward<'a> {
     norm: Norm<'a>,
@@ -203,21 +188,9 @@ impl Kernel for Forward<'_> {
         let in_group = channels / moments.len();
         for channel in 0..channels {
             let moments = moments[channel / in_group];
-            let [scale, shift] = line(moments, norm.gamma[channel], norm.beta[channel]);
-            let (scale, shift) = (simd.splat(scale), simd.splat(shift));
+            let line = Line::new(moments, norm.gamma[channel], norm.beta[channel]);
             let x = &x[channel * pixels..][..pixels];
-            let output = &mut output[channel * pixels..][..pixels];
-            let mut first = 0;
-            while first < pixels {
-                let count = LANES.min(pixels - first);
-                let value = load(simd, &x[first..first + count]);
-                let mut value = simd.mul_add(value, scale, shift);
-                if relu {
-                    value = simd.keep(value, simd.passing(value));
-                }
-                store(simd, value, &mut output[first..first + count]);
-                first += count;
-            }
+            line.write(simd, x, relu, &mut output[channel * pixels..][..pixels]);
         }
     }
 }
@@ -274,73 +247,8 @@ impl<'a> Backward<'a> {
             x: &self.x[channel * pixels..][..pixels],
             gradient: &self.gradient[channel * pixels..][..pixels],
             mean: moments[0],
-            line: line(moments, self.gamma[channel], self.beta[channel]),
+            line: Line::new(moments, self.gamma[channel], self.beta[channel]),
             relu: self.relu,
-        }
-    }
-}
-
-/// The pixels of a channel on the way back.
-struct Row<'a> {
-    x: &'a [f32],
-    gradient: &'a [f32],
-    mean: f32,
-    /// What [`line`] gives.
-    line: [f32; 2],
-    relu: bool,
-}
-
-impl Row<'_> {
-    /// What enters less its mean, and the gradient behind ReLU, of at most [`LANES`] pixels.
-    #[inline(always)]
-    fn load<S: Simd>(&self, simd: S, first: usize, count: usize) -> [S::Wide; 2] {
-        let x = load(simd, &self.x[first..first + count]);
-        let mut gradient = load(simd, &self.gradient[first..first + count]);
-        if self.relu {
-            let [scale, shift] = self.line;
-            let value = simd.mul_add(x, simd.splat(scale), simd.splat(shift));
-            gradient = simd.keep(gradient, simd.passing(value));
-        }
-        [simd.sub(x, simd.splat(self.mean)), gradient]
-    }
-
-    /// The sum of the gradients, and that of their products with what enters less its mean.
-    #[inline(always)]
-    fn sums<S: Simd>(&self, simd: S) -> [f32; 2] {
-        let mut totals = [simd.splat(0.0); 2];
-        let mut products = [simd.splat(0.0); 2];
-        let (mut first, mut turn) = (0, 0);
-        while first < self.x.len() {
-            let count = LANES.min(self.x.len() - first);
-            let [x, gradient] = self.load(simd, first, count);
-            totals[turn] = simd.add(totals[turn], gradient);
-            products[turn] = simd.mul_add(x, gradient, products[turn]);
-            turn = 1 - turn;
-            first += count;
-        }
-        [
-            total(simd, simd.add(totals[0], totals[1])),
-            total(simd, simd.add(products[0], products[1])),
-        ]
-    }
-
-    /// Writes the gradients of what enters, `gradient * scale + (x - mean) * slope + constant`.
-    #[inline(always)]
-    fn write<S: Simd>(
-        &self,
-        simd: S,
-        [scale, slope, constant]: [f32; 3],
-        to: &mut [MaybeUninit<f32>],
-    ) {
-        let (scale, slope) = (simd.splat(scale), simd.splat(slope));
-        let constant = simd.splat(constant);
-        let mut first = 0;
-        while first < to.len() {
-            let count = LANES.min(to.len() - first);
-            let [x, gradient] = self.load(simd, first, count);
-            let value = simd.mul_add(gradient, scale, simd.mul_add(x, slope, constant));
-            store(simd, value, &mut to[first..first + count]);
-            first += count;
         }
     }
 }
@@ -396,40 +304,4 @@ fn sum_of_squares<S: Simd>(simd: S, values: &[f32], mean: f32) -> f32 {
     let [first, second, third, fourth] = sums;
     let sums = simd.add(simd.add(first, second), simd.add(third, fourth));
     total(simd, sums)
-}
-
-#[inline(always)]
-fn total<S: Simd>(simd: S, sums: S::Wide) -> f32 {
-    let mut lanes = [0.0; LANES];
-    simd.store(sums, &mut lanes);
-    let mut total = 0.0;
-    for lane in lanes {
-        total += lane;
-    }
-    total
-}
-
-/// At most [`LANES`] values, and zeros behind them.
-#[inline(always)]
-fn load<S: Simd>(simd: S, values: &[f32]) -> S::Wide {
-    match values.first_chunk() {
-        Some(values) => simd.load(values),
-        None => simd.load(&padded(values)),
-    }
-}
-
-/// Writes all of `to`, which is at most [`LANES`] numbers long.
-#[inline(always)]
-fn store<S: Simd>(simd: S, value: S::Wide, to: &mut [MaybeUninit<f32>]) {
-    let mut values = [0.0; LANES];
-    simd.store(value, &mut values);
-    if let Some(to) = to.first_chunk_mut::<LANES>() {
-        for lane in 0..LANES {
-            to[lane] = MaybeUninit::new(values[lane]);
-        }
-        return;
-    }
-    for lane in 0..to.len() {
-        to[lane] = MaybeUninit::new(values[lane]);
-    }
 }
