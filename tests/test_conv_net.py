@@ -19,7 +19,7 @@ from mnistburn import ConvBlock, ConvNetConfig, Dataset, Model, ModelConfig, Tra
 from mnistburn.cli import main
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.model import Recorder
-from mnistburn.networks import network_from_json
+from mnistburn.networks import Norm, network_from_json
 
 
 def pixels_given(config: ConvNetConfig) -> ConvNetConfig:
@@ -92,7 +92,7 @@ def test_logits_and_gradients_are_those_of_pytorch(config: ConvNetConfig) -> Non
     for name in gradients:
         expected = content[f"gradient.{name}"]
         error = numpy.linalg.norm(gradients[name] - expected)
-        # What comes before a batch normalisation has no influence on the mean: its bias has no gradient but rounding.
+        # A bias before a batch normalisation has no gradient but rounding.
         assert error <= 1e-4 * numpy.linalg.norm(expected) + 1e-7, name
     after = mnistburn.SgdConfig().init().step(0.1, model, gradients).state_dict()
     left = [name for name in after if name not in gradients]
@@ -271,8 +271,9 @@ def test_a_frozen_layer_normalises_by_its_running_statistics_and_keeps_them(
     tmp_path: Path,
 ) -> None:
     images = mnistburn.datasets.load("mnist", "train")[:60]
-    start = Model(dataclasses.replace(BATCH, num_classes=10), seed=1)
-    start.load_state_dict(state_for(start.config))
+    network = dataclasses.replace(BATCH, num_classes=10)
+    start = Model(network, seed=1)
+    start.load_state_dict(state_for(network))
     config = TrainingConfig(num_epochs=1, batch_size=60, optimizer=mnistburn.SgdConfig())
     run = mnistburn.train(
         tmp_path / "run",
@@ -318,7 +319,8 @@ def test_pytorch_s_count_of_batches_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_configurations_of_earlier_versions_have_flags_for_group_normalisation() -> None:
-    for flag, norm in ((True, "group"), (False, None)):
+    norms: list[tuple[bool, Norm | None]] = [(True, "group"), (False, None)]
+    for flag, norm in norms:
         block = {"channels": 8, "norm": flag}
         config = network_from_json(json.dumps({"ConvNet": {"blocks": [block]}}))
         assert config == ConvNetConfig(blocks=[ConvBlock(channels=8, norm=norm)])

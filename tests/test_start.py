@@ -63,7 +63,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, small_data: Pair) -> Training
 def test_what_was_learnt_of_some_digits_helps_with_few_images_of_others(tmp_path: Path) -> None:
     train, test = (mnistburn.datasets.load("mnist", split=split) for split in ("train", "test"))
     low, high = range(5), range(5, 10)
-    block = ConvBlock(channels=16, norm=True, pool=True)
+    block = ConvBlock(channels=16, norm="group", pool=True)
     network = ConvNetConfig(
         blocks=(block, replace(block, channels=32)), average=False, num_classes=5
     )

@@ -3,8 +3,9 @@
     PYTHONPATH=python:tests .venv/compare/bin/python tests/reference/pytorch_conv_net.py
 
 It needs PyTorch, which the tests don't. Each file has the parameters, under their names, the
-images, the targets, the logits under "logits", the gradients under "gradient.<name>", and running
-statistics after a step under "after.<name>". A file that is there stays; delete it to write it anew.
+images, the targets, the logits under "logits", the gradients under "gradient.<name>", and the
+running statistics after a step under "after.<name>". A file that is there stays: delete it to write
+it anew.
 """
 
 from pathlib import Path
