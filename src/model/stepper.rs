@@ -55,9 +55,13 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
             )));
         };
         check_process(engine.device)?;
-        check_gradients(&engine.config, gradients)?;
+        let specs = engine.config.parameters();
+        let ordered = gradients.in_order_of(
+            specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())),
+            "gradients must be those of the model's parameters; take them from a loss of this model",
+        )?;
         self.check_sizes(&engine.config, engine.device)?;
-        let tensors = send_gradients::<B>(gradients.clone(), &engine.burn_device)?;
+        let tensors = send_gradients::<B>(ordered.into_iter().cloned(), &engine.burn_device)?;
         let model = self
             .optimizer
             .step(learning_rate, to_training(&engine.model), tensors);
@@ -76,20 +80,5 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
 
     fn as_any(&self) -> &dyn Any {
         self
-    }
-}
-
-fn check_gradients(config: &NetworkConfig, gradients: &Gradients) -> Result<()> {
-    let specs = config.parameters();
-    match gradients
-        .iter()
-        .zip(&specs)
-        .find(|(gradient, spec)| gradient.shape != spec.shape)
-    {
-        None => Ok(()),
-        Some((gradient, spec)) => Err(Error::Training(format!(
-            "gradients must have the shapes of the model's parameters: {} is {:?}, got {:?}; take them from a loss of this model",
-            gradient.name, spec.shape, gradient.shape
-        ))),
     }
 }

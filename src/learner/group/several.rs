@@ -53,9 +53,11 @@ impl<B: AutodiffBackend> Several<B> {
         let mut parts = self.workers.compute(work)?;
         // They come as they are done; a sum of fixed order has the same bits each time.
         parts.sort_by_key(|part| part.number);
-        let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
+        let gradients = sum(parts
+            .iter_mut()
+            .map(|part| std::mem::take(&mut part.gradients)))?;
         Ok(Step {
-            gradients: send_gradients::<B::InnerBackend>(gradients, &self.first)?,
+            gradients: send_gradients::<B::InnerBackend>(gradients.parameters, &self.first)?,
             parts: parts
                 .into_iter()
                 .map(|part| part.send(&self.first))
@@ -132,18 +134,9 @@ fn share<B: AutodiffBackend>(
     Ok(work)
 }
 
-fn sum<'a>(parts: impl Iterator<Item = &'a mut Gradients>) -> Gradients {
-    parts
-        .map(std::mem::take)
-        .reduce(|mut sum, part| {
-            for (sum, part) in sum.iter_mut().zip(part) {
-                for (sum, value) in sum.values.iter_mut().zip(part.values) {
-                    *sum += value;
-                }
-            }
-            sum
-        })
-        .unwrap_or_default()
+fn sum(mut parts: impl Iterator<Item = Gradients>) -> Result<Gradients> {
+    let first = parts.next().unwrap_or_default();
+    parts.try_fold(first, |sum, part| sum.add(&part))
 }
 
 /// One batch, as Burn takes it: from an iterator.
@@ -306,6 +299,7 @@ mod tests {
                 .map(|part| part.loss.to_data().to_vec::<f32>().unwrap()[0])
                 .collect(),
             gradients
+                .parameters
                 .into_iter()
                 .map(|gradient| gradient.values)
                 .collect(),
