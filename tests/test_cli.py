@@ -14,11 +14,13 @@ from pictures import write_png
 
 import mnistburn
 from mnistburn import (
+    AdaGradConfig,
     AdamConfig,
     AdamWConfig,
     Dataset,
     Model,
     ModelConfig,
+    RmsPropConfig,
     SgdConfig,
     TrainingConfig,
 )
@@ -105,6 +107,8 @@ def test_train_chooses_the_optimizer(artifact_dir: Path, tmp_path: Path) -> None
         ("adam", AdamConfig()),
         ("adamw", AdamWConfig()),
         ("sgd", SgdConfig()),
+        ("rmsprop", RmsPropConfig()),
+        ("adagrad", AdaGradConfig()),
     ):
         done = command("train", artifact_dir, "--optimizer", name, *options)
         assert done.exit_code == 0, done.output
@@ -128,9 +132,9 @@ def test_train_refuses_another_optimizer_for_a_run_that_goes_on(artifact_dir: Pa
     assert done.exit_code == 1
     assert "may change only" in done.stderr
     assert "optimizer was" in done.stderr
-    done = command("train", artifact_dir, "--optimizer=rmsprop", *options)
+    done = command("train", artifact_dir, "--optimizer=lion", *options)
     assert done.exit_code == 2
-    assert "'adam', 'adamw', 'sgd'" in done.stderr
+    assert "'adam', 'adamw', 'sgd', 'rmsprop', 'adagrad'" in done.stderr
 
 
 @pytest.mark.usefixtures("small_mnist")

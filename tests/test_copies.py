@@ -14,6 +14,7 @@ import pytest
 
 import mnistburn
 from mnistburn import (
+    AdaGradConfig,
     AdamConfig,
     AdamWConfig,
     Dataset,
@@ -21,6 +22,7 @@ from mnistburn import (
     ModelConfig,
     MomentumConfig,
     Optimizer,
+    RmsPropConfig,
     SgdConfig,
     TrainingConfig,
 )
@@ -94,6 +96,8 @@ def test_a_copy_of_a_model_is_the_same_and_stands_alone(
         AdamWConfig(),
         SgdConfig(),
         SgdConfig(momentum=MomentumConfig()),
+        RmsPropConfig(centered=True),
+        AdaGradConfig(),
     ],
 )
 @pytest.mark.parametrize("before", [0, 3])

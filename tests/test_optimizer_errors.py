@@ -107,7 +107,7 @@ TABLE: list[Row] = [
         "training: optimizer a name",
         lambda: untyped.TrainingConfig(optimizer="sgd"),
         ConfigError,
-        ("pass AdamConfig(), AdamWConfig() or SgdConfig()", "'sgd'"),
+        ("pass AdamConfig(), SgdConfig() or another of mnistburn.config", "'sgd'"),
     ),
     (
         "training: optimizer a class",
@@ -131,7 +131,7 @@ TABLE: list[Row] = [
         "json: unknown kind",
         lambda: read('{"SGD": {}}'),
         ConfigError,
-        ('unknown optimizer "SGD"', "did you mean Sgd?", "Adam, AdamW, Sgd"),
+        ('unknown optimizer "SGD"', "did you mean Sgd?", "Adam, AdamW, Sgd, RmsProp, AdaGrad"),
     ),
     (
         "json: two kinds",

@@ -26,7 +26,7 @@ from mnistburn import (
     TrainingConfig,
     _native,
 )
-from mnistburn.config import OptimizerConfig
+from mnistburn.config.optimizers import OPTIMIZERS, OptimizerConfig
 
 Pair = tuple[Dataset, Dataset]
 Case = tuple[OptimizerConfig, Callable[[], Sgd | AdamW], str]
@@ -223,7 +223,7 @@ def test_two_devices_share_the_steps(name: str, artifact_dir: Path, small_data: 
     assert two.history.train_steps["loss"] == pytest.approx(losses, rel=1e-3)
 
 
-DEFAULTS: list[tuple[str, Any]] = [("adamw", AdamWConfig), ("sgd", SgdConfig)]
+DEFAULTS: list[tuple[str, Any]] = [(config._kind, config) for config in OPTIMIZERS.values()]
 
 
 @pytest.mark.parametrize(("kind", "config"), DEFAULTS)

@@ -3,8 +3,9 @@
 //! Nothing on the way catches a panic. What is refused is an error; what is read must hold what it claims.
 
 use mnistburn::config::{
-    AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, NetworkConfig,
-    OptimizerConfig, Precision, Preprocessing, Recorder, Settings, SgdConfig, TrainingConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, NetworkConfig,
+    OptimizerConfig, Precision, Preprocessing, Recorder, RmsPropConfig, Settings, SgdConfig,
+    TrainingConfig,
 };
 use mnistburn::data::{Picture, read_idx};
 use mnistburn::device::Device;
@@ -128,11 +129,17 @@ fn optimizer(bytes: &[u8]) -> Result<()> {
         momentum: Some(MomentumConfig::default()),
         ..SgdConfig::default()
     };
-    let optimizers: [OptimizerConfig; 4] = [
+    let centered = RmsPropConfig {
+        centered: true,
+        ..RmsPropConfig::default()
+    };
+    let optimizers: [OptimizerConfig; 6] = [
         AdamConfig::default().into(),
         amsgrad.into(),
         SgdConfig::default().into(),
         momentum.into(),
+        centered.into(),
+        AdaGradConfig::default().into(),
     ];
     any(&optimizers, bytes, |bytes, optimizer| {
         record::optimizer_again(bytes, optimizer, &model)

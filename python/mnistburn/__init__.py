@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mnistburn import callbacks, datasets, errors
     from mnistburn.callbacks import Callback
     from mnistburn.config import (
+        AdaGradConfig,
         AdamConfig,
         AdamWConfig,
         AugmentationConfig,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         MomentumConfig,
         NoamLrSchedulerConfig,
         OneCycleLrSchedulerConfig,
+        RmsPropConfig,
         SgdConfig,
         StepLrSchedulerConfig,
         TrainingConfig,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from mnistburn.training import train
 
 __all__ = [
+    "AdaGradConfig",
     "AdamConfig",
     "AdamWConfig",
     "AugmentationConfig",
@@ -81,6 +84,7 @@ __all__ = [
     "OneCycleLrSchedulerConfig",
     "Optimizer",
     "Recipe",
+    "RmsPropConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
@@ -103,6 +107,7 @@ __all__ = [
 _HOMES: Final = {
     "callbacks": ("Callback",),
     "config": (
+        "AdaGradConfig",
         "AdamConfig",
         "AdamWConfig",
         "AugmentationConfig",
@@ -116,6 +121,7 @@ _HOMES: Final = {
         "MomentumConfig",
         "NoamLrSchedulerConfig",
         "OneCycleLrSchedulerConfig",
+        "RmsPropConfig",
         "SgdConfig",
         "StepLrSchedulerConfig",
         "TrainingConfig",

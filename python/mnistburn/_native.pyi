@@ -126,8 +126,45 @@ class Dataset:
 @final
 class Gradients:
     """
-    Gradients by parameter.
+    Gradients by parameter. They never change: what changes them gives others.
     """
+    def __new__(
+        cls,
+        /,
+        gradients: SupportsGetItem[int, tuple[str, SupportsGetItem[int, SupportsIndex], Buffer]],
+    ) -> Gradients:
+        """
+        Gradients of the given values.
+
+        Args:
+            gradients: (name, shape, float32 buffer) for each parameter.
+
+        Raises:
+            TrainingError: A name is there twice, or a value is not finite.
+        """
+    def add(self, /, other: Gradients) -> Gradients:
+        """
+        The sum with the gradients of the same parameters.
+
+        Raises:
+            TrainingError: They are of others.
+        """
+    def clip_by_norm(self, /, max_norm: SupportsFloat | SupportsIndex) -> Gradients:
+        """
+        Scaled down where their norm is larger, as PyTorch's clip_grad_norm_ does it.
+
+        Raises:
+            ConfigError: The bound is not above 0.
+            TrainingError: A value is not finite.
+        """
+    def clip_by_value(self, /, max_value: SupportsFloat | SupportsIndex) -> Gradients:
+        """
+        Every value within plus or minus max_value.
+
+        Raises:
+            ConfigError: The bound is not above 0.
+            TrainingError: A value is not finite.
+        """
     def get(self, /, name: str) -> tuple[list[int], bytearray]:
         """
         Shape and float32 values, as bytes, of one gradient.
@@ -142,6 +179,27 @@ class Gradients:
     def norm(self, /) -> float:
         """
         L2 norm over all gradients together.
+        """
+    def replace(
+        self,
+        /,
+        gradients: SupportsGetItem[int, tuple[str, SupportsGetItem[int, SupportsIndex], Buffer]],
+    ) -> Gradients:
+        """
+        The same with other values for some of the parameters.
+
+        Args:
+            gradients: (name, shape, float32 buffer) for each of these.
+
+        Raises:
+            TrainingError: There is no such parameter, it has another shape, or a value is not finite.
+        """
+    def scale(self, /, factor: SupportsFloat | SupportsIndex) -> Gradients:
+        """
+        Every value times a number.
+
+        Raises:
+            ConfigError: The number is not finite.
         """
 
 @final
@@ -576,7 +634,7 @@ def burn_config(kind: str, text: str) -> str:
     Checks a configuration and writes it as Burn's type of that name does.
 
     Args:
-        kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
+        kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
         text: JSON.
 
     Returns:
@@ -610,7 +668,7 @@ def complete_config(kind: str, text: str) -> str:
     Checks a configuration and fills in its defaults.
 
     Args:
-        kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
+        kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
         text: JSON.
 
     Returns:

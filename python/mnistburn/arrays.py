@@ -26,6 +26,7 @@ __all__ = [
     "ImageShape",
     "Images",
     "as_array",
+    "as_float32",
     "as_image_size",
     "as_images",
     "as_targets",
@@ -220,6 +221,32 @@ def as_targets(targets: object, count: int, num_classes: int | None = None) -> N
         message = f"targets must be {rule}, got {value} at index {index}{hint}"
         raise DataError(message)
     return numpy.ascontiguousarray(array, dtype=numpy.int64)
+
+
+def as_float32(value: object, name: str, error: type[MnistburnError]) -> NDArray[numpy.float32]:
+    """Return numbers as a C-contiguous float32 array of the same shape, at least one-dimensional.
+
+    Args:
+        value: An array, or what NumPy makes one of.
+        name: What messages call it.
+        error: The class to raise.
+
+    Returns:
+        The array, not copied where it is right.
+
+    Raises:
+        MnistburnError: The value is no array of numbers, or one is beyond float32.
+    """
+    array = as_array(value, name, error)
+    if array.dtype.kind not in "fiu" or array.ndim == 0:
+        message = f"{name} must be an array of numbers, got {shown(array)}"
+        raise error(message)
+    try:
+        with numpy.errstate(over="raise", under="ignore"):
+            return numpy.require(array, dtype=numpy.float32, requirements="C")
+    except FloatingPointError:
+        message = f"{name} holds a number beyond float32, whose largest is 3.4e38"
+        raise error(message) from None
 
 
 def as_array(value: object, name: str, error: type[MnistburnError]) -> NDArray[Any]:

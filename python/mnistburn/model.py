@@ -25,7 +25,7 @@ from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_pat
 from mnistburn.arrays import (
     Images,
     ImageShape,
-    as_array,
+    as_float32,
     as_image_size,
     as_images,
     as_targets,
@@ -629,13 +629,4 @@ def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:
     if not isinstance(name, str) or not name.isprintable():
         message = f"the names of a state are those that state_dict() gives, got {shown(name)}"
         raise RecordError(message)
-    array = as_array(value, name, RecordError)
-    if array.dtype.kind not in "fiu" or array.ndim == 0:
-        message = f"{name} must be an array of numbers, got {shown(array)}"
-        raise RecordError(message)
-    try:
-        with numpy.errstate(over="raise", under="ignore"):
-            return numpy.require(array, dtype=numpy.float32, requirements="C")
-    except FloatingPointError:
-        message = f"{name} holds a number beyond float32, whose largest is 3.4e38"
-        raise RecordError(message) from None
+    return as_float32(value, name, RecordError)

@@ -120,6 +120,6 @@ def check_optimizer(name: str, value: object) -> None:
     if not isinstance(value, OptimizerSettings):
         message = (
             f"{name} must be the configuration of an optimizer, got {shown(value)}; "
-            "pass AdamConfig(), AdamWConfig() or SgdConfig()"
+            "pass AdamConfig(), SgdConfig() or another of mnistburn.config"
         )
         raise ConfigError(message)

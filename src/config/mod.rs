@@ -23,8 +23,10 @@ pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use metadata::{Fit, ImageStatistics, Metadata, Prepare, Preprocessing};
 pub(crate) use network::for_each_network;
 pub use network::{ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig, NetworkSettings, Norm};
+pub(crate) use optimizer::for_each_optimizer;
 pub use optimizer::{
-    AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig, OptimizerConfig, SgdConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig,
+    OptimizerConfig, RmsPropConfig, SgdConfig,
 };
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;

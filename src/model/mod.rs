@@ -1,6 +1,5 @@
 //! A network on a device that is chosen at run time: inference, training steps and optimizers.
 
-mod adam;
 mod classifier;
 mod engine;
 mod gradients;
@@ -18,7 +17,7 @@ pub use crate::kernels::Pixels;
 pub use classifier::{from_state, init};
 pub use gradients::Gradients;
 pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
-pub use optimizer::{ModelOptimizer, OptimizerRecord};
+pub use optimizer::{Adaptor, ModelOptimizer, OptimizerRecord, OptimizerSettings};
 pub use summary::summary;
 pub use views::{evaluate_views, log_probabilities};
 

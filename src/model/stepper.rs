@@ -55,14 +55,14 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
             )));
         };
         check_process(engine.device)?;
-        check_gradients(&engine.config, gradients)?;
+        let specs = engine.config.parameters();
+        let ordered = gradients.in_order_of(
+            specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())),
+            "gradients must be those of the model's parameters; take them from a loss of this model",
+        )?;
         self.check_sizes(&engine.config, engine.device)?;
-        let Gradients {
-            parameters,
-            statistics,
-        } = gradients.clone();
-        let tensors = send_gradients::<B>(parameters, &engine.burn_device)?;
-        let statistics = statistics.into_iter();
+        let tensors = send_gradients::<B>(ordered.into_iter().cloned(), &engine.burn_device)?;
+        let statistics = gradients.statistics.iter().cloned();
         let statistics = statistics.map(|layer| layer.send(&engine.burn_device));
         let model = self.optimizer.step(
             learning_rate,
@@ -84,21 +84,5 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
 
     fn as_any(&self) -> &dyn Any {
         self
-    }
-}
-
-fn check_gradients(config: &NetworkConfig, gradients: &Gradients) -> Result<()> {
-    let specs = config.parameters();
-    match gradients
-        .parameters
-        .iter()
-        .zip(&specs)
-        .find(|(gradient, spec)| gradient.shape != spec.shape)
-    {
-        None => Ok(()),
-        Some((gradient, spec)) => Err(Error::Training(format!(
-            "gradients must have the shapes of the model's parameters: {} is {:?}, got {:?}; take them from a loss of this model",
-            gradient.name, spec.shape, gradient.shape
-        ))),
     }
 }

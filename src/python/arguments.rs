@@ -3,6 +3,7 @@
 use crate::config::ImageShape;
 use crate::error::Result;
 use crate::model::Pixels;
+use crate::network::Parameter;
 use pyo3::buffer::PyBuffer;
 use pyo3::inspect::PyStaticExpr;
 use pyo3::prelude::*;
@@ -74,4 +75,20 @@ pub fn float_bytes<'py>(py: Python<'py>, values: &[f32]) -> PyResult<Bound<'py, 
 /// Indices as int64 bytes.
 pub fn index_bytes<'py>(py: Python<'py>, indices: &[usize]) -> PyResult<Bound<'py, PyByteArray>> {
     bytes_of(py, indices, |index| (index as i64).to_le_bytes())
+}
+
+/// A parameter or its gradient: name, shape and values.
+pub type ParameterBuffer = (String, Vec<usize>, PyBuffer<f32>);
+
+/// Parameters from their buffers.
+pub fn parameters(py: Python<'_>, given: Vec<ParameterBuffer>) -> PyResult<Vec<Parameter>> {
+    let parameter = |(name, shape, values): ParameterBuffer| {
+        let values = values.to_vec(py)?;
+        Ok(Parameter {
+            name,
+            shape,
+            values,
+        })
+    };
+    given.into_iter().map(parameter).collect()
 }

@@ -2,7 +2,7 @@ use super::arguments::index_bytes;
 use super::model::Model;
 use super::run::{detached, interruptible};
 use crate::config::{
-    AdamConfig, AdamWConfig, AugmentationConfig, NetworkConfig, Settings, SgdConfig, TrainingConfig,
+    AugmentationConfig, NetworkConfig, Settings, TrainingConfig, for_each_optimizer,
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
@@ -39,33 +39,41 @@ pub fn build_info() -> BTreeMap<&'static str, String> {
     ])
 }
 
-fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
-    fn json<T: Settings>(text: &str, complete: bool) -> Result<String> {
-        let config = T::from_json(text)?;
-        Ok(if complete {
-            config.complete_json()
-        } else {
-            config.to_json()
-        })
-    }
-
-    match kind {
-        "training" => json::<TrainingConfig>(text, complete),
-        "model" => json::<NetworkConfig>(text, complete),
-        "adam" => json::<AdamConfig>(text, complete),
-        "adamw" => json::<AdamWConfig>(text, complete),
-        "sgd" => json::<SgdConfig>(text, complete),
-        "augmentation" => json::<AugmentationConfig>(text, complete),
-        other => Err(Error::Config(format!(
-            "the kind must be training, model, adam, adamw, sgd or augmentation, got {other:?}"
-        ))),
-    }
+fn json<T: Settings>(text: &str, complete: bool) -> Result<String> {
+    let config = T::from_json(text)?;
+    Ok(if complete {
+        config.complete_json()
+    } else {
+        config.to_json()
+    })
 }
+
+macro_rules! each_kind {
+    ($($kind:ident($config:ident);)+) => {
+        fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
+            match kind {
+                "training" => json::<TrainingConfig>(text, complete),
+                "model" => json::<NetworkConfig>(text, complete),
+                "augmentation" => json::<AugmentationConfig>(text, complete),
+                $(
+                    name if name.eq_ignore_ascii_case(stringify!($kind)) => {
+                        json::<crate::config::$config>(text, complete)
+                    }
+                )+
+                other => Err(Error::Config(format!(
+                    "the kind must be training, model, augmentation or one of the optimizers {}, got {other:?}",
+                    [$(stringify!($kind)),+].join(", ").to_lowercase()
+                ))),
+            }
+        }
+    };
+}
+for_each_optimizer!(each_kind);
 
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
+///     kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
 ///     text: JSON.
 ///
 /// Returns:
@@ -81,7 +89,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
+///     kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
 ///     text: JSON.
 ///
 /// Returns:

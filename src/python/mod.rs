@@ -5,6 +5,7 @@ mod dataset;
 mod digit;
 mod error;
 mod functions;
+mod gradients;
 mod likeness;
 mod model;
 mod panics;
@@ -28,9 +29,11 @@ mod _native {
         read_idx, resolve_device, run_history, settle_run, split_indices,
     };
     #[pymodule_export]
+    use super::gradients::Gradients;
+    #[pymodule_export]
     use super::likeness::unlike;
     #[pymodule_export]
-    use super::model::{ClassificationOutput, Gradients, Loss, Model, Optimizer};
+    use super::model::{ClassificationOutput, Loss, Model, Optimizer};
     #[pymodule_export]
     use super::pictures::{
         Picture, PictureFolder, folder_classes, folder_pictures, is_called_picture, is_passed_over,

@@ -1,5 +1,6 @@
-use super::arguments::{ImageBuffer, float_bytes};
+use super::arguments::{ImageBuffer, ParameterBuffer, float_bytes, parameters};
 use super::dataset::Dataset;
+use super::gradients::Gradients;
 use super::run::{detached, interruptible};
 use super::tapes;
 use crate::config::{
@@ -10,10 +11,8 @@ use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
 use crate::learner::Start;
 use crate::model::{self, Classifier, Stepper};
-use crate::network::Parameter;
 use crate::record::{self, About, Loaded, StepperState};
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 use std::path::{Path, PathBuf};
@@ -401,22 +400,8 @@ impl Model {
     ///
     /// Args:
     ///     state: (name, shape, float32 buffer) for every parameter.
-    fn load_state_dict(
-        &self,
-        py: Python<'_>,
-        state: Vec<(String, Vec<usize>, PyBuffer<f32>)>,
-    ) -> PyResult<()> {
-        let parameters = state
-            .into_iter()
-            .map(|(name, shape, values)| {
-                let values = values.to_vec(py)?;
-                Ok(Parameter {
-                    name,
-                    shape,
-                    values,
-                })
-            })
-            .collect::<PyResult<Vec<Parameter>>>()?;
+    fn load_state_dict(&self, py: Python<'_>, state: Vec<ParameterBuffer>) -> PyResult<()> {
+        let parameters = parameters(py, state)?;
         let old = self.classifier();
         let new = detached(py, || {
             model::from_state(old.config(), parameters, old.device())
@@ -508,50 +493,7 @@ impl Loss {
             })?;
             backward()
         })?;
-        Ok(Gradients { gradients })
-    }
-}
-
-/// Gradients by parameter.
-#[pyclass(frozen, module = "mnistburn._native")]
-pub struct Gradients {
-    gradients: model::Gradients,
-}
-
-#[pymethods]
-impl Gradients {
-    /// The names of the parameters.
-    fn names(&self) -> Vec<String> {
-        self.gradients
-            .parameters
-            .iter()
-            .map(|gradient| gradient.name.clone())
-            .collect()
-    }
-
-    /// Shape and float32 values, as bytes, of one gradient.
-    ///
-    /// Raises:
-    ///     KeyError: There is no such parameter.
-    fn get<'py>(
-        &self,
-        py: Python<'py>,
-        name: &str,
-    ) -> PyResult<(Vec<usize>, Bound<'py, PyByteArray>)> {
-        let mut gradients = self.gradients.parameters.iter();
-        let gradient = gradients.find(|gradient| gradient.name == name);
-        let gradient = gradient.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
-        Ok((gradient.shape.clone(), float_bytes(py, &gradient.values)?))
-    }
-
-    /// L2 norm over all gradients together.
-    fn norm(&self) -> f64 {
-        let gradients = self.gradients.parameters.iter();
-        let squares = gradients.flat_map(|gradient| &gradient.values);
-        squares
-            .map(|value| f64::from(*value).powi(2))
-            .sum::<f64>()
-            .sqrt()
+        Ok(Gradients(gradients))
     }
 }
 
@@ -631,7 +573,7 @@ impl Optimizer {
         let stepped = detached(py, || {
             let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
             let stepper = stepper.get_or_insert_with(|| classifier.optimizer(&self.config));
-            stepper.step(learning_rate, classifier.as_ref(), &gradients.gradients)
+            stepper.step(learning_rate, classifier.as_ref(), &gradients.0)
         })?;
         Ok(model.like(stepped))
     }

@@ -5,11 +5,11 @@ use burn::backend::{Autodiff, Flex};
 use burn::config::Config;
 use burn::optim::adaptor::OptimizerAdaptor;
 use burn::optim::record::{AdaptorRecord, AdaptorRecordV1};
-use burn::optim::{Adam, AdamW, Optimizer, Sgd, SimpleOptimizer};
+use burn::optim::{AdaGrad, Adam, AdamW, Optimizer, RmsProp, Sgd, SimpleOptimizer};
 use burn::record::{DefaultRecorder, Recorder as _};
 use mnistburn::config::{
-    AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig, OptimizerConfig, Recorder,
-    Settings, SgdConfig, TrainingConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig,
+    OptimizerConfig, Recorder, RmsPropConfig, Settings, SgdConfig, TrainingConfig,
 };
 use mnistburn::device::Device;
 use mnistburn::learner::{Ended, TrainOptions, train};
@@ -28,6 +28,10 @@ fn optimizers() -> Vec<OptimizerConfig> {
         full_adamw().into(),
         SgdConfig::default().into(),
         full_sgd().into(),
+        RmsPropConfig::default().into(),
+        full_rmsprop().into(),
+        AdaGradConfig::default().into(),
+        full_adagrad().into(),
     ]
 }
 
@@ -55,6 +59,27 @@ pub fn full_sgd() -> SgdConfig {
     }
 }
 
+/// Without momentum, whose state the default has.
+fn full_rmsprop() -> RmsPropConfig {
+    RmsPropConfig {
+        alpha: 0.8,
+        momentum: 0.0,
+        epsilon: 1e-3,
+        centered: true,
+        weight_decay: Some(1e-3),
+        grad_clipping: Some(GradientClippingConfig::Norm(1.5)),
+    }
+}
+
+fn full_adagrad() -> AdaGradConfig {
+    AdaGradConfig {
+        lr_decay: 0.25,
+        epsilon: 1e-3,
+        weight_decay: Some(1e-3),
+        grad_clipping: Some(GradientClippingConfig::Value(0.5)),
+    }
+}
+
 fn with(optimizer: impl Into<OptimizerConfig>) -> TrainingConfig {
     TrainingConfig {
         optimizer: optimizer.into(),
@@ -74,6 +99,16 @@ fn configurations_cross_to_burn_and_back() {
         assert_eq!(theirs.to_string(), ours.to_burn().to_string());
         assert_eq!(SgdConfig::from_json(&theirs.to_string()).unwrap(), ours);
     }
+    for ours in [RmsPropConfig::default(), full_rmsprop()] {
+        let theirs = burn::optim::RmsPropConfig::load_binary(ours.to_json().as_bytes()).unwrap();
+        assert_eq!(theirs.to_string(), ours.to_burn().to_string());
+        assert_eq!(RmsPropConfig::from_json(&theirs.to_string()).unwrap(), ours);
+    }
+    for ours in [AdaGradConfig::default(), full_adagrad()] {
+        let theirs = burn::optim::AdaGradConfig::load_binary(ours.to_json().as_bytes()).unwrap();
+        assert_eq!(theirs.to_string(), ours.to_burn().to_string());
+        assert_eq!(AdaGradConfig::from_json(&theirs.to_string()).unwrap(), ours);
+    }
 }
 
 #[test]
@@ -81,11 +116,15 @@ fn the_defaults_are_burns() {
     let theirs = [
         burn::optim::AdamWConfig::new().to_string(),
         burn::optim::SgdConfig::new().to_string(),
+        burn::optim::RmsPropConfig::new().to_string(),
+        burn::optim::AdaGradConfig::new().to_string(),
         burn::optim::momentum::MomentumConfig::new().to_string(),
     ];
     let ours = [
         AdamWConfig::default().to_burn().to_string(),
         SgdConfig::default().to_burn().to_string(),
+        RmsPropConfig::default().to_burn().to_string(),
+        AdaGradConfig::default().to_burn().to_string(),
         MomentumConfig::default().to_json(),
     ];
     assert_eq!(
@@ -116,6 +155,8 @@ fn only_adam_is_written_without_its_name() {
     for (optimizer, name, inner) in [
         (full_adamw().into(), "AdamW", full_adamw().to_json()),
         (full_sgd().into(), "Sgd", full_sgd().to_json()),
+        (full_rmsprop().into(), "RmsProp", full_rmsprop().to_json()),
+        (full_adagrad().into(), "AdaGrad", full_adagrad().to_json()),
     ] {
         assert_eq!(
             written(optimizer),
@@ -135,11 +176,11 @@ fn messages_name_the_key_the_rule_and_the_value() {
     let cases = [
         (
             r#"{"Adamw": {}}"#,
-            "unknown optimizer \"Adamw\" in optimizer: did you mean AdamW? the optimizers are Adam, AdamW, Sgd",
+            "unknown optimizer \"Adamw\" in optimizer: did you mean AdamW? the optimizers are Adam, AdamW, Sgd, RmsProp, AdaGrad",
         ),
         (
             r#"{"Sgd": {}, "AdamW": {}}"#,
-            "optimizer must have one key alone where that is one of Adam, AdamW, Sgd, got the keys [\"Sgd\",\"AdamW\"]",
+            "optimizer must have one key alone where that is one of Adam, AdamW, Sgd, RmsProp, AdaGrad, got the keys [\"Sgd\",\"AdamW\"]",
         ),
         (
             r#"{"Sgd": 3}"#,
@@ -173,6 +214,22 @@ fn messages_name_the_key_the_rule_and_the_value() {
         (
             r#"{"Sgd": {"weight_decay": {"penalty": -1}}}"#,
             "optimizer.Sgd.weight_decay.penalty must be a number of at least 0, got -1",
+        ),
+        (
+            r#"{"RmsProp": {"alpha": 1}}"#,
+            "optimizer.RmsProp.alpha must be a number of at least 0 and below 1, got 1",
+        ),
+        (
+            r#"{"RmsProp": {"momentum": null}}"#,
+            "optimizer.RmsProp.momentum must be a number of at least 0 and below 1, got null",
+        ),
+        (
+            r#"{"AdaGrad": {"lr_decay": -0.5}}"#,
+            "optimizer.AdaGrad.lr_decay must be a number of at least 0, got -0.5",
+        ),
+        (
+            r#"{"AdaGrad": {"epsilon": 0}}"#,
+            "optimizer.AdaGrad.epsilon must be a number above 0, got 0",
         ),
         (
             r#"{"AdamW": {"weight_decay": null}}"#,
@@ -227,6 +284,9 @@ fn every_format_of_checkpoint_resumes() {
         (SgdConfig::default().into(), Recorder::NamedMpkGz),
         (full_adamw().into(), Recorder::Json),
         (full_adamw().into(), Recorder::NamedMpk),
+        (full_rmsprop().into(), Recorder::Json),
+        (RmsPropConfig::default().into(), Recorder::NamedMpkGz),
+        (full_adagrad().into(), Recorder::JsonGz),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let config = TrainingConfig {
@@ -342,4 +402,23 @@ fn a_plain_burn_program_reads_the_states() {
     };
     assert_eq!(burns_states(full_sgd(), sgd), ranks("true"));
     assert_eq!(burns_states(SgdConfig::default(), sgd), ranks("false"));
+    let rmsprop = |state: AdaptorRecordV1<RmsProp, Flex>| match state {
+        AdaptorRecordV1::Rank1(state) => format!("rank 1: {}", state.momentum.is_some()),
+        AdaptorRecordV1::Rank2(state) => format!("rank 2: {}", state.momentum.is_some()),
+        AdaptorRecordV1::Rank4(state) => format!("rank 4: {}", state.momentum.is_some()),
+        _ => String::new(),
+    };
+    assert_eq!(
+        burns_states(RmsPropConfig::default(), rmsprop),
+        ranks("true")
+    );
+    assert_eq!(burns_states(full_rmsprop(), rmsprop), ranks("false"));
+    // What Burn has in this state is private.
+    let adagrad = |state: AdaptorRecordV1<AdaGrad, Flex>| match state {
+        AdaptorRecordV1::Rank1(_) => "rank 1: sums".into(),
+        AdaptorRecordV1::Rank2(_) => "rank 2: sums".into(),
+        AdaptorRecordV1::Rank4(_) => "rank 4: sums".into(),
+        _ => String::new(),
+    };
+    assert_eq!(burns_states(full_adagrad(), adagrad), ranks("sums"));
 }

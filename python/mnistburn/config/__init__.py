@@ -17,11 +17,13 @@ Example:
 
 from mnistburn.config.augmentation import AugmentationConfig
 from mnistburn.config.optimizers import (
+    AdaGradConfig,
     AdamConfig,
     AdamWConfig,
     GradientClippingConfig,
     MomentumConfig,
     OptimizerConfig,
+    RmsPropConfig,
     SgdConfig,
 )
 from mnistburn.config.schedules import (
@@ -37,6 +39,7 @@ from mnistburn.config.training import TrainingConfig
 from mnistburn.networks import ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig
 
 __all__ = [
+    "AdaGradConfig",
     "AdamConfig",
     "AdamWConfig",
     "AugmentationConfig",
@@ -53,6 +56,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "OptimizerConfig",
+    "RmsPropConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "TrainingConfig",

@@ -9,8 +9,8 @@ use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::optimizer::Adam;
-use crate::model::{read_gradients, send_gradients, without_tape};
-use crate::network::{AnyNetwork, HostStatistics, LayerStatistics, Parameter, ParameterSpec};
+use crate::model::{Gradients, read_gradients, send_gradients, without_tape};
+use crate::network::{AnyNetwork, LayerStatistics, Parameter, ParameterSpec};
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -53,11 +53,12 @@ impl<B: AutodiffBackend> Several<B> {
         let mut parts = self.workers.compute(work)?;
         // They come as they are done; a sum of fixed order has the same bits each time.
         parts.sort_by_key(|part| part.number);
-        let gradients = sum(parts.iter_mut().map(|part| &mut part.gradients));
-        let statistics = pool(parts.iter_mut().map(|part| &mut part.statistics));
-        let statistics = statistics.into_iter();
+        let gradients = sum(parts
+            .iter_mut()
+            .map(|part| std::mem::take(&mut part.gradients)))?;
+        let statistics = gradients.statistics.into_iter();
         Ok(Step {
-            gradients: send_gradients::<B::InnerBackend>(gradients, &self.first)?,
+            gradients: send_gradients::<B::InnerBackend>(gradients.parameters, &self.first)?,
             statistics: statistics.map(|layer| layer.send(&self.first)).collect(),
             parts: parts
                 .into_iter()
@@ -135,30 +136,9 @@ fn share<B: AutodiffBackend>(
     Ok(work)
 }
 
-fn sum<'a>(parts: impl Iterator<Item = &'a mut Vec<Parameter>>) -> Vec<Parameter> {
-    parts
-        .map(std::mem::take)
-        .reduce(|mut sum, part| {
-            for (sum, part) in sum.iter_mut().zip(part) {
-                for (sum, value) in sum.values.iter_mut().zip(part.values) {
-                    *sum += value;
-                }
-            }
-            sum
-        })
-        .unwrap_or_default()
-}
-
-fn pool<'a>(parts: impl Iterator<Item = &'a mut Vec<HostStatistics>>) -> Vec<HostStatistics> {
-    parts
-        .map(std::mem::take)
-        .reduce(|mut pooled, part| {
-            for (pooled, part) in pooled.iter_mut().zip(&part) {
-                pooled.pool(part);
-            }
-            pooled
-        })
-        .unwrap_or_default()
+fn sum(mut parts: impl Iterator<Item = Gradients>) -> Result<Gradients> {
+    let first = parts.next().unwrap_or_default();
+    parts.try_fold(first, |sum, part| sum.add(&part))
 }
 
 /// One batch, as Burn takes it: from an iterator.
@@ -202,10 +182,12 @@ impl<B: AutodiffBackend> Work<B> {
             loss: item.loss.into_data(),
             output: item.output.into_data(),
             targets: item.targets.into_data(),
-            gradients: read_gradients(&computed.gradients, &model, &self.trainable)?,
-            statistics: statistics
-                .map(LayerStatistics::read)
-                .collect::<Result<_>>()?,
+            gradients: Gradients {
+                parameters: read_gradients(&computed.gradients, &model, &self.trainable)?,
+                statistics: statistics
+                    .map(LayerStatistics::read)
+                    .collect::<Result<_>>()?,
+            },
         })
     }
 }
@@ -216,8 +198,7 @@ struct Part {
     loss: TensorData,
     output: TensorData,
     targets: TensorData,
-    gradients: Vec<Parameter>,
-    statistics: Vec<HostStatistics>,
+    gradients: Gradients,
 }
 
 impl Part {
@@ -325,6 +306,7 @@ mod tests {
                 .map(|part| part.loss.to_data().to_vec::<f32>().unwrap()[0])
                 .collect(),
             gradients
+                .parameters
                 .into_iter()
                 .map(|gradient| gradient.values)
                 .collect(),

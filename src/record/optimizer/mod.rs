@@ -1,5 +1,9 @@
 //! The state of an optimizer.
 
+mod adagrad;
+mod adam;
+mod rmsprop;
+mod sgd;
 mod stepper;
 #[cfg(test)]
 #[cfg(feature = "cpu")]
@@ -7,64 +11,84 @@ mod tests;
 
 pub use stepper::StepperState;
 
-use crate::config::{AdamConfig, AdamWConfig, OptimizerConfig, Precision, Recorder, SgdConfig};
-use crate::device::AutodiffBackend;
+use crate::config::{OptimizerConfig, Precision, Recorder, for_each_optimizer};
+use crate::device::{AutodiffBackend, Backend};
 use crate::error::Result;
-use crate::kernels::Operations;
-use crate::kernels::optimizer::{Adam, AdamW};
-use crate::model::{OptimizerRecord, States};
+use crate::model::{OptimizerRecord, OptimizerSettings, States};
 use crate::network::{ParameterSpec, parameter_id};
 use crate::record::content::Content;
 use crate::record::encode::encode_item;
 use crate::record::fault::fault;
 use crate::record::item::{Name, TensorItem};
-use burn::optim::momentum::MomentumState;
+use burn::optim::SimpleOptimizer;
 use burn::optim::record::AdaptorRecord;
-use burn::optim::{AdamState, AdamWState, AdaptiveMomentumState, Sgd, SgdState, SimpleOptimizer};
 use burn::record::{
     DoublePrecisionSettings, FullPrecisionSettings, HalfPrecisionSettings, PrecisionSettings,
     Record,
 };
-use burn::tensor::backend::Backend;
+use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The bytes that Burn's recorder writes for the optimizer, its map sorted so that equal states give equal files.
-pub(crate) fn encode_optimizer<B: AutodiffBackend>(
-    record: OptimizerRecord<B>,
-    recorder: Recorder,
-    precision: Precision,
-) -> Result<Vec<u8>> {
-    match record {
-        OptimizerRecord::Adam(states) => encode_states::<Adam, B>(states, recorder, precision),
-        OptimizerRecord::AdamW(states) => encode_states::<AdamW, B>(states, recorder, precision),
-        OptimizerRecord::Sgd(states) => {
-            encode_states::<Sgd<B::InnerBackend>, B>(states, recorder, precision)
+macro_rules! optimizer_records {
+    ($($kind:ident($config:ident);)+) => {
+        /// The bytes that Burn's recorder writes for the optimizer, its map sorted so that equal states give equal files.
+        pub(crate) fn encode_optimizer<B: AutodiffBackend>(
+            record: OptimizerRecord<B>,
+            recorder: Recorder,
+            precision: Precision,
+        ) -> Result<Vec<u8>> {
+            match record {
+                $(
+                    OptimizerRecord::$kind(states) => {
+                        encode_states::<crate::config::$config, B>(states, recorder, precision)
+                    }
+                )+
+            }
         }
-    }
-}
 
-fn encode_states<O: SimpleOptimizer<B::InnerBackend>, B: AutodiffBackend>(
-    states: States<O, B>,
+        /// Parses the state of an optimizer of these parameters, onto `device`.
+        pub(crate) fn decode_optimizer<B: AutodiffBackend>(
+            bytes: &[u8],
+            path: &Path,
+            optimizer: &OptimizerConfig,
+            parameters: &[ParameterSpec],
+            device: &B::Device,
+        ) -> Result<OptimizerRecord<B>> {
+            match optimizer {
+                $(
+                    OptimizerConfig::$kind(optimizer) => {
+                        decode_states::<_, B>(bytes, path, optimizer, parameters, device)
+                            .map(OptimizerRecord::$kind)
+                    }
+                )+
+            }
+        }
+    };
+}
+for_each_optimizer!(optimizer_records);
+
+fn encode_states<C: OptimizerSettings, B: AutodiffBackend>(
+    states: States<C, B>,
     recorder: Recorder,
     precision: Precision,
 ) -> Result<Vec<u8>> {
     match precision {
-        Precision::Half => encode_sorted::<O, B, HalfPrecisionSettings>(states, recorder),
-        Precision::Full => encode_sorted::<O, B, FullPrecisionSettings>(states, recorder),
-        Precision::Double => encode_sorted::<O, B, DoublePrecisionSettings>(states, recorder),
+        Precision::Half => encode_sorted::<C, B, HalfPrecisionSettings>(states, recorder),
+        Precision::Full => encode_sorted::<C, B, FullPrecisionSettings>(states, recorder),
+        Precision::Double => encode_sorted::<C, B, DoublePrecisionSettings>(states, recorder),
     }
 }
 
-fn encode_sorted<O, B, S>(states: States<O, B>, recorder: Recorder) -> Result<Vec<u8>>
+fn encode_sorted<C, B, S>(states: States<C, B>, recorder: Recorder) -> Result<Vec<u8>>
 where
-    O: SimpleOptimizer<B::InnerBackend>,
+    C: OptimizerSettings,
     B: AutodiffBackend,
     S: PrecisionSettings,
 {
-    let item = <States<O, B> as Record<B>>::into_item::<S>(states);
+    let item = <States<C, B> as Record<B>>::into_item::<S>(states);
     encode_item::<B, S>(item.into_iter().collect::<BTreeMap<_, _>>(), recorder)
 }
 
@@ -88,38 +112,8 @@ enum RankItem<I> {
     Rank8(I),
 }
 
-/// Of Adam and `AdamW`.
-#[derive(Deserialize)]
-struct AdaptiveItem<'a> {
-    #[serde(borrow)]
-    momentum: AdaptiveMomentumItem<'a>,
-}
-
-#[derive(Deserialize)]
-struct AdaptiveMomentumItem<'a> {
-    time: u64,
-    #[serde(borrow)]
-    moment_1: TensorItem<'a>,
-    #[serde(borrow)]
-    moment_2: TensorItem<'a>,
-    #[serde(borrow)]
-    max_moment_2: Option<TensorItem<'a>>,
-}
-
-#[derive(Deserialize)]
-struct SgdItem<'a> {
-    #[serde(borrow)]
-    momentum: Option<MomentumItem<'a>>,
-}
-
-#[derive(Deserialize)]
-struct MomentumItem<'a> {
-    #[serde(borrow)]
-    velocity: TensorItem<'a>,
-}
-
 /// The parameter that a state is of.
-struct Place<'a, B: Backend> {
+struct Place<'a, B: BurnBackend> {
     path: &'a Path,
     name: &'a str,
     shape: &'a [usize],
@@ -127,100 +121,32 @@ struct Place<'a, B: Backend> {
 }
 
 /// How the states of an optimizer of this configuration are read.
-trait ReadState<O: SimpleOptimizer<B>, B: Backend> {
+trait ReadState: OptimizerSettings {
+    /// The state of a parameter in a file.
     type Item<'a>: Deserialize<'a>;
 
-    fn state<const D: usize>(
+    /// The state that a file has for the parameter at `place`.
+    fn state<B: Backend, const D: usize>(
         &self,
         item: Self::Item<'_>,
         place: &Place<'_, B>,
-    ) -> Result<O::State<D>>;
+    ) -> Result<State<Self, B, D>>;
 }
 
-impl<B: Operations> ReadState<Adam, B> for AdamConfig {
-    type Item<'a> = AdaptiveItem<'a>;
+/// What the optimizer of a configuration keeps of a parameter.
+type State<C, B, const D: usize> =
+    <<C as OptimizerSettings>::Steps<B> as SimpleOptimizer<B>>::State<D>;
 
-    fn state<const D: usize>(
-        &self,
-        item: AdaptiveItem<'_>,
-        place: &Place<'_, B>,
-    ) -> Result<AdamState<B, D>> {
-        Ok(AdamState::new(place.moments(item.momentum, self.amsgrad)?))
-    }
-}
-
-impl<B: Operations> ReadState<AdamW, B> for AdamWConfig {
-    type Item<'a> = AdaptiveItem<'a>;
-
-    fn state<const D: usize>(
-        &self,
-        item: AdaptiveItem<'_>,
-        place: &Place<'_, B>,
-    ) -> Result<AdamWState<B, D>> {
-        Ok(AdamWState::new(place.moments(item.momentum, self.amsgrad)?))
-    }
-}
-
-impl<B: Backend> ReadState<Sgd<B>, B> for SgdConfig {
-    type Item<'a> = SgdItem<'a>;
-
-    /// Burn keeps a state of nothing for each parameter where there is no momentum.
-    fn state<const D: usize>(
-        &self,
-        item: SgdItem<'_>,
-        place: &Place<'_, B>,
-    ) -> Result<SgdState<B, D>> {
-        place.check_present(
-            "velocity",
-            item.momentum.is_some(),
-            "momentum",
-            self.momentum.is_some(),
-        )?;
-        let momentum = match item.momentum {
-            None => None,
-            Some(item) => Some(MomentumState::new(
-                place.tensor("velocity", &item.velocity)?,
-            )),
-        };
-        Ok(SgdState::new(momentum))
-    }
-}
-
-/// Parses the state of an optimizer of these parameters, onto `device`.
-pub(crate) fn decode_optimizer<B: AutodiffBackend>(
-    bytes: &[u8],
-    path: &Path,
-    optimizer: &OptimizerConfig,
-    parameters: &[ParameterSpec],
-    device: &B::Device,
-) -> Result<OptimizerRecord<B>> {
-    match optimizer {
-        OptimizerConfig::Adam(optimizer) => {
-            decode_states::<Adam, B, _>(bytes, path, optimizer, parameters, device)
-                .map(OptimizerRecord::Adam)
-        }
-        OptimizerConfig::AdamW(optimizer) => {
-            decode_states::<AdamW, B, _>(bytes, path, optimizer, parameters, device)
-                .map(OptimizerRecord::AdamW)
-        }
-        OptimizerConfig::Sgd(optimizer) => {
-            decode_states::<Sgd<B::InnerBackend>, B, _>(bytes, path, optimizer, parameters, device)
-                .map(OptimizerRecord::Sgd)
-        }
-    }
-}
-
-fn decode_states<O, B, C>(
+fn decode_states<C, B>(
     bytes: &[u8],
     path: &Path,
     optimizer: &C,
     parameters: &[ParameterSpec],
     device: &B::Device,
-) -> Result<States<O, B>>
+) -> Result<States<C, B>>
 where
-    O: SimpleOptimizer<B::InnerBackend>,
+    C: ReadState,
     B: AutodiffBackend,
-    C: ReadState<O, B::InnerBackend>,
 {
     // Four tensors at most for each parameter, and the names.
     let content = Content::of_bytes(
@@ -230,7 +156,7 @@ where
     )?;
     let mut items: BTreeMap<Name<'_>, AdaptorItem<C::Item<'_>>> =
         content.item("an optimizer of this configuration")?;
-    let mut states = States::<O, B>::new();
+    let mut states = States::<C, B>::new();
     // Before its first step an optimizer has no state.
     if items.is_empty() {
         return Ok(states);
@@ -252,16 +178,16 @@ where
         };
         let entry = match (item, shape.len()) {
             (RankItem::Rank1(item), 1) => {
-                AdaptorRecord::from_state(optimizer.state::<1>(item, &place)?)
+                AdaptorRecord::from_state(optimizer.state::<B::InnerBackend, 1>(item, &place)?)
             }
             (RankItem::Rank2(item), 2) => {
-                AdaptorRecord::from_state(optimizer.state::<2>(item, &place)?)
+                AdaptorRecord::from_state(optimizer.state::<B::InnerBackend, 2>(item, &place)?)
             }
             (RankItem::Rank3(item), 3) => {
-                AdaptorRecord::from_state(optimizer.state::<3>(item, &place)?)
+                AdaptorRecord::from_state(optimizer.state::<B::InnerBackend, 3>(item, &place)?)
             }
             (RankItem::Rank4(item), 4) => {
-                AdaptorRecord::from_state(optimizer.state::<4>(item, &place)?)
+                AdaptorRecord::from_state(optimizer.state::<B::InnerBackend, 4>(item, &place)?)
             }
             _ => {
                 return Err(fault(
@@ -284,41 +210,21 @@ where
     }
 }
 
-impl<B: Backend> Place<'_, B> {
-    fn moments<const D: usize>(
-        &self,
-        item: AdaptiveMomentumItem<'_>,
-        amsgrad: bool,
-    ) -> Result<AdaptiveMomentumState<B, D>> {
-        let Self { path, name, .. } = self;
-        let time = usize::try_from(item.time)
-            .ok()
-            .filter(|time| i32::try_from(*time).is_ok())
+impl<B: BurnBackend> Place<'_, B> {
+    /// A number of steps, which Burn counts in 31 bits.
+    fn steps(&self, count: u64) -> Result<usize> {
+        let steps = usize::try_from(count).ok();
+        steps
+            .filter(|steps| i32::try_from(*steps).is_ok())
             .ok_or_else(|| {
                 fault(
-                    path,
+                    self.path,
                     &format!(
-                        "the steps of {name} must be below 2^31, found {}",
-                        item.time
+                        "the steps of {} must be below 2^31, found {count}",
+                        self.name
                     ),
                 )
-            })?;
-        self.check_present(
-            "max_moment_2",
-            item.max_moment_2.is_some(),
-            "amsgrad",
-            amsgrad,
-        )?;
-        let mut momentum = AdaptiveMomentumState::new(
-            time,
-            self.tensor("moments", &item.moment_1)?,
-            self.tensor("moments", &item.moment_2)?,
-        );
-        momentum.max_moment_2 = item
-            .max_moment_2
-            .map(|item| self.tensor("moments", &item))
-            .transpose()?;
-        Ok(momentum)
+            })
     }
 
     fn tensor<const D: usize>(&self, what: &str, item: &TensorItem<'_>) -> Result<Tensor<B, D>> {

@@ -1,5 +1,8 @@
 use super::*;
-use crate::config::{ImageShape, ModelConfig, MomentumConfig, NetworkConfig};
+use crate::config::{
+    AdaGradConfig, AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, NetworkConfig,
+    RmsPropConfig, SgdConfig,
+};
 use crate::model::{ModelOptimizer, send_gradients};
 use crate::network::AnyNetwork;
 use burn::backend::flex::FlexDevice;
@@ -16,7 +19,7 @@ const SMALL: ModelConfig = ModelConfig {
     image: ImageShape::MNIST,
 };
 
-fn optimizers() -> [OptimizerConfig; 5] {
+fn optimizers() -> [OptimizerConfig; 8] {
     [
         AdamConfig::default().into(),
         AdamWConfig {
@@ -31,7 +34,23 @@ fn optimizers() -> [OptimizerConfig; 5] {
             ..SgdConfig::default()
         }
         .into(),
+        RmsPropConfig::default().into(),
+        RmsPropConfig {
+            centered: true,
+            momentum: 0.0,
+            ..RmsPropConfig::default()
+        }
+        .into(),
+        AdaGradConfig::default().into(),
     ]
+}
+
+#[test]
+fn every_optimizer_is_tested_here() {
+    let kinds = |optimizers: &[OptimizerConfig]| -> std::collections::BTreeSet<&'static str> {
+        optimizers.iter().map(OptimizerConfig::kind).collect()
+    };
+    assert_eq!(kinds(&optimizers()), kinds(&OptimizerConfig::defaults()));
 }
 
 /// The state after one step.
@@ -151,6 +170,44 @@ fn parts_of_another_shape_are_refused() {
     });
     assert!(
         error.contains("the state of conv1.bias must have no velocity without momentum"),
+        "{error}"
+    );
+    let (rmsprop, centered, adagrad) = (&optimizers()[5], &optimizers()[6], &optimizers()[7]);
+    let error = changed(rmsprop, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["momentum"] = Value::Null;
+    });
+    assert!(
+        error.contains("the state of conv1.bias must have a buf with momentum"),
+        "{error}"
+    );
+    let error = changed(rmsprop, |states| {
+        let state = &mut states[key("conv1.bias")]["V1"]["Rank1"];
+        state["centered"]["grad_avg"] = state["centered"]["avg"].clone();
+    });
+    assert!(
+        error.contains("the state of conv1.bias must have no grad_avg without centered"),
+        "{error}"
+    );
+    for (optimizer, path, part) in [
+        (rmsprop, "/square_avg/square_avg", "square_avg"),
+        (rmsprop, "/centered/avg", "avg"),
+        (rmsprop, "/momentum/buf", "buf"),
+        (centered, "/centered/grad_avg", "grad_avg"),
+        (adagrad, "/lr_decay/sum", "sum"),
+    ] {
+        let error = changed(optimizer, |states| {
+            let state = |name: &str| format!("/{}/V1/Rank1{path}", key(name));
+            let other = states.pointer(&state("conv2.bias")).unwrap().clone();
+            *states.pointer_mut(&state("conv1.bias")).unwrap() = other;
+        });
+        let rule = format!("the {part} of conv1.bias must have the shape [8], found [16]");
+        assert!(error.contains(&rule), "{error}");
+    }
+    let error = changed(adagrad, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["lr_decay"]["time"] = json!(1_u64 << 31);
+    });
+    assert!(
+        error.contains("the steps of conv1.bias must be below 2^31"),
         "{error}"
     );
     let amsgrad = &optimizers()[1];

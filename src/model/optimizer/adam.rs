@@ -1,8 +1,28 @@
-//! What configurations of Adam mean to the kernels.
+//! Adam and `AdamW`, whose steps are kernels where a back end has such.
 
+use super::{Adaptor, OptimizerSettings};
 use crate::config::{AdamConfig, AdamWConfig, GradientClippingConfig};
+use crate::device::AutodiffBackend;
+use crate::kernels::Operations;
 use crate::kernels::adam::{AdamRule, Clipping, Decay};
 use crate::kernels::optimizer::{Adam, AdamW};
+
+impl OptimizerSettings for AdamConfig {
+    type Steps<B: Operations> = Adam;
+
+    // The kernels clip while they step.
+    fn init<B: AutodiffBackend>(&self) -> Adaptor<Self, B> {
+        Adam::from(self).into()
+    }
+}
+
+impl OptimizerSettings for AdamWConfig {
+    type Steps<B: Operations> = AdamW;
+
+    fn init<B: AutodiffBackend>(&self) -> Adaptor<Self, B> {
+        AdamW::from(self).into()
+    }
+}
 
 impl From<&AdamConfig> for Adam {
     fn from(config: &AdamConfig) -> Self {
