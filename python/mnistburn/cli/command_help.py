@@ -165,8 +165,7 @@ def _write_part(
     for title, records in _kinds(part, options):
         formatter.write_paragraph()
         formatter.write_text(title)
-        with formatter.indentation():
-            _write(formatter, records)
+        _write(formatter, records)
 
 
 def _keys(part: Field) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """A training's configuration as options say it: an option for every field, and ``--set``."""
 
 import dataclasses
+import difflib
 import inspect
 import json
 import re
@@ -225,12 +226,16 @@ def _note_settings(
 
 
 def _way_to(path: Path) -> str:
-    keys = [".".join(known) for known in FIELDS]
-    same = [key for key in keys if key.split(".")[-1] == path[-1]]
+    """Propose the field of that name elsewhere, or the nearest one of the same part."""
+    same = [".".join(known) for known in FIELDS if known[-1] == path[-1]]
     if same:
         return f"; did you mean {' or '.join(map(repr, same))}?"
-    names = [field.path[-1] for field in subfields(path[:-1]) or subfields(())]
-    return nearest(".".join(path), keys) or f"; the fields are {', '.join(names)}"
+    beside = subfields(path[:-1]) or subfields(())
+    keys = {field.path[-1]: ".".join(field.path) for field in beside}
+    near = difflib.get_close_matches(path[-1], keys, n=1)
+    if near:
+        return f"; did you mean {keys[near[0]]!r}?"
+    return f"; the fields are {', '.join(keys.values())}"
 
 
 def _value(field: Field, text: str) -> object:

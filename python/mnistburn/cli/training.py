@@ -112,7 +112,7 @@ def train(
     no_progress: bool,
     print_config: bool,
 ) -> None:
-    r"""Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
+    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
 
     ARTIFACT_DIR is artifacts/mnist unless given.
 
@@ -127,7 +127,7 @@ def train(
       mnistburn train runs/digits --resume --num-epochs 6
       mnistburn train --recipe fast --print-config > fast.json
       mnistburn train runs/fast --config fast.json --seed 7
-    """
+    """  # noqa: D301  click takes the character itself
     request = Request(
         data=data,
         config_file=config_file,
