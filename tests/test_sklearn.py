@@ -213,6 +213,10 @@ class TestImages:
         assert classifier.pixel_range_ == pixel_range
         assert (classifier.predict_proba(change(images)) == fitted.predict_proba(images)).all()
 
+    def test_dark_images_stay_dark(self, digits: Arrays) -> None:
+        classifier = quick(num_epochs=1).fit(digits[0] / 32 + 0.1, digits[1])
+        assert classifier.pixel_range_ == (0.0, 1.0)
+
     def test_raw_pixels_stay_as_they_are(self, digits: Arrays) -> None:
         images = digits[0].astype(numpy.uint8)
         classifier = quick().fit(images, digits[1])
@@ -356,6 +360,23 @@ class TestPartialFit:
         assert (fitted.predict_proba(images) != before).any()
         fitted.fit(images, labels)
         assert (fitted.predict_proba(images) == before).all()
+
+    def test_its_steps_are_those_of_a_loop_of_ones_own(self, digits: Arrays) -> None:
+        images, labels = digits
+        config = TrainingConfig(model=ModelConfig(hidden_size=8), learning_rate=1e-2, batch_size=50)
+        classifier = quick(config=config)
+        for _ in range(2):
+            classifier.partial_fit(images, labels, classes=range(10))
+        pixels = (images.reshape(-1, 8, 8) * (255 / 16)).round().astype(numpy.uint8)
+        data = mnistburn.Dataset(pixels, labels)
+        seed = classifier.config_.seed
+        model = Model(ModelConfig.for_data(data, hidden_size=8), seed=seed)
+        optimizer = config.optimizer.init()
+        for epoch in (1, 2):
+            for batch in mnistburn.DataLoader(data, 50, shuffle=seed + epoch):
+                out = model.forward_classification(batch.images, batch.targets)
+                model = optimizer.step(1e-2, model, out.loss.backward())
+        assert (classifier.model_.forward(pixels) == model.forward(pixels)).all()
 
     def test_augmentation_changes_what_is_learnt(self, digits: Arrays) -> None:
         config = TrainingConfig(model=ModelConfig(hidden_size=8))
