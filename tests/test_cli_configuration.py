@@ -28,7 +28,7 @@ from mnistburn import (
     TrainingConfig,
 )
 from mnistburn.cli import main
-from mnistburn.cli.configuration import ConfigurationOption
+from mnistburn.cli.configuration_options import ConfigurationOption
 from mnistburn.cli.fields import FIELDS, children, described, word_of
 from mnistburn.cli.training import train
 from mnistburn.config.optimizers import OPTIMIZERS

@@ -171,6 +171,7 @@ class TestImages:
             (None, 20, "X has 20 features, which is no square"),
             (None, 16, "no square of 5 by 5 pixels or more"),
             (None, 3072, r"image_shape=\(32, 32, 3\)"),
+            (None, 27, r"image_shape=\(height, width\)"),
             ((4, 5), 64, "image_shape is 4 x 5, 20 values, and X has 64 features"),
             ((8, 8, 3), 64, "image_shape is 8 x 8 x 3, 192 values, and X has 64 features"),
             ("square", 64, "image_shape must be None, 'pad'"),
@@ -246,8 +247,9 @@ class TestImages:
             ValueError, match=r"within pixel_range=\(0.0, 15.0\), got values from 0"
         ):
             quick(pixel_range=(0, 15)).fit(images, labels)
-        with pytest.raises(ValueError, match="black below white"):
-            quick(pixel_range=(1, 0)).fit(images, labels)
+        for wrong in ((1, 0), (0, numpy.inf), (0,), "0-1"):
+            with pytest.raises(ValueError, match="black below white"):
+                quick(pixel_range=wrong).fit(images, labels)
 
     def test_values_of_another_scale_are_told(self, digits: Arrays, fitted: BurnClassifier) -> None:
         images, _ = digits

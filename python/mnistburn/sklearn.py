@@ -10,12 +10,10 @@ Example:
 """
 
 import logging
-import math
 import os
 import shutil
 import tempfile
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,11 +24,11 @@ import numpy
 from numpy.typing import ArrayLike, NDArray
 
 import mnistburn
-from mnistburn.arguments import shown
-from mnistburn.arrays import ImageShape, stated_shape
+from mnistburn.arrays import ImageShape
 from mnistburn.config import TrainingConfig
 from mnistburn.data_loader import DataLoader
 from mnistburn.dataset import Dataset
+from mnistburn.flat_images import flat_images, pixels_of, range_of, shape_of_flat
 from mnistburn.model import Model
 from mnistburn.recipes import recipe
 from mnistburn.training import fitting_model
@@ -53,10 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BurnClassifier"]
 
-# The smallest side that a network takes.
-_SIDE: Final = 5
-# Beyond this share of the range the images are likely to be of another scale.
-_OUTSIDE: Final = 0.1
 # A folder in memory that holds less may be too small for the checkpoints.
 _ROOM: Final = 2 << 30
 
@@ -297,16 +291,16 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
 
     def _begin(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: N803
         """Return the images of a first fit and their labels, and settle shape and range."""
-        flat, shape = _flat(X)
+        flat, shape = flat_images(X)
         values, labels = validate_data(self, flat, y)
         check_classification_targets(labels)
-        self.image_shape_ = _image_shape(self.image_shape, values.shape[1], shape)
-        self.pixel_range_ = _pixel_range(self.pixel_range, values)
+        self.image_shape_ = shape_of_flat(self.image_shape, values.shape[1], shape)
+        self.pixel_range_ = range_of(self.pixel_range, values)
         return values, labels
 
     def _next(self, X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:  # noqa: N803
         """Return further images and their labels."""
-        flat, shape = _flat(X)
+        flat, shape = flat_images(X)
         values, labels = validate_data(self, flat, y, reset=False)
         self._check_shape(shape)
         return values, labels
@@ -329,26 +323,15 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
 
     def _pixels(self, X: ArrayLike) -> NDArray[numpy.uint8]:  # noqa: N803
         """Return images as raw pixels."""
-        flat, shape = _flat(X)
+        flat, shape = flat_images(X)
         values = validate_data(self, flat, reset=False)
         self._check_shape(shape)
         return self._scaled(values)
 
     def _scaled(self, values: NDArray[Any]) -> NDArray[numpy.uint8]:
-        low, high = self.pixel_range_
-        _check_range(values, (low, high), exact=self.pixel_range is not None)
-        if values.dtype == numpy.uint8 and (low, high) == (0.0, 255.0):
-            pixels = values
-        else:
-            # A single value is black.
-            width = (high - low) or 1.0
-            shares = (values.astype(numpy.float64) - low) / width
-            pixels = (shares.clip(0.0, 1.0) * 255.0).round().astype(numpy.uint8)
-        height, width_, channels = self.image_shape_
-        missing = height * width_ * channels - pixels.shape[1]
-        if missing:
-            pixels = numpy.pad(pixels, ((0, 0), (0, missing)))
-        return pixels.reshape(len(pixels), *self.image_shape_.sizes)
+        return pixels_of(
+            values, self.image_shape_, self.pixel_range_, exact=self.pixel_range is not None
+        )
 
     def _dataset(
         self, values: NDArray[Any], targets: NDArray[Any], names: Sequence[str] | None
@@ -409,112 +392,6 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
             self.model_ = self._optimizer.step(
                 config.learning_rate, self.model_, out.loss.backward()
             )
-
-
-def _flat(X: Any) -> tuple[Any, ImageShape | None]:  # noqa: ANN401, N803  whatever there is
-    """Return images as flat ones, and the shape that an array of images has by itself."""
-    axes = getattr(X, "ndim", None)
-    if axes is None:
-        axes = numpy.ndim(X) if isinstance(X, list | tuple) else 0
-    if axes not in {3, 4}:
-        return X, None
-    array = numpy.asarray(X)
-    shape = stated_shape(array.shape)
-    if array.shape[1:] not in {tuple(shape), shape.sizes}:
-        # The channels come first.
-        array = numpy.moveaxis(array, 1, -1)
-    return array.reshape(len(array), -1), shape
-
-
-def _image_shape(wanted: object, features: int, own: ImageShape | None) -> ImageShape:
-    """Return the shape of images with so many values.
-
-    Args:
-        wanted: The parameter ``image_shape``.
-        features: The number of values of an image.
-        own: The shape that the array has by itself.
-
-    Returns:
-        The shape.
-    """
-    match wanted:
-        case None if own is not None:
-            return own
-        case None:
-            side = math.isqrt(features)
-            if side * side == features and side >= _SIDE:
-                return ImageShape(side, side, 1)
-            colours = math.isqrt(features // 3)
-            known = (
-                (colours, colours, 3) if colours * colours * 3 == features else "(height, width)"
-            )
-            message = (
-                f"X has {features} features, which is no square of {_SIDE} by {_SIDE} pixels or "
-                f"more; say image_shape={known}, or image_shape='pad' to fill such a square"
-            )
-            raise ValueError(message)
-        case "pad" if own is None:
-            side = max(_SIDE, math.isqrt(features - 1) + 1)
-            return ImageShape(side, side, 1)
-        case (int(height), int(width)):
-            shape = ImageShape(height, width, 1)
-        case (int(height), int(width), int(channels)):
-            shape = ImageShape(height, width, channels)
-        case _:
-            message = (
-                "image_shape must be None, 'pad' for flat images, (height, width) or "
-                f"(height, width, channels), got {shown(wanted)}"
-            )
-            raise ValueError(message)
-    if own not in {None, shape} or math.prod(shape) != features:
-        held = f"{features} features" if own is None else f"images of {own}"
-        message = f"image_shape is {shape}, {math.prod(shape)} values, and X has {held}"
-        raise ValueError(message)
-    return shape
-
-
-def _pixel_range(wanted: object, values: NDArray[Any]) -> tuple[float, float]:
-    """Return the values of black and white."""
-    if wanted is not None:
-        match wanted:
-            case (int() | float() as low, int() | float() as high) if low < high:
-                return float(low), float(high)
-        message = (
-            "pixel_range must be None or a pair (black, white) of numbers, black below white, got "
-            f"{shown(wanted)}"
-        )
-        raise ValueError(message)
-    if values.dtype == numpy.uint8:
-        return 0.0, 255.0
-    smallest, largest = float(values.min()), float(values.max())
-    if smallest >= 0.0 and largest <= 1.0:
-        return 0.0, 1.0
-    logging.getLogger("mnistburn").info(
-        "the values of X, from %g to %g, become pixels: %g is black and %g is white; "
-        "pixel_range=(black, white) says otherwise",
-        *(smallest, largest, smallest, largest),
-    )
-    return smallest, largest
-
-
-def _check_range(values: NDArray[Any], pixel_range: tuple[float, float], *, exact: bool) -> None:
-    """Refuse what leaves a range that was asked for; warn of what is far outside of another."""
-    low, high = pixel_range
-    smallest, largest = float(values.min()), float(values.max())
-    if exact and (smallest < low or largest > high):
-        message = (
-            f"X must be within pixel_range={pixel_range}, got values from {smallest:g} to "
-            f"{largest:g}; give the range that they have, or None"
-        )
-        raise ValueError(message)
-    margin = _OUTSIDE * (high - low)
-    if smallest < low - margin or largest > high + margin:
-        warnings.warn(
-            f"X has values from {smallest:g} to {largest:g}, and the images of the training "
-            f"{low:g} to {high:g}, beyond which they are cut: are they scaled as those were?",
-            UserWarning,
-            stacklevel=4,
-        )
 
 
 def _one_of_each(data: Dataset) -> Dataset:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from mnistburn.cli.configuration import MODEL, ConfigurationOption
+from mnistburn.cli.configuration_options import MODEL, ConfigurationOption
 from mnistburn.cli.fields import FIELDS, Field, Path, children, described, subfields, word_of
 
 __all__ = ["ConfigurationCommand"]

@@ -14,14 +14,8 @@ import click
 
 import mnistburn
 from mnistburn import TrainingConfig
-from mnistburn.cli.configuration import (
-    MODEL,
-    Given,
-    changed,
-    changed_network,
-    kind_of,
-    with_network,
-)
+from mnistburn.cli.configuration import changed, changed_network, kind_of, with_network
+from mnistburn.cli.configuration_options import MODEL, Given
 from mnistburn.cli.fields import FIELDS
 from mnistburn.cli.fields import Path as FieldPath
 from mnistburn.datasets.source import LoadedPair, PictureOptions, load_pair

@@ -9,7 +9,7 @@ import click
 import mnistburn
 from mnistburn import _native
 from mnistburn.cli.command_help import ConfigurationCommand
-from mnistburn.cli.configuration import configuration_options, given_in
+from mnistburn.cli.configuration_options import configuration_options, given_in
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option, printable
 from mnistburn.cli.plan import Plan, Request, completed, planned, tell_time
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
