@@ -272,7 +272,7 @@ def test_version_is_that_of_the_package() -> None:
         (("train", ""), 2, "must not be empty"),
         (("evaluate", ""), 2, "must not be empty"),
         (("train", "a", "--epochs=1"), 2, "--epochs"),
-        (("train", "a", "--num-epochs=x"), 2, "not a valid integer"),
+        (("train", "a", "--num-epochs=x"), 1, "--num-epochs must be a whole number"),
         (("predict", "no.mpk"), 2, "--index"),
         (("predict", "no.mpk", "a.npy", "--index=1"), 2, "--index"),
         (("evaluate",), 2, "PATH"),

@@ -433,8 +433,8 @@ def test_the_command_line_trains_it(tmp_path: Path) -> None:
     wrong = CliRunner().invoke(main, [*run, "--network", "conv-net", "--hidden-size", "8"])
     assert wrong.exit_code == 2
     assert "--hidden-size is no setting of the network 'conv-net'" in wrong.output
-    wrong = CliRunner().invoke(main, [*run, "--widths", "4;8"])
-    assert wrong.exit_code == 2
+    wrong = CliRunner().invoke(main, [*run, "--network", "conv-net", "--widths", "4;8"])
+    assert wrong.exit_code == 1
     assert "16,32,64" in wrong.output
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import mnistburn
+from mnistburn.cli.completion import completion
 from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
@@ -44,5 +45,8 @@ def main() -> None:
     """Train, keep and use small image classifiers with the Burn framework."""
 
 
-for command in (train, recipes, evaluate, predict, export, show, data, devices, bench):
+for command in (
+    *(train, recipes, evaluate, predict, export, show, data, devices, bench),
+    completion,
+):
     main.add_command(command)

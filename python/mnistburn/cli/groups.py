@@ -41,6 +41,9 @@ _KNOWN_AS: Final = {
     "gpu": ("device",),
     "cuda": ("device",),
     "opt": ("optimizer",),
+    "model": ("network",),
+    "wd": ("optimizer.weight-decay",),
+    "scheduler": ("lr-scheduler",),
     "random-seed": ("seed",),
     "continue": ("resume",),
     "quiet": ("no-progress",),
@@ -127,6 +130,8 @@ class Group(click.Group):
                 ]
                 word = error.option_name.lstrip("-").replace("_", "-").lower()
                 known = [f"--{name}" for name in _KNOWN_AS.get(word, ())]
+                # The last name of a nested option: --rotate for --augmentation.rotate.
+                known += [name for name in options if name.split(".")[1:][-1:] == [word]]
                 near = _nearest(f"--{word}", options, known)
                 advice = f"; did you mean {near}?" if near else ""
                 raise click.NoSuchOption(
@@ -159,7 +164,9 @@ def in_options(ctx: click.Context, message: str) -> str:
     names = {}
     for parameter in command.params:
         if isinstance(parameter, click.Option):
-            names[str(parameter.name)] = max(parameter.opts, key=len)
+            names[str(parameter.name)] = next(
+                (name for name in parameter.opts if name.startswith("--")), parameter.opts[0]
+            )
         elif isinstance(parameter, click.Argument):
             names[str(parameter.name)] = parameter.human_readable_name.strip("[].")
     for argument, name in _OPTION_FOR.items():

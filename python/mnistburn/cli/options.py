@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 import click
+from click.shell_completion import CompletionItem
 
+import mnistburn
 from mnistburn.views import View
 
 __all__ = [
@@ -36,9 +38,18 @@ device_option = click.option(
 )
 
 
+def _complete_data(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    names = [name for name in mnistburn.datasets.names() if name.startswith(incomplete)]
+    # A shell takes either.
+    return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
+
+
 data_option = click.option(
     "--data",
     metavar="DATA",
+    shell_complete=_complete_data,
     help="The name of a data set, fetched where it is not there yet (see `data list`), a folder of "
     "pictures with a sub-folder for each class, or a .npz, .csv or IDX file; what the run was "
     "trained on unless given.",

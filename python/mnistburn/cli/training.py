@@ -2,28 +2,22 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import click
 
 import mnistburn
 from mnistburn import _native
-from mnistburn.cli.networks import NETWORK_OPTIONS, changed_network, kind_of, network_options
+from mnistburn.cli.command_help import ConfigurationCommand
+from mnistburn.cli.configuration_options import configuration_options, given_in
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option, printable
+from mnistburn.cli.plan import Plan, Request, completed, planned, tell_time
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
-from mnistburn.config.optimizers import OPTIMIZERS
-from mnistburn.datasets.source import (
-    DataSource,
-    LoadedPair,
-    PictureOptions,
-    load_pair,
-    source_of,
-)
+from mnistburn.datasets.source import DataSource, source_of
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError
-from mnistburn.networks import NetworkConfig
-from mnistburn.preprocessing import Fit, Preprocessing
-from mnistburn.recipes import RECIPES, expected_seconds
+from mnistburn.preprocessing import Fit
+from mnistburn.recipes import RECIPES
 from mnistburn.results import (
     CHECKPOINTS,
     CLASS_NAMES_FILE,
@@ -36,62 +30,14 @@ from mnistburn.results import (
 )
 from mnistburn.run_data import DATA_FILE, RunData
 from mnistburn.run_start import START_FILE, START_MODEL_FILE
-from mnistburn.start import as_start
-from mnistburn.training import DEFAULT_DATA, fitting_model, start_network
+from mnistburn.training import DEFAULT_DATA
 
 __all__ = ["train"]
 
 
-@click.command()
+@click.command(cls=ConfigurationCommand)
 @click.argument("artifact_dir", type=PATH, default="artifacts/mnist")
 @data_option
-@click.option(
-    "--config",
-    "config_file",
-    type=PATH,
-    help="A config.json; the options below change single values of it.",
-)
-@click.option(
-    "--recipe",
-    "recipe_name",
-    type=click.Choice(list(RECIPES)),
-    help="A configuration chosen by measurement; `mnistburn recipes` lists them. The options below "
-    "change single values of it.",
-)
-@click.option("--num-epochs", type=int, help="Passes over the training images.")
-@click.option("--batch-size", type=int, help="Images of a step.")
-@click.option("--learning-rate", type=float, help="The size of a step.")
-@click.option(
-    "--optimizer",
-    type=click.Choice([tag.lower() for tag in OPTIMIZERS]),
-    help="What makes steps of the gradients; its values are defaults or those of --config.",
-)
-@click.option("--seed", type=int, help="The seed of weights, order and dropout.")
-@click.option("--num-workers", type=int, help="Threads that prepare batches.")
-@click.option("--threads", type=int, help="Threads that compute; one for each core unless given.")
-@network_options
-@click.option(
-    "--start",
-    type=PATH,
-    metavar="PATH|RUN",
-    help="Begin with the weights of a model file or of a run, and unless --network says otherwise "
-    "with its network; the output layer is initialised anew where the classes are others.",
-)
-@click.option(
-    "--freeze",
-    multiple=True,
-    metavar="NAME",
-    help="Leave a parameter or a layer as it is, as in conv1 or blocks.0; may be given several "
-    "times.",
-)
-@click.option(
-    "--device",
-    "devices",
-    multiple=True,
-    default=["auto"],
-    show_default=True,
-    help="Where to compute; given several times, the devices share each step.",
-)
 @click.option(
     "--validation",
     type=float,
@@ -106,10 +52,19 @@ __all__ = ["train"]
     help="What happens to pictures of other proportions than the images.",
 )
 @click.option(
-    "--checkpoint-every",
-    type=float,
-    metavar="SECONDS",
-    help="Seconds between two checkpoints within an epoch.",
+    "--start",
+    type=PATH,
+    metavar="PATH|RUN",
+    help="Begin with the weights of a model file or of a run, and unless --network says otherwise "
+    "with its network; the output layer is initialised anew where the classes are others.",
+)
+@click.option(
+    "--device",
+    "devices",
+    multiple=True,
+    default=["auto"],
+    show_default=True,
+    help="Where to compute; given several times, the devices share each step.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option(
@@ -120,6 +75,25 @@ __all__ = ["train"]
     "given, a run of other data is replaced with --overwrite alone.",
 )
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    type=click.Choice(list(RECIPES)),
+    help="Begin with a configuration chosen by measurement; `mnistburn recipes` lists them.",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=PATH,
+    metavar="FILE",
+    help="Take what a JSON file says, as the config.json of a run.",
+)
+@configuration_options
+@click.option(
+    "--print-config",
+    is_flag=True,
+    help="Print the configuration as JSON, as --config takes it, and train nothing.",
+)
 @click.pass_context
 def train(
     ctx: click.Context,
@@ -130,66 +104,63 @@ def train(
     config_file: Path | None,
     recipe_name: str | None,
     start: Path | None,
-    freeze: tuple[str, ...],
     devices: tuple[str, ...],
     validation: float | None,
     fit: Fit,
     resume: bool,
     overwrite: bool,
     no_progress: bool,
-    network: str | None,
-    **values: float | str | tuple[int, ...] | tuple[str, ...] | None,
+    print_config: bool,
 ) -> None:
     """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
 
     ARTIFACT_DIR is artifacts/mnist unless given.
-    """
-    given = {name: value for name, value in values.items() if value is not None}
-    # An empty one is that of --config.
-    given |= {"freeze": freeze} if freeze else {}
-    if recipe_name is not None and (resume or config_file is not None):
-        message = "--recipe starts a run of its own: leave out --config and --resume"
-        raise click.UsageError(message)
+
+    \b
+    Examples:
+      mnistburn train runs/digits --num-epochs 3 --learning-rate 0.001
+      mnistburn train runs/own --data pictures --recipe pictures
+      mnistburn train runs/own --data pictures --network conv-net
+          --augmentation.rotate 10 --augmentation.flip
+      mnistburn train runs/sgd --optimizer sgd --learning-rate 0.05
+          --optimizer.momentum.nesterov
+      mnistburn train runs/digits --resume --num-epochs 6
+      mnistburn train --recipe fast --print-config > fast.json
+      mnistburn train runs/fast --config fast.json --seed 7
+    """  # noqa: D301  click takes the character itself
+    request = Request(
+        data=data,
+        config_file=config_file,
+        recipe=recipe_name,
+        start=start,
+        validation=validation,
+        fit=fit,
+        resume=resume,
+        progress=not no_progress,
+        given=given_in(ctx),
+    )
     stored = stored_config(artifact_dir) if resume else None
-    # An option changes the run that goes on, not the defaults.
-    base = stored if config_file is None else mnistburn.TrainingConfig.load(config_file)
-    config = base or mnistburn.TrainingConfig()
-    begin, like = _start_of(start, config.model, network)
-    kind = kind_of(network, config.model or like)
-    config = _changed(config, kind, given)
-    images: Any = data
+    plan = planned(request, stored)
+    if print_config:
+        _print_config(plan, request, stored)
+        return
     # Before data are read, which may take long.
     places = resolve_devices(devices)
     chosen = {name for name in ("artifact_dir", "overwrite") if _is_given(ctx, name)}
     if not (resume or chosen):
         _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
-    if recipe_name is None:
-        # A wrong option is told before data are read; a recipe's network follows from them.
-        changed_network(config.model or like or kind(), kind, given)
     if not resume or validation is not None:
-        images = load_pair(
-            data or DEFAULT_DATA,
-            validation=validation,
-            seed=config.seed,
-            options=_picture_options(config.model or like, given, fit),
-            progress=not no_progress,
-        )
-        for line in images.told:
-            click.echo(line, err=True)
+        plan = completed(plan, request)
         if recipe_name is not None:
-            config = _of_recipe(recipe_name, images, network, like, given)
-        elif config.model is None:
-            fitting = fitting_model(images.train, images.valid, like or kind)
-            model = changed_network(fitting, kind, given)
-            config = dataclasses.replace(config, model=model)
+            tell_time(recipe_name, plan)
     epochs_before = _epochs_done(artifact_dir) if resume else 0
     with termination_as_interrupt() as termination:
         run = mnistburn.train(
             artifact_dir,
-            config,
+            plan.config,
             places,
-            data=images,
-            start=begin,
+            data=plan.data,
+            start=plan.start,
             resume=resume,
             overwrite=overwrite,
             progress=not no_progress,
@@ -206,14 +177,14 @@ def train(
         ctx.exit(TERMINATED if termination.came else INTERRUPTED)
 
 
-def _start_of(
-    path: Path | None, model: NetworkConfig | None, network: str | None
-) -> tuple[Any, NetworkConfig | None]:
-    """Return the start, and its network where nothing else says which it is."""
-    if path is None:
-        return None, None
-    start = as_start(path)
-    return start, start_network(start) if model is None and network is None else None
+def _print_config(plan: Plan, request: Request, stored: mnistburn.TrainingConfig | None) -> None:
+    """Print the configuration that a training would have."""
+    if not request.resume:
+        plan = completed(plan, request)
+    config = plan.config
+    if config.model is None and stored is not None:
+        config = dataclasses.replace(config, model=stored.model)
+    click.echo(config.to_json())
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
@@ -280,65 +251,3 @@ def _epochs_done(directory: Path) -> int:
         return mnistburn.load_run(directory).history.num_epochs
     except (mnistburn.errors.MnistburnError, OSError):
         return 0  # `train` says what is wrong
-
-
-def _of_recipe(
-    name: str,
-    images: LoadedPair,
-    network: str | None,
-    start: NetworkConfig | None,
-    given: dict[str, Any],
-) -> mnistburn.TrainingConfig:
-    """Return the recipe for the images with the options given, and tell how long it takes.
-
-    The network of a start takes the place of the recipe's.
-    """
-    length = {item: given[item] for item in ("num_epochs", "batch_size") if item in given}
-    config = mnistburn.recipe(name, images.train, **length)
-    if start is not None:
-        model = fitting_model(images.train, images.valid, start)
-        config = dataclasses.replace(config, model=model)
-    config = _changed(config, kind_of(network, config.model), given)
-    seconds = expected_seconds(config, images.train)
-    click.echo(
-        f"recipe {name}: {config.num_epochs} epochs of {len(images.train):,} images, about "
-        f"{_duration(seconds)} on this machine's processor",
-        err=True,
-    )
-    return config
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:  # noqa: PLR2004  a minute and a half
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} minutes"
-
-
-def _picture_options(
-    model: NetworkConfig | None, given: dict[str, Any], fit: Fit
-) -> PictureOptions:
-    """Return what pictures are made to: the model's images, or what the options ask for."""
-    if model is not None:
-        return PictureOptions.of(model.image_shape, Preprocessing(fit))
-    height, width, channels = (
-        given.get(f"image_{name}") for name in ("height", "width", "channels")
-    )
-    if (height is None) != (width is None):
-        message = "--image-height and --image-width go together: give both or neither"
-        raise click.UsageError(message)
-    size = None if height is None or width is None else (int(height), int(width))
-    return PictureOptions(size, None if channels is None else int(channels), fit)
-
-
-def _changed(
-    config: mnistburn.TrainingConfig, kind: type[NetworkConfig], given: dict[str, Any]
-) -> mnistburn.TrainingConfig:
-    """Return the configuration with the options given, those of the model where it has one."""
-    rest: dict[str, Any] = {k: value for k, value in given.items() if k not in NETWORK_OPTIONS}
-    chosen = rest.pop("optimizer", None)
-    for tag, optimizer in OPTIMIZERS.items():
-        # One of that kind keeps its values.
-        if tag.lower() == chosen and not isinstance(config.optimizer, optimizer):
-            rest["optimizer"] = optimizer()
-    model = None if config.model is None else changed_network(config.model, kind, given)
-    return dataclasses.replace(config, model=model, **rest)

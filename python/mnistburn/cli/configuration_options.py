@@ -1,0 +1,285 @@
+"""An option for every field of a training's configuration, and ``--set``."""
+
+import difflib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from mnistburn.arguments import nearest
+from mnistburn.cli.fields import FIELDS, Field, Path, described, subfields
+
+__all__ = [
+    "MODEL",
+    "ConfigurationOption",
+    "Given",
+    "Json",
+    "configuration_options",
+    "given_in",
+    "names_of",
+]
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+MODEL: Final[Path] = ("model",)
+"""The network's configuration, whose options need not name it: ``--dropout``."""
+
+_GIVEN: Final = "mnistburn.given"
+_NONE: Final = frozenset({"none", "null"})
+
+
+@dataclass(frozen=True)
+class Json:
+    """What JSON has for a part or for a list of parts."""
+
+    value: object
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an option says of a field.
+
+    Attributes:
+        value: The value; of a part its class, or its JSON.
+        name: The option, as messages call it.
+    """
+
+    value: Any
+    name: str
+
+
+class ConfigurationOption(click.Option):
+    """The option for a field of the configuration.
+
+    Attributes:
+        field: The field.
+    """
+
+    def __init__(self, field: Field) -> None:
+        """Make the option.
+
+        Args:
+            field: The field.
+        """
+        self.field = field
+        listed = field.items is str
+        super().__init__(
+            [_parameter(field.path), *names_of(field)],
+            is_flag=field.is_flag,
+            multiple=listed,
+            default=() if listed else None,
+            type=None if field.is_flag else str,
+            metavar=None if field.is_flag else _metavar(field),
+            expose_value=False,
+            callback=_note_option,
+            shell_complete=_complete_value,
+            help=_first_clause(field),
+        )
+
+
+def _parameter(path: Path) -> str:
+    return "_".join(path[1:] if path[0] == MODEL[0] and len(path) > 1 else path)
+
+
+def names_of(field: Field) -> list[str]:
+    """Return the names of an option: that of its key, before it a short one for the network's."""
+    path = field.path
+    names = [".".join(path).replace("_", "-")]
+    if path == MODEL:
+        names.insert(0, "network")
+    elif path[0] == MODEL[0] and path[1:] not in FIELDS:
+        names.insert(0, ".".join(path[1:]).replace("_", "-"))
+    return [f"--{name}/--no-{name}" if field.is_flag else f"--{name}" for name in names]
+
+
+def _metavar(field: Field) -> str:
+    if field.kinds:
+        words = list(field.kinds) if len(field.kinds) > 1 else ["JSON"]
+        return "|".join([*words, *["none"] * field.optional])
+    if field.lists_parts:
+        return "JSON"
+    if field.choices:
+        return "|".join([*field.choices, *["none"] * field.optional])
+    if field.items is not None:
+        return "NAME" if field.items is str else "N,N,..."
+    if field.types == {int}:
+        return "INTEGER"
+    return "NUMBER" if field.types <= {int, float} else "TEXT"
+
+
+def _first_clause(field: Field) -> str:
+    text = described(field.owners[0]).get(field.path[-1], "")
+    return re.split(r"[.:;] |\.$", text)[0] + "." * bool(text)
+
+
+def _words(field: Field) -> list[str]:
+    several = list(field.kinds) if len(field.kinds) > 1 else []
+    words = [*several, *field.choices]
+    return [*words, "none"] if field.optional and words else words
+
+
+def _complete_value(
+    _ctx: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    words = _words(parameter.field) if isinstance(parameter, ConfigurationOption) else []
+    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+
+
+def _complete_setting(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    keys = [f"{'.'.join(path)}=" for path in FIELDS]
+    return [CompletionItem(key) for key in keys if key.startswith(incomplete)]
+
+
+def configuration_options(command: _Command) -> _Command:
+    """Give a command an option for each field of `TrainingConfig` and of its parts, and ``--set``.
+
+    They are no arguments of the command: `given_in` returns what they say.
+    """
+    options = [
+        click.option(
+            "--set",
+            "settings",
+            multiple=True,
+            metavar="KEY=VALUE",
+            expose_value=False,
+            callback=_note_settings,
+            shell_complete=_complete_setting,
+            help="Set a field by its key, as in optimizer.weight_decay=0.01; the value is JSON.",
+        )
+    ]
+    options += [click.option(cls=_option_class(field)) for field in FIELDS.values()]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _option_class(field: Field) -> Any:  # noqa: ANN401  as click takes classes of options
+    return lambda *_names, **_attributes: ConfigurationOption(field)
+
+
+def given_in(ctx: click.Context) -> dict[Path, Given]:
+    """Return what the options of a command say of the configuration."""
+    given: dict[Path, Given] = ctx.meta.setdefault(_GIVEN, {})
+    return given
+
+
+def _note(ctx: click.Context, path: Path, given: Given) -> None:
+    known = given_in(ctx)
+    if path in known:
+        message = f"{known[path].name} and {given.name} are the same field; leave one of them out"
+        raise click.UsageError(message, ctx)
+    known[path] = given
+
+
+def _note_option(
+    ctx: click.Context,
+    parameter: click.Parameter,
+    value: object,  # a text, several of them, or whether a flag is set
+) -> None:
+    # An empty list is that of --config.
+    if value is None or value == () or not isinstance(parameter, ConfigurationOption):
+        return
+    field = parameter.field
+    found = _value(field, value) if isinstance(value, str) else value
+    _note(ctx, field.path, Given(found, parameter.opts[0]))
+
+
+def _note_settings(
+    ctx: click.Context, _parameter: click.Parameter, settings: tuple[str, ...]
+) -> None:
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        path = tuple(key.strip().replace("-", "_").split("."))
+        if not equals:
+            message = f"{setting!r} must be a key and a value, as in learning_rate=0.001"
+            raise click.BadParameter(message)
+        if path not in FIELDS:
+            raise click.BadParameter(f"there is no field {key!r}" + _way_to(path))
+        field = FIELDS[path]
+        try:
+            value = json.loads(text)
+        except ValueError:
+            # A word needs no quotation marks.
+            value = _value(field, text)
+        else:
+            if isinstance(value, str):
+                value = _value(field, value)
+            elif field.holds_parts and value is not None:
+                value = Json(value)
+        _note(ctx, path, Given(value, f"--set {'.'.join(path)}"))
+
+
+def _way_to(path: Path) -> str:
+    """Propose the field of that name elsewhere, or the nearest one of the same part."""
+    same = [".".join(known) for known in FIELDS if known[-1] == path[-1]]
+    if same:
+        return f"; did you mean {' or '.join(map(repr, same))}?"
+    beside = subfields(path[:-1]) or subfields(())
+    keys = {field.path[-1]: ".".join(field.path) for field in beside}
+    near = difflib.get_close_matches(path[-1], keys, n=1)
+    if near:
+        return f"; did you mean {keys[near[0]]!r}?"
+    return f"; the fields are {', '.join(keys.values())}"
+
+
+def _value(field: Field, text: str) -> object:
+    """Return what a text says; one of a wrong type stays text, of which the rule tells."""
+    word = text.strip()
+    if field.optional and word.lower() in _NONE:
+        return None
+    if field.holds_parts:
+        return _part(field, word)
+    if field.choices or str in field.types:
+        return text
+    if field.items is not None:
+        return _list(field, word)
+    return _number(word, text)
+
+
+def _number(word: str, text: str) -> object:
+    for number in (int, float):
+        try:
+            return number(word)
+        except ValueError:
+            continue
+    return text
+
+
+def _list(field: Field, word: str) -> object:
+    try:
+        values = json.loads(word) if word.startswith("[") else word.split(",") if word else []
+    except ValueError:
+        return word
+    if field.items is str:
+        return values
+    return [_number(item, item) if isinstance(item, str) else item for item in values]
+
+
+def _part(field: Field, word: str) -> object:
+    if word.startswith(("{", "[")):
+        try:
+            return Json(json.loads(word))
+        except ValueError as error:
+            message = f"{word!r} must be JSON: {error}"
+            raise click.BadParameter(message) from None
+    if len(field.kinds) > 1:
+        # As the classes write it too, OneCycle and one_cycle.
+        plain = {re.sub("[-_]", "", name): kind for name, kind in field.kinds.items()}
+        kind = plain.get(re.sub("[-_]", "", word.lower()))
+        if kind is not None:
+            return kind
+        message = f"{word!r} is not one of {', '.join(map(repr, _words(field)))}."
+        raise click.BadParameter(message + nearest(word, field.kinds).replace(";", ""))
+    message = f"{word!r} must be JSON, as a configuration file has it"
+    if field.optional:
+        message += ", or none"
+    if field.kinds:
+        options = [names_of(item)[-1].split("/")[0] for item in subfields(field.path)]
+        message += f"; its fields have options of their own, {', '.join(options)}"
+    raise click.BadParameter(message)

@@ -1,0 +1,158 @@
+"""The programs of docs/jobs.md and docs/scikit-learn.md do what these pages say."""
+
+import ast
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import numpy
+import pytest
+from pictures import write_png
+
+import mnistburn
+
+DOCS: Final = Path(__file__).parent.parent / "docs"
+BLOCK: Final = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PROGRAMS: Final[dict[str, str]] = dict(
+    re.findall(
+        r"^## ([^\n]+)\n.*?^```python\n(.*?)^```",
+        (DOCS / "jobs.md").read_text("utf-8"),
+        re.DOTALL | re.MULTILINE,
+    )
+)
+
+# Kills the process in the midst of a training.
+KILL: Final = """
+import os
+import mnistburn
+real = mnistburn.train
+
+class Kill(mnistburn.Callback):
+    def on_step_end(self, step):
+        if step.epoch == 3:
+            os.kill(os.getpid(), 9)
+
+mnistburn.train = lambda *arguments, **options: real(*arguments, callbacks=[Kill()], **options)
+"""
+
+
+def program(start: str) -> str:
+    """Return the program below the heading that begins so."""
+    (found,) = (text for title, text in PROGRAMS.items() if title.startswith(start))
+    return found
+
+
+def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", text],
+        cwd=folder,
+        env={**os.environ, "PYTHONWARNINGS": ""},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+def done(folder: Path, text: str) -> str:
+    """Run a program, and return what it printed."""
+    finished = run(folder, text)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def write_pictures(folder: Path, *, told_apart: bool) -> None:
+    """Write 30 pictures of noise of each of two classes, the left half of one brighter."""
+    generator = numpy.random.default_rng(1)
+    for number in range(60):
+        image = generator.integers(0, 150, (12, 12), dtype=numpy.uint8)
+        if told_apart and number % 2:
+            image[:, :6] += 100
+        write_png(folder / ["dark", "light"][number % 2] / f"{number}.png", image)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with pictures of two classes that are told apart."""
+    write_pictures(tmp_path / "pictures", told_apart=True)
+    return tmp_path
+
+
+def test_each_program_is_whole_and_short() -> None:
+    assert len(PROGRAMS) == 5
+    for title, text in PROGRAMS.items():
+        ast.parse(text)
+        assert len([line for line in text.splitlines() if line.strip()]) <= 14, title
+
+
+def test_a_training_stops_when_it_gets_no_better(tmp_path: Path) -> None:
+    # Noise in both classes: what is learnt of it does not hold for other pictures.
+    write_pictures(tmp_path / "pictures", told_apart=False)
+    assert "stopped" in done(tmp_path, program("Own pictures"))
+    result = mnistburn.load_run(tmp_path / "artifacts" / "own")
+    losses = result.history["valid_loss"]
+    assert len(losses) < 50
+    assert len(losses) - losses.index(min(losses)) == 4
+    best = mnistburn.Model.load(tmp_path / "best.mpk").state_dict()
+    expected = mnistburn.load_run(tmp_path / "artifacts" / "own", epoch="best").model.state_dict()
+    for name, value in expected.items():
+        numpy.testing.assert_allclose(best[name], value, atol=1e-3)  # half precision
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(folder: Path, tmp_path: Path) -> None:
+    text = program("Go on after a kill")
+    killed = run(folder, KILL + text)
+    assert killed.returncode == -9, killed.stderr
+    kept = Path("artifacts") / "long" / "model.mpk"
+    printed = done(folder, text)
+    assert "resumed after epoch 2" in (folder / kept).with_name("train.log").read_text()
+    write_pictures(tmp_path / "other" / "pictures", told_apart=True)
+    assert printed == done(tmp_path / "other", text)
+    assert (folder / kept).read_bytes() == (tmp_path / "other" / kept).read_bytes()
+
+
+def test_a_learning_rate_of_ones_own_trains(folder: Path) -> None:
+    accuracy = re.search(r"accuracy=([\d.]+)", done(folder, program("A learning rate")))
+    assert accuracy is not None
+    assert float(accuracy[1]) > 0.9
+
+
+def test_a_folder_becomes_a_table(folder: Path) -> None:
+    data = mnistburn.Dataset.from_folder(folder / "pictures", progress=False)
+    config = mnistburn.TrainingConfig(num_epochs=20, learning_rate=1e-3)
+    mnistburn.train(
+        folder / "artifacts" / "own", config, "cpu", data=(data, data[:20]), progress=False
+    )
+    new = folder / "new"
+    for path in sorted((folder / "pictures").rglob("*.png"))[::6]:
+        new.mkdir(exist_ok=True)
+        (new / f"{path.parent.name}-{path.name}").write_bytes(path.read_bytes())
+    done(folder, program("Predict"))
+    with (folder / "new.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert len(rows) == 10
+    assert all(Path(path).name.startswith(label) for path, label in rows)
+
+
+def test_eight_settings_are_searched(folder: Path) -> None:
+    found = re.fullmatch(r"(\{.*\}) ([\d.]+)\n", done(folder, program("Search eight")))
+    assert found is not None
+    assert ast.literal_eval(found[1]).keys() == {"config", "learning_rate", "batch_size"}
+    assert float(found[2]) > 0.9
+
+
+def test_the_examples_for_scikit_learn_run(tmp_path: Path) -> None:
+    blocks = BLOCK.findall((DOCS / "scikit-learn.md").read_text("utf-8"))
+    assert len(blocks) == 3
+    printed = done(tmp_path, "\n".join(blocks))
+    accuracy = re.search(r"^accuracy (0\.\d{3})$", printed, re.MULTILINE)
+    assert accuracy is not None
+    said = re.search(r"accuracy of (0\.\d{3})", (DOCS / "scikit-learn.md").read_text("utf-8"))
+    assert said is not None
+    assert float(accuracy[1]) >= 0.97
+    # Other processors round otherwise.
+    assert float(accuracy[1]) == pytest.approx(float(said[1]), abs=0.012)
