@@ -16,7 +16,7 @@ from mnistburn._native import build_info
 
 if TYPE_CHECKING:
     from mnistburn import callbacks, datasets, errors
-    from mnistburn.callbacks import Callback
+    from mnistburn.callbacks import Callback, EarlyStopping
     from mnistburn.config import (
         AdamConfig,
         AdamWConfig,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         MomentumConfig,
         NoamLrSchedulerConfig,
         OneCycleLrSchedulerConfig,
+        ReduceOnPlateauLrSchedulerConfig,
         SgdConfig,
         StepLrSchedulerConfig,
         TrainingConfig,
@@ -64,6 +65,7 @@ __all__ = [
     "Dataset",
     "DatasetDescription",
     "Device",
+    "EarlyStopping",
     "Evaluation",
     "ExponentialLrSchedulerConfig",
     "FileDescription",
@@ -81,6 +83,7 @@ __all__ = [
     "OneCycleLrSchedulerConfig",
     "Optimizer",
     "Recipe",
+    "ReduceOnPlateauLrSchedulerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
@@ -101,7 +104,7 @@ __all__ = [
 
 # Each name is imported from its module when it is first used: no script waits for what it leaves.
 _HOMES: Final = {
-    "callbacks": ("Callback",),
+    "callbacks": ("Callback", "EarlyStopping"),
     "config": (
         "AdamConfig",
         "AdamWConfig",
@@ -116,6 +119,7 @@ _HOMES: Final = {
         "MomentumConfig",
         "NoamLrSchedulerConfig",
         "OneCycleLrSchedulerConfig",
+        "ReduceOnPlateauLrSchedulerConfig",
         "SgdConfig",
         "StepLrSchedulerConfig",
         "TrainingConfig",

@@ -2,7 +2,8 @@ use super::arguments::index_bytes;
 use super::model::Model;
 use super::run::{detached, interruptible};
 use crate::config::{
-    AdamConfig, AdamWConfig, AugmentationConfig, NetworkConfig, Settings, SgdConfig, TrainingConfig,
+    AdamConfig, AdamWConfig, AugmentationConfig, EarlyStoppingConfig, NetworkConfig, Settings,
+    SgdConfig, TrainingConfig,
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
@@ -56,8 +57,9 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
         "adamw" => json::<AdamWConfig>(text, complete),
         "sgd" => json::<SgdConfig>(text, complete),
         "augmentation" => json::<AugmentationConfig>(text, complete),
+        "early_stopping" => json::<EarlyStoppingConfig>(text, complete),
         other => Err(Error::Config(format!(
-            "the kind must be training, model, adam, adamw, sgd or augmentation, got {other:?}"
+            "the kind must be training, model, adam, adamw, sgd, augmentation or early_stopping, got {other:?}"
         ))),
     }
 }
@@ -65,7 +67,7 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
+///     kind: "training", "model", "adam", "adamw", "sgd", "augmentation" or "early_stopping".
 ///     text: JSON.
 ///
 /// Returns:
@@ -81,7 +83,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw", "sgd" or "augmentation".
+///     kind: "training", "model", "adam", "adamw", "sgd", "augmentation" or "early_stopping".
 ///     text: JSON.
 ///
 /// Returns:
@@ -278,21 +280,27 @@ pub fn augment<'py>(
 /// Args:
 ///     artifact_dir: Where the run is kept.
 ///     device: Where the model computes.
-///     epoch: The epoch after which, None for the last step.
+///     epoch: The epoch after which; None for the model that the run ended with.
+///     last: Whether it is the model after the last step, whatever the run ended with.
 ///
 /// Raises:
 ///     ArtifactError: The checkpoint of the epoch is not kept.
 ///     RecordError: The record is broken.
 ///     OSError: The directory holds no run.
 #[pyfunction]
-#[pyo3(signature = (artifact_dir, device, epoch=None))]
+#[pyo3(signature = (artifact_dir, device, epoch=None, last=false))]
 pub fn load_run(
     py: Python<'_>,
     artifact_dir: PathBuf,
     device: &str,
     epoch: Option<usize>,
+    last: bool,
 ) -> PyResult<Model> {
-    let which = epoch.map_or(WhichModel::Last, WhichModel::Epoch);
+    let which = match epoch {
+        Some(epoch) => WhichModel::Epoch(epoch),
+        None if last => WhichModel::Last,
+        None => WhichModel::Run,
+    };
     let load = || learner::load_run(&artifact_dir, device.parse()?, which);
     let (model, config) = detached(py, load)?;
     Ok(Model::new(model.classifier, config.seed, model.about))

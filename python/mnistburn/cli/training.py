@@ -9,7 +9,7 @@ import click
 import mnistburn
 from mnistburn import _native
 from mnistburn.cli.networks import NETWORK_OPTIONS, changed_network, kind_of, network_options
-from mnistburn.cli.options import INTERRUPTED, PATH, data_option, printable
+from mnistburn.cli.options import INTERRUPTED, PATH, best_of, data_option, printable
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.datasets.source import (
@@ -111,6 +111,12 @@ __all__ = ["train"]
     metavar="SECONDS",
     help="Seconds between two checkpoints within an epoch.",
 )
+@click.option(
+    "--early-stopping",
+    type=int,
+    metavar="PATIENCE",
+    help="Stop after as many epochs without a lower validation loss, and keep the best model.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -138,6 +144,7 @@ def train(
     overwrite: bool,
     no_progress: bool,
     network: str | None,
+    early_stopping: int | None,
     **values: float | str | tuple[int, ...] | tuple[str, ...] | None,
 ) -> None:
     """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
@@ -145,6 +152,9 @@ def train(
     ARTIFACT_DIR is artifacts/mnist unless given.
     """
     given = {name: value for name, value in values.items() if value is not None}
+    callbacks = []
+    if early_stopping is not None:
+        callbacks.append(mnistburn.EarlyStopping(patience=early_stopping))
     # An empty one is that of --config.
     given |= {"freeze": freeze} if freeze else {}
     if recipe_name is not None and (resume or config_file is not None):
@@ -192,6 +202,7 @@ def train(
             start=begin,
             resume=resume,
             overwrite=overwrite,
+            callbacks=callbacks,
             progress=not no_progress,
         )
     if epochs_before == run.config.num_epochs and run.ended == "completed":
@@ -246,8 +257,15 @@ def _tell(run: mnistburn.TrainingResult) -> None:
         click.echo(
             f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
             f"{accuracies[run.best_epoch - 1]:.4f} after the best one, epoch {run.best_epoch}, "
-            "which has the lowest validation loss"
+            f"which has the {best_of(run)}"
         )
+    if run.ended == "stopped_early":
+        click.echo(
+            f"stopped early after {run.history.num_epochs} of {run.config.num_epochs} epochs; "
+            "--resume with a larger --early-stopping goes on"
+        )
+    if accuracies and run.model_epoch != run.history.num_epochs:
+        click.echo(f"the model is that of epoch {run.model_epoch}")
     if run.data is not None:
         click.echo(
             f"trained with {run.data.train.images:,} images of {run.data.source}, validated on "

@@ -31,6 +31,7 @@ from mnistburn.config.schedules import (
     LinearLrSchedulerConfig,
     NoamLrSchedulerConfig,
     OneCycleLrSchedulerConfig,
+    ReduceOnPlateauLrSchedulerConfig,
     StepLrSchedulerConfig,
 )
 from mnistburn.config.training import TrainingConfig
@@ -53,6 +54,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "OptimizerConfig",
+    "ReduceOnPlateauLrSchedulerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "TrainingConfig",
