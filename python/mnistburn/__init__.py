@@ -16,7 +16,7 @@ from mnistburn._native import build_info
 
 if TYPE_CHECKING:
     from mnistburn import callbacks, datasets, errors
-    from mnistburn.callbacks import Callback
+    from mnistburn.callbacks import Callback, EarlyStopping
     from mnistburn.config import (
         AdaGradConfig,
         AdamConfig,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         MomentumConfig,
         NoamLrSchedulerConfig,
         OneCycleLrSchedulerConfig,
+        ReduceOnPlateauLrSchedulerConfig,
         RmsPropConfig,
         SgdConfig,
         StepLrSchedulerConfig,
@@ -67,6 +68,7 @@ __all__ = [
     "Dataset",
     "DatasetDescription",
     "Device",
+    "EarlyStopping",
     "Evaluation",
     "ExponentialLrSchedulerConfig",
     "FileDescription",
@@ -84,6 +86,7 @@ __all__ = [
     "OneCycleLrSchedulerConfig",
     "Optimizer",
     "Recipe",
+    "ReduceOnPlateauLrSchedulerConfig",
     "RmsPropConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
@@ -105,7 +108,7 @@ __all__ = [
 
 # Each name is imported from its module when it is first used: no script waits for what it leaves.
 _HOMES: Final = {
-    "callbacks": ("Callback",),
+    "callbacks": ("Callback", "EarlyStopping"),
     "config": (
         "AdaGradConfig",
         "AdamConfig",
@@ -121,6 +124,7 @@ _HOMES: Final = {
         "MomentumConfig",
         "NoamLrSchedulerConfig",
         "OneCycleLrSchedulerConfig",
+        "ReduceOnPlateauLrSchedulerConfig",
         "RmsPropConfig",
         "SgdConfig",
         "StepLrSchedulerConfig",

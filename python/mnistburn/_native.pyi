@@ -634,7 +634,7 @@ def burn_config(kind: str, text: str) -> str:
     Checks a configuration and writes it as Burn's type of that name does.
 
     Args:
-        kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
+        kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
         text: JSON.
 
     Returns:
@@ -668,7 +668,7 @@ def complete_config(kind: str, text: str) -> str:
     Checks a configuration and fills in its defaults.
 
     Args:
-        kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
+        kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
         text: JSON.
 
     Returns:
@@ -744,7 +744,10 @@ def is_passed_over(name: str) -> bool:
     """
 
 def load_run(
-    artifact_dir: str | PathLike[str], device: str, epoch: SupportsIndex | None = None
+    artifact_dir: str | PathLike[str],
+    device: str,
+    epoch: SupportsIndex | None = None,
+    last: bool = False,
 ) -> Model:
     """
     A model of a run, in full precision where a checkpoint of such is kept.
@@ -752,7 +755,8 @@ def load_run(
     Args:
         artifact_dir: Where the run is kept.
         device: Where the model computes.
-        epoch: The epoch after which, None for the last step.
+        epoch: The epoch after which; None for the model that the run ended with.
+        last: Whether it is the model after the last step, whatever the run ended with.
 
     Raises:
         ArtifactError: The checkpoint of the epoch is not kept.
@@ -879,6 +883,7 @@ def train(
     start_path: str | None,
     resume: bool,
     overwrite: bool,
+    early_stopping: str | None,
     config_given: bool,
     data_source: str,
     observer: Any | None,
@@ -897,6 +902,7 @@ def train(
         start_path: Where that came from; None where it was in memory.
         resume: Whether to go on with the run in the directory.
         overwrite: Whether a new run may take the place of one in the directory.
+        early_stopping: When the run stops because it gets no better, JSON; None leaves a resumed run as it was.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
         data_source: Where the data come from, JSON; kept with the run.
         observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.

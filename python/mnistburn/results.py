@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 
 from mnistburn import _native
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
+from mnistburn.callbacks import Ended
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
@@ -38,8 +39,10 @@ LOG_FILE: Final = "train.log"
 CHECKPOINTS: Final = "checkpoint"
 MANIFEST_FILE: Final = "manifest.json"
 
+DEFAULT_METRIC: Final = "valid_loss"
+"""What decides which epoch is the best."""
+
 Column = list[float]
-Ended = Literal["completed", "stopped", "interrupted"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,13 +104,18 @@ class TrainingResult:
 
     Attributes:
         artifact_dir: Where its files are.
-        model: The model after the last step.
+        model: The model that the run ended with: after the last step, or where `EarlyStopping`
+            restored it that of the best epoch; or the one that `load_run` was asked for.
+        model_epoch: The epoch that `model` is of, from 1: after it, or of a run that was stopped
+            within it after its last step; None before the first step.
         history: What was measured.
         config: What it was made from.
-        best_epoch: The epoch of lowest validation loss, from 1; None when no epoch was finished.
-        ended: Why it ended: ``"completed"``, ``"stopped"`` by a callback, or ``"interrupted"`` by
-            Ctrl-C or a signal, or because its process was killed. ``train(..., resume=True)`` goes
-            on with one that is not complete.
+        best_epoch: The epoch in which `best_metric` is best, from 1; None when no epoch was
+            finished.
+        best_metric: What that is decided by: ``"valid_loss"``, or the metric of `EarlyStopping`.
+        ended: Why it ended: ``"completed"``, ``"stopped"`` by a callback, ``"stopped_early"`` by
+            `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal, or because its process was
+            killed. ``train(..., resume=True)`` goes on with one that is not complete.
         seconds: The time spent in its steps, over all its parts.
         warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
             the CPU.
@@ -118,9 +126,11 @@ class TrainingResult:
 
     artifact_dir: Path
     model: Model
+    model_epoch: int | None
     history: History = field(repr=False)
     config: TrainingConfig = field(repr=False)
     best_epoch: int | None
+    best_metric: str
     ended: Ended
     seconds: float
     warm_up_seconds: float
@@ -136,7 +146,7 @@ class TrainingResult:
         return self.ended == "interrupted"
 
     def best_model(self) -> Model:
-        """Return the model after the epoch of lowest validation loss, from its checkpoint.
+        """Return the model after the best epoch, from its checkpoint.
 
         Returns:
             The model, on the device of `model`.
@@ -168,20 +178,20 @@ def load_run(
     artifact_dir: str | os.PathLike[str],
     device: str = "cpu",
     *,
-    epoch: Literal["last", "best"] | int = "last",
+    epoch: Literal["last", "best"] | int | None = None,
 ) -> TrainingResult:
     """Read what `train` left in a directory.
 
     Args:
         artifact_dir: The directory.
         device: Where the model computes.
-        epoch: Which model: ``"last"`` after the last step, ``"best"`` after the epoch of lowest
-            validation loss, or that after an epoch, from 1, whose checkpoint is kept: those of
-            the last two checkpoints and of the best epoch are.
+        epoch: Which model: None for that which `train` returned, ``"last"`` after the last step,
+            ``"best"`` after the best epoch, or that after an epoch, from 1, whose checkpoint is
+            kept: those of the last two checkpoints and of the best epoch are.
 
     Returns:
-        What `train` returned. The last model comes from the newest checkpoint, which keeps every
-        bit by default; where there is none, from ``model.mpk``, which has half precision.
+        What `train` returned. Its model comes from a checkpoint, which keeps every bit by default;
+        where there is none, from ``model.mpk``, which has half precision.
 
     Raises:
         ArtifactError: The directory holds no run, or not the model of that epoch; the message
@@ -190,7 +200,7 @@ def load_run(
         RecordError: Its model is damaged.
     """
     directory = as_path(artifact_dir, "artifact_dir", ArtifactError)
-    if epoch not in {"last", "best"} and (
+    if epoch not in {None, "last", "best"} and (
         isinstance(epoch, bool) or not isinstance(epoch, int) or epoch < 1
     ):
         message = f'epoch must be "last", "best" or a whole number from 1, got {shown(epoch)}'
@@ -211,7 +221,7 @@ def load_run(
                 return result
 
 
-def _load(directory: Path, device: str, epoch: str | int) -> TrainingResult:
+def _load(directory: Path, device: str, epoch: str | int | None) -> TrainingResult:
     _require(directory, (directory / CONFIG_FILE).is_file(), f"has no {CONFIG_FILE}")
     config = TrainingConfig.load(directory / CONFIG_FILE)
     history = _read_history(directory)
@@ -220,8 +230,10 @@ def _load(directory: Path, device: str, epoch: str | int) -> TrainingResult:
         number = _best(directory, history["best_epoch"])
     elif isinstance(epoch, int):
         number = epoch
-    native = _native.load_run(str(directory), device, number)
-    return _result(directory, Model._wrap(native), config, history)  # noqa: SLF001
+    native = _native.load_run(str(directory), device, number, epoch == "last")
+    if number is None:
+        number = _last_epoch(history) if epoch == "last" else _model_epoch(history)
+    return _result(directory, Model._wrap(native), number, config, history)  # noqa: SLF001
 
 
 def _best(directory: Path, epoch: int | None) -> int:
@@ -258,16 +270,33 @@ def read_result(directory: Path, model: Model, config: TrainingConfig) -> Traini
     Raises:
         ArtifactError: A file is missing or damaged.
     """
-    return _result(directory, model, config, _read_history(directory))
+    history = _read_history(directory)
+    return _result(directory, model, _model_epoch(history), config, history)
+
+
+def _model_epoch(content: dict[str, Any]) -> int | None:
+    """Return the epoch that the model of a run is of."""
+    restored: int | None = content.get("model_epoch")
+    return _last_epoch(content) if restored is None else restored
+
+
+def _last_epoch(content: dict[str, Any]) -> int | None:
+    epochs = content["train_steps"]["epoch"]
+    return int(epochs[-1]) if epochs else None
 
 
 def _result(
-    directory: Path, model: Model, config: TrainingConfig, content: dict[str, Any]
+    directory: Path,
+    model: Model,
+    model_epoch: int | None,
+    config: TrainingConfig,
+    content: dict[str, Any],
 ) -> TrainingResult:
     summary = directory / SUMMARY_FILE
     return TrainingResult(
         artifact_dir=directory,
         model=model,
+        model_epoch=model_epoch,
         history=History(
             epochs=content["epochs"],
             train_steps=content["train_steps"],
@@ -275,6 +304,7 @@ def _result(
         ),
         config=config,
         best_epoch=content["best_epoch"],
+        best_metric=(content.get("early_stopping") or {}).get("metric", DEFAULT_METRIC),
         ended=content["ended"],
         seconds=content["seconds"],
         warm_up_seconds=content.get("warm_up_seconds", 0.0),

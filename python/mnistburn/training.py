@@ -24,7 +24,8 @@ import numpy
 from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
-from mnistburn.callbacks import Callback, CallbackList
+from mnistburn.callbacks import Callback
+from mnistburn.callbacks.dispatch import CallbackList
 from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, NetworkConfig, TrainingConfig
 from mnistburn.dataset import Dataset
@@ -90,7 +91,8 @@ def train(
         resume: Whether to go on with the run in the directory where it stopped.
         overwrite: Whether a new run may take the place of one that the directory holds; otherwise
             such a directory is an error.
-        callbacks: Objects that are called during the training; see `mnistburn.callbacks`.
+        callbacks: Objects that are called during the training, and `EarlyStopping`; see
+            `mnistburn.callbacks`.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
             fetching data too.
 
@@ -166,6 +168,7 @@ def train(
             None if begin is None or begin.path is None else str(begin.path),
             resume,
             overwrite,
+            None if hooks.early_stopping is None else hooks.early_stopping.to_json(),
             config is not None or freeze is not None,
             json.dumps(pair.source.to_json_object()),
             observer,

@@ -1,6 +1,8 @@
 use super::Fields;
 use super::fields::{nearest, shown};
+use super::metric::EpochMetric;
 use super::one_cycle::OneCycleLrScheduler;
+use super::plateau::{PlateauConfig, PlateauLrScheduler};
 use crate::error::{Error, Result};
 use burn::lr_scheduler::LrScheduler;
 use burn::lr_scheduler::constant::ConstantLr;
@@ -56,6 +58,8 @@ pub enum LrSchedulerConfig {
         /// What the rate of the first step is divided by for the last one, at least 1.
         final_div_factor: f64,
     },
+    /// Multiplied by a factor where a metric of the epochs gets no better.
+    ReduceOnPlateau(PlateauConfig),
     /// Multiplied by `gamma` every `step_size` steps.
     Step {
         /// Steps between two changes.
@@ -65,12 +69,13 @@ pub enum LrSchedulerConfig {
     },
 }
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "Exponential",
     "CosineAnnealing",
     "Linear",
     "Noam",
     "OneCycle",
+    "ReduceOnPlateau",
     "Step",
 ];
 
@@ -127,6 +132,7 @@ impl LrSchedulerConfig {
                     )?,
                 }
             }
+            "ReduceOnPlateau" => Self::ReduceOnPlateau(PlateauConfig::read(&mut fields, most)?),
             "Step" => Self::Step {
                 step_size: fields.whole("step_size", None, (1, most))? as usize,
                 gamma: fields.number("gamma", Some(0.1), factor.0, factor.1)?,
@@ -175,6 +181,7 @@ impl LrSchedulerConfig {
                     "final_div_factor": final_div_factor,
                 }})
             }
+            Self::ReduceOnPlateau(config) => json!({"ReduceOnPlateau": config.to_value()}),
             Self::Step { step_size, gamma } => {
                 json!({"Step": {"step_size": step_size, "gamma": gamma}})
             }
@@ -199,6 +206,8 @@ pub enum LrSchedule {
     OneCycle(OneCycleLrScheduler),
     /// See [`LrSchedulerConfig::Step`].
     Step(StepLrScheduler),
+    /// See [`LrSchedulerConfig::ReduceOnPlateau`].
+    ReduceOnPlateau(PlateauLrScheduler),
 }
 
 impl LrSchedule {
@@ -244,6 +253,12 @@ impl LrSchedule {
                 final_div_factor,
                 steps: 0,
             })),
+            Some(LrSchedulerConfig::ReduceOnPlateau(config)) if config.min_lr > learning_rate => {
+                Err("min_lr must be at most the learning rate".into())
+            }
+            Some(LrSchedulerConfig::ReduceOnPlateau(config)) => Ok(Self::ReduceOnPlateau(
+                PlateauLrScheduler::new(config, learning_rate),
+            )),
             Some(LrSchedulerConfig::Step { step_size, gamma }) => {
                 StepLrSchedulerConfig::new(learning_rate, step_size)
                     .with_gamma(gamma)
@@ -297,6 +312,7 @@ impl LrScheduler for LrSchedule {
             Self::Noam(schedule) => schedule.step(),
             Self::OneCycle(schedule) => schedule.step(),
             Self::Step(schedule) => schedule.step(),
+            Self::ReduceOnPlateau(schedule) => schedule.rate,
         }
     }
 
@@ -311,6 +327,7 @@ impl LrScheduler for LrSchedule {
             Self::Noam(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
             Self::OneCycle(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>()),
             Self::Step(schedule) => LrScheduleRecord::SignedCount(schedule.to_record::<B>()),
+            Self::ReduceOnPlateau(schedule) => LrScheduleRecord::Rate(schedule.rate),
         }
     }
 
@@ -322,6 +339,30 @@ impl LrScheduler for LrSchedule {
 }
 
 impl LrSchedule {
+    /// The metric of the epochs that it follows; `None` where it follows the steps alone.
+    pub fn metric(&self) -> Option<EpochMetric> {
+        match self {
+            Self::ReduceOnPlateau(schedule) => Some(schedule.metric()),
+            _ => None,
+        }
+    }
+
+    /// Takes note of its metric after an epoch.
+    pub fn end_epoch(&mut self, value: f64) {
+        if let Self::ReduceOnPlateau(schedule) = self {
+            schedule.end_epoch(value);
+        }
+    }
+
+    /// The schedule after epochs with these values of its metric, which is what its state follows from.
+    #[must_use]
+    pub fn after_epochs(self, values: &[f64]) -> Self {
+        match self {
+            Self::ReduceOnPlateau(schedule) => Self::ReduceOnPlateau(schedule.after_epochs(values)),
+            other => other,
+        }
+    }
+
     /// The schedule in the state of a record, or an error if the record is that of another kind.
     pub fn restore<B: Backend>(self, record: LrScheduleRecord) -> Result<Self> {
         /// Burn counts steps in 31 bits.
@@ -356,6 +397,11 @@ impl LrSchedule {
             }
             (Self::OneCycle(schedule), _, Some(count)) => {
                 Ok(Self::OneCycle(schedule.load_record::<B>(count as u64)))
+            }
+            (Self::ReduceOnPlateau(schedule), LrScheduleRecord::Rate(rate), _)
+                if rate.is_finite() =>
+            {
+                Ok(Self::ReduceOnPlateau(schedule.with_rate(rate)))
             }
             (Self::Step(schedule), LrScheduleRecord::SignedCount(-1), _) => {
                 Ok(Self::Step(schedule.load_record::<B>(-1)))

@@ -6,21 +6,26 @@
 //! every key.
 
 mod augmentation;
+mod early_stopping;
 mod fields;
 mod image;
 mod lr_scheduler;
 mod metadata;
+mod metric;
 mod network;
 mod one_cycle;
 mod optimizer;
+mod plateau;
 mod recorder;
 mod training;
 mod views;
 
 pub use augmentation::AugmentationConfig;
+pub use early_stopping::EarlyStoppingConfig;
 pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use metadata::{Fit, ImageStatistics, Metadata, Prepare, Preprocessing};
+pub use metric::{Direction, EpochMetric};
 pub(crate) use network::for_each_network;
 pub use network::{ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig, NetworkSettings, Norm};
 pub(crate) use optimizer::for_each_optimizer;
@@ -28,6 +33,7 @@ pub use optimizer::{
     AdaGradConfig, AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig,
     OptimizerConfig, RmsPropConfig, SgdConfig,
 };
+pub use plateau::PlateauConfig;
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;
 pub use views::Views;

@@ -62,7 +62,7 @@ impl<B: AutodiffBackend> Run<B> {
     ) -> (Option<AnyNetwork<B>>, Result<Outcome>) {
         match self
             .epochs(model, interrupter)
-            .and_then(|(model, ended)| self.finish(&model, ended).map(|()| (model, ended)))
+            .and_then(|(model, ended)| Ok((self.finish(model, ended)?, ended)))
         {
             Ok((model, ended)) => (
                 Some(model),
@@ -112,11 +112,15 @@ impl<B: AutodiffBackend> Run<B> {
             valid_images: self.valid_loader.num_items(),
             device: device_names(&self.devices),
         });
-        if first <= self.config.num_epochs {
+        if first <= self.config.num_epochs && !self.history.stops_early()? {
             self.warm_up(&group, &model, interrupter)?;
         }
         let mut due = self.due(Instant::now());
         for epoch in first..=self.config.num_epochs {
+            // Also before the first one: a resumed run stops where one that was never stopped does.
+            if self.stops_early(epoch)? {
+                return Ok((model, Ended::StoppedEarly));
+            }
             if self.progress.ended || self.progress.epoch != epoch {
                 self.progress = Progress {
                     epoch,
@@ -143,16 +147,40 @@ impl<B: AutodiffBackend> Run<B> {
                 return Ok((model, ended));
             }
             self.progress.ended = true;
-            let row = self.history.end_epoch(epoch);
+            let row = self.history.end_epoch(epoch)?;
+            self.rule.end_epoch(&self.history)?;
             let start = Instant::now();
             self.save_checkpoint(&model)?;
             due = self.due(start);
             self.observer.notify(Event::EpochEnd(row));
-            if interrupter.should_stop() && epoch < self.config.num_epochs {
+            let is_over = epoch == self.config.num_epochs || self.history.stops_early()?;
+            if interrupter.should_stop() && !is_over {
                 return Ok((model, self.stopped()));
             }
         }
         Ok((model, Ended::Completed))
+    }
+
+    /// Whether the run stops before an epoch, as it gets no better.
+    fn stops_early(&mut self, epoch: usize) -> Result<bool> {
+        // An epoch that has begun is ended first.
+        if (!self.progress.ended && self.progress.epoch == epoch && self.progress.step > 0)
+            || !self.history.stops_early()?
+        {
+            return Ok(false);
+        }
+        if let Some(rule) = &self.history.early_stopping {
+            let waited = rule.waited(self.history.values(&rule.metric)?);
+            let message = format!(
+                "stopped early after epoch {}: {} has not improved for {waited} epochs, and patience is {}; more patience goes on \
+                 with the run",
+                epoch - 1,
+                rule.metric,
+                rule.patience
+            );
+            tell(self.observer.as_mut(), message);
+        }
+        Ok(true)
     }
 
     /// Why a run is over that was told to stop.

@@ -1,4 +1,5 @@
 use super::metrics::Totals;
+use crate::config::{Direction, EarlyStoppingConfig, EpochMetric};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ pub enum Ended {
     Completed,
     /// An observer asked for it; the run can be resumed.
     Stopped,
+    /// Its metric got no better; with more patience the run can be resumed.
+    StoppedEarly,
     /// A person or the system did, or the process was killed; the run can be resumed.
     Interrupted,
 }
@@ -25,8 +28,15 @@ pub struct History {
     pub train_steps: TrainStepColumns,
     /// One row a validation step.
     pub valid_steps: ValidStepColumns,
-    /// The epoch with the lowest validation loss, the first of equals; none before the first is done.
+    /// The epoch with the lowest validation loss, or the best one by the metric of `early_stopping`, the first of equals; none
+    /// before the first is done.
     pub best_epoch: Option<usize>,
+    /// When the run stops because it gets no better.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStoppingConfig>,
+    /// The epoch that the run's model is of, where that is not the last one. In no checkpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_epoch: Option<usize>,
     /// Whether the run was interrupted: the same as `ended` says.
     pub interrupted: bool,
     /// Why the run is over. In a checkpoint before the end of the run it is interrupted, which is what a run is that is killed
@@ -161,7 +171,7 @@ columns! {
 
 impl History {
     /// Ends an epoch: its row follows from its steps.
-    pub(super) fn end_epoch(&mut self, epoch: usize) -> EpochRow {
+    pub(super) fn end_epoch(&mut self, epoch: usize) -> Result<EpochRow> {
         let steps = &self.train_steps;
         let train = Totals::of(
             &steps.epoch,
@@ -192,22 +202,56 @@ impl History {
             images_per_second: train.images as f64 / train.seconds,
         };
         self.epochs.push(row);
-        let best = self.best_epoch.and_then(|best| self.epoch_loss(best));
-        if best.is_none_or(|best| row.valid_loss < best) {
-            self.best_epoch = Some(epoch);
+        self.find_best()?;
+        Ok(row)
+    }
+
+    /// Finds the best epoch anew.
+    pub(super) fn find_best(&mut self) -> Result<()> {
+        let default = EarlyStoppingConfig::default();
+        let rule = self.early_stopping.as_ref().unwrap_or(&default);
+        self.best_epoch = self.best_by(&rule.metric, rule.direction)?;
+        Ok(())
+    }
+
+    /// The epoch in which a metric is best, the first of equals.
+    pub(super) fn best_by(&self, metric: &str, direction: Direction) -> Result<Option<usize>> {
+        let values = self.values(metric)?.iter().copied();
+        let rows = self.epochs.epoch.iter().copied().zip(values);
+        let best = rows.reduce(|best, row| {
+            if direction.is_better(row.1, best.1) {
+                row
+            } else {
+                best
+            }
+        });
+        Ok(best.map(|(epoch, _)| epoch))
+    }
+
+    /// The column of a metric of the epochs.
+    pub(super) fn values(&self, metric: &str) -> Result<&[f64]> {
+        let epochs = &self.epochs;
+        let known = metric.parse::<EpochMetric>()?;
+        Ok(match known {
+            EpochMetric::TrainLoss => &epochs.train_loss,
+            EpochMetric::TrainAccuracy => &epochs.train_accuracy,
+            EpochMetric::ValidLoss => &epochs.valid_loss,
+            EpochMetric::ValidAccuracy => &epochs.valid_accuracy,
+        })
+    }
+
+    /// Whether the run stops because it got no better.
+    pub(super) fn stops_early(&self) -> Result<bool> {
+        match &self.early_stopping {
+            None => Ok(false),
+            Some(rule) => Ok(rule.is_over(self.values(&rule.metric)?)),
         }
-        row
     }
 
     /// Epoch and step of the last training step.
     pub(super) fn last_step(&self) -> Option<(usize, usize)> {
         let steps = &self.train_steps;
         steps.epoch.last().copied().zip(steps.step.last().copied())
-    }
-
-    fn epoch_loss(&self, epoch: usize) -> Option<f64> {
-        let position = self.epochs.epoch.iter().position(|row| *row == epoch)?;
-        self.epochs.valid_loss.get(position).copied()
     }
 
     /// Forgets the validation steps of an epoch whose validation did not end.
@@ -288,7 +332,7 @@ mod tests {
                 accuracy: 0.5,
                 seconds: 0.5,
             });
-            let row = history.end_epoch(epoch);
+            let row = history.end_epoch(epoch).unwrap();
             assert!((row.train_loss - 2.0).abs() < 1e-12);
             assert!((row.train_accuracy - 0.5).abs() < 1e-12);
             assert!((row.images_per_second - 2.0).abs() < 1e-12);

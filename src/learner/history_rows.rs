@@ -6,6 +6,7 @@
 use super::history::{EpochRow, History, TrainStepRow, ValidStepRow, is_zero};
 use super::manifest::HISTORY_ROWS_FILE;
 use super::{Ended, HISTORY_FILE};
+use crate::config::EarlyStoppingConfig;
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
 use crate::record::file;
@@ -28,6 +29,8 @@ pub(super) struct HistoryMark {
     bytes: u64,
     sha256: String,
     pub best_epoch: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    early_stopping: Option<EarlyStoppingConfig>,
     ended: Ended,
     #[serde(default, skip_serializing_if = "is_zero")]
     warm_up_seconds: f64,
@@ -64,6 +67,7 @@ impl HistoryRows {
             bytes: self.bytes,
             sha256: hexadecimal(&self.hash.clone().finalize()),
             best_epoch: history.best_epoch,
+            early_stopping: history.early_stopping.clone(),
             ended: history.ended.unwrap_or(Ended::Interrupted),
             warm_up_seconds: history.warm_up_seconds,
         })
@@ -119,6 +123,7 @@ impl HistoryMark {
         let mut rows = HistoryRows::default();
         rows.take(&text, &history);
         history.best_epoch = self.best_epoch;
+        history.early_stopping.clone_from(&self.early_stopping);
         history.warm_up_seconds = self.warm_up_seconds;
         history.close(self.ended);
         Ok((history, rows))

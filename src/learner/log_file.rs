@@ -64,6 +64,7 @@ impl Observer for LogFile {
                 match ended {
                     Ended::Completed => "the run is complete",
                     Ended::Stopped => "the run was stopped by a callback; resume to go on",
+                    Ended::StoppedEarly => "the run was stopped early; resume with more patience to go on",
                     Ended::Interrupted => "the run was interrupted; resume to go on",
                 },
             ),

@@ -54,6 +54,7 @@ pub(super) fn begin(
         trainable,
         fingerprints,
         statistics: Some(statistics),
+        early_stopping: options.early_stopping.take(),
         observer,
     })
 }

@@ -2,6 +2,7 @@
 
 use super::observer::{Observer, Silent};
 use super::start::Start;
+use crate::config::EarlyStoppingConfig;
 use burn::train::Interrupter;
 use serde_json::Value;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct TrainOptions {
     /// The model that a new run begins with; `None` for random parameters. A resumed run needs none, and takes that of its start
     /// alone.
     pub start: Option<Start>,
+    /// When the run stops because it gets no better, and which epoch is its best; `None` leaves a resumed run as it was.
+    pub early_stopping: Option<EarlyStoppingConfig>,
     /// Where the data come from, which is kept with the run; null where it is not known.
     pub data_source: Value,
 }
@@ -35,6 +38,7 @@ impl Default for TrainOptions {
             interrupted: Arc::default(),
             observer: Box::new(Silent),
             start: None,
+            early_stopping: None,
             data_source: Value::Null,
         }
     }

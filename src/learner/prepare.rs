@@ -3,6 +3,7 @@
 use super::artifact::ArtifactDirectory;
 use super::checked::Checked;
 use super::data::Data;
+use super::history::History;
 use super::observer::Silent;
 use super::options::TrainOptions;
 use super::prepared::Prepared;
@@ -40,6 +41,10 @@ pub(super) fn prepare(
     // Also the images are looked at by the run's own threads.
     in_pool(config.threads, || {
         data.check(&config)?;
+        if let Some(rule) = &options.early_stopping {
+            // Before the first epoch, not after it.
+            History::default().values(&rule.metric)?;
+        }
         let trainable = config.model.trainable(&config.freeze)?;
         let config = match &options.start {
             Some(start) if stored.is_none() => start.with_pixels(config),

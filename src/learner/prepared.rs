@@ -10,7 +10,9 @@ use super::observer::{Observer, warn};
 use super::progress::Progress;
 use super::rule::Rule;
 use super::start::{Initial, RunStart};
-use crate::config::{ImageStatistics, Metadata, Precision, TrainingConfig, Views};
+use crate::config::{
+    EarlyStoppingConfig, ImageStatistics, Metadata, Precision, TrainingConfig, Views,
+};
 use crate::data::{Augmentation, DataLoader, Dataset, Order};
 use crate::device::{Backend, Device};
 use crate::error::Result;
@@ -29,6 +31,8 @@ pub(super) struct Prepared {
     pub fingerprints: [String; 2],
     /// What the training images look like.
     pub statistics: Option<ImageStatistics>,
+    /// When the run stops because it gets no better; of a resumed run `None` stands for what it was before.
+    pub early_stopping: Option<EarlyStoppingConfig>,
     pub observer: Box<dyn Observer>,
 }
 
@@ -62,6 +66,7 @@ impl Prepared {
             trainable,
             fingerprints,
             statistics,
+            early_stopping,
             mut observer,
         } = self;
         if config.recorder.precision() == Precision::Half {
@@ -100,6 +105,7 @@ impl Prepared {
                     &path,
                     &config,
                     &trainable,
+                    &so_far,
                     burn_device,
                 )?;
                 progress = state.progress;
@@ -138,7 +144,10 @@ impl Prepared {
             data: fingerprints,
             rule,
             progress,
-            history,
+            history: History {
+                early_stopping: early_stopping.or(history.early_stopping.take()),
+                ..history
+            },
             rows,
             observer,
             interrupted: Arc::default(),

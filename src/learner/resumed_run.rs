@@ -2,8 +2,9 @@
 
 use super::artifact::ArtifactDirectory;
 use super::checked::{Checked, logged};
-use super::checkpoints::{self, Checkpoint};
+use super::checkpoints;
 use super::data::Data;
+use super::history::History;
 use super::manifest::DATA_FILE;
 use super::observer::{tell, warn};
 use super::options::TrainOptions;
@@ -13,7 +14,7 @@ use super::run_config::check_same_run;
 use super::run_data::RunData;
 use super::start::RunStart;
 use super::state::State;
-use crate::config::{Settings, TrainingConfig};
+use crate::config::{EarlyStoppingConfig, Settings, TrainingConfig};
 use crate::error::{Error, Result};
 use crate::record;
 use serde_json::Value;
@@ -35,11 +36,17 @@ pub(super) fn go_on(
         observer,
     } = checked;
     let (checkpoint, faults) = checkpoints::newest(artifact_dir)?;
-    if let Some(Checkpoint { state, .. }) = &checkpoint {
+    if let Some(checkpoint) = &checkpoint {
+        let state = &checkpoint.state;
         // Not what config.json says: that may have been edited since.
         check_same_run(&state.config, &config)?;
         check_same_data(state, &fingerprints, data, artifact_dir)?;
         check_reached(state, &config, data)?;
+        check_best(
+            &checkpoint.history,
+            options.early_stopping.as_ref(),
+            artifact_dir,
+        )?;
     } else {
         check_same_run(&stored_config.write(true), &config)?;
     }
@@ -83,6 +90,7 @@ pub(super) fn go_on(
         trainable,
         fingerprints,
         statistics: known.and_then(|known| known.statistics),
+        early_stopping: options.early_stopping.take(),
         observer,
     })
 }
@@ -139,6 +147,29 @@ fn check_same_data(
          the data back as they were, or name them where they are now, with data= or --data; to train on others, start a new run, \
          without resume and in another directory"
     )))
+}
+
+/// Refuses to look for the best epoch by another metric where the checkpoint of that epoch is gone.
+fn check_best(
+    history: &History,
+    given: Option<&EarlyStoppingConfig>,
+    artifact_dir: &Path,
+) -> Result<()> {
+    let Some(given) = given else {
+        return Ok(());
+    };
+    let best = history.best_by(&given.metric, given.direction)?;
+    let Some(best) = best.filter(|best| Some(*best) != history.best_epoch) else {
+        return Ok(());
+    };
+    let kept = checkpoints::model_of(artifact_dir, best);
+    kept.map(drop).map_err(|error| {
+        Error::Config(format!(
+            "metric must be one whose best epoch is kept where a run is resumed: by {} that is epoch {best}, and {error}; leave \
+             early stopping as it was at the start of the run, or start a new one",
+            given.metric
+        ))
+    })
 }
 
 fn check_reached(state: &State, config: &TrainingConfig, data: &Data) -> Result<()> {

@@ -1,5 +1,6 @@
 //! How gradients change the parameters: the optimizer, and the learning rate that it takes at each step.
 
+use super::history::History;
 use crate::config::{LrSchedule, Recorder, TrainingConfig};
 use crate::device::AutodiffBackend;
 use crate::error::Result;
@@ -26,6 +27,10 @@ impl<B: AutodiffBackend> Rule<B> {
     }
 
     /// The rule in the state of the records of a checkpoint at `path`.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a checkpoint's parts are of different kinds"
+    )]
     pub fn restore(
         self,
         optimizer: &[u8],
@@ -33,15 +38,21 @@ impl<B: AutodiffBackend> Rule<B> {
         path: &Path,
         config: &TrainingConfig,
         trainable: &[ParameterSpec],
+        history: &History,
         device: &B::Device,
     ) -> Result<Self> {
         let record = decode_optimizer(optimizer, path, &config.optimizer, trainable, device)?;
         let like = self.schedule.to_record::<B>();
+        let schedule = self
+            .schedule
+            .restore::<B>(decode_scheduler(schedule, path, like)?)?;
+        let schedule = match schedule.metric() {
+            None => schedule,
+            Some(metric) => schedule.after_epochs(history.values(&metric.to_string())?),
+        };
         Ok(Self {
             optimizer: self.optimizer.restore(record)?,
-            schedule: self
-                .schedule
-                .restore::<B>(decode_scheduler(schedule, path, like)?)?,
+            schedule,
         })
     }
 
@@ -56,6 +67,16 @@ impl<B: AutodiffBackend> Rule<B> {
     /// The learning rate of the next step.
     pub fn next_rate(&mut self) -> f64 {
         self.schedule.step()
+    }
+
+    /// Takes note of the metrics of an epoch that is done.
+    pub fn end_epoch(&mut self, history: &History) -> Result<()> {
+        if let Some(metric) = self.schedule.metric()
+            && let Some(value) = history.values(&metric.to_string())?.last()
+        {
+            self.schedule.end_epoch(*value);
+        }
+        Ok(())
     }
 
     /// The model after a step against the gradients.

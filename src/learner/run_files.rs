@@ -4,7 +4,7 @@ use super::checkpoint::Records;
 use super::checkpoints;
 use super::epochs::Run;
 use super::history::Ended;
-use super::observer::{Event, tell};
+use super::observer::{Event, tell, warn};
 use super::progress::Progress;
 use super::state::{State, StoredHistory};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
@@ -12,7 +12,7 @@ use crate::config::{Precision, Recorder, Settings};
 use crate::device::{AutodiffBackend, Backend};
 use crate::error::{Error, Result};
 use crate::network::{AnyNetwork, Network, WithNetwork};
-use crate::record::{self, encode};
+use crate::record::{self, encode, file};
 use burn::module::{AutodiffModule, DisplaySettings};
 use std::path::Path;
 
@@ -64,10 +64,11 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     /// Writes what is there once a run is over.
-    pub fn finish(&mut self, model: &AnyNetwork<B>, ended: Ended) -> Result<()> {
+    pub fn finish(&mut self, model: AnyNetwork<B>, ended: Ended) -> Result<AnyNetwork<B>> {
         self.history.close(ended);
+        let trained = self.restore_best(model, ended);
         self.write_history()?;
-        let model = model.valid();
+        let model = trained.valid();
         self.directory.write(
             SUMMARY_FILE,
             summary_table(&self.history, &model.clone().with(Displayed)).as_bytes(),
@@ -82,7 +83,42 @@ impl<B: AutodiffBackend> Run<B> {
             ended,
             interrupted: ended == Ended::Interrupted,
         });
-        Ok(())
+        Ok(trained)
+    }
+
+    /// The model of a run that is over: that of its best epoch where early stopping asks for it, else that of the last one.
+    fn restore_best(&mut self, last: AnyNetwork<B>, ended: Ended) -> AnyNetwork<B> {
+        self.history.model_epoch = None;
+        let is_over = matches!(ended, Ended::Completed | Ended::StoppedEarly);
+        let rule = self.history.early_stopping.as_ref();
+        let best = self.history.best_epoch.filter(|best| {
+            is_over && rule.is_some_and(|rule| rule.restore_best) && *best != self.progress.epoch
+        });
+        let Some(epoch) = best else {
+            return last;
+        };
+        match self.model_of(epoch) {
+            Ok(best) => {
+                self.history.model_epoch = Some(epoch);
+                let message = format!("the model of the run is that of its best epoch, {epoch}");
+                tell(self.observer.as_mut(), message);
+                best
+            }
+            Err(error) => {
+                let message = format!(
+                    "the model of the run is that of its last epoch, as that of its best one, {epoch}, is gone: {error}"
+                );
+                warn(self.observer.as_mut(), message);
+                last
+            }
+        }
+    }
+
+    /// The model after an epoch whose checkpoint is kept.
+    fn model_of(&self, epoch: usize) -> Result<AnyNetwork<B>> {
+        let path = checkpoints::model_of(&self.directory.file(""), epoch)?;
+        let model = &self.config.model;
+        record::decode_model(&file::read(&path)?, &path, model, &self.burn_devices[0])
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// What follows from a loss: values on the host, that belong to no model.
 ///
-/// The statistics of a batch travel with the gradients of the parameters: [`add`](Self::add) pools them, and
+/// The statistics of a batch travel with the gradients of the parameters: [`plus`](Self::plus) pools them, and
 /// [`scale`](Self::scale) and the two clippings leave them as they are.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gradients {
@@ -80,7 +80,7 @@ impl Gradients {
     }
 
     /// The sum of the gradients of each parameter: that of two losses is that of their sum.
-    pub fn add(mut self, other: &Self) -> Result<Self> {
+    pub fn plus(mut self, other: &Self) -> Result<Self> {
         let Self {
             parameters,
             statistics,

@@ -2,7 +2,8 @@ use super::arguments::index_bytes;
 use super::model::Model;
 use super::run::{detached, interruptible};
 use crate::config::{
-    AugmentationConfig, NetworkConfig, Settings, TrainingConfig, for_each_optimizer,
+    AugmentationConfig, EarlyStoppingConfig, NetworkConfig, Settings, TrainingConfig,
+    for_each_optimizer,
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
@@ -55,13 +56,14 @@ macro_rules! each_kind {
                 "training" => json::<TrainingConfig>(text, complete),
                 "model" => json::<NetworkConfig>(text, complete),
                 "augmentation" => json::<AugmentationConfig>(text, complete),
+                "early_stopping" => json::<EarlyStoppingConfig>(text, complete),
                 $(
                     name if name.eq_ignore_ascii_case(stringify!($kind)) => {
                         json::<crate::config::$config>(text, complete)
                     }
                 )+
                 other => Err(Error::Config(format!(
-                    "the kind must be training, model, augmentation or one of the optimizers {}, got {other:?}",
+                    "the kind must be training, model, augmentation, early_stopping or one of the optimizers {}, got {other:?}",
                     [$(stringify!($kind)),+].join(", ").to_lowercase()
                 ))),
             }
@@ -73,7 +75,7 @@ for_each_optimizer!(each_kind);
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
+///     kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
 ///     text: JSON.
 ///
 /// Returns:
@@ -89,7 +91,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model", "augmentation" or the name of an optimizer, as "adamw".
+///     kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
 ///     text: JSON.
 ///
 /// Returns:
@@ -286,21 +288,27 @@ pub fn augment<'py>(
 /// Args:
 ///     artifact_dir: Where the run is kept.
 ///     device: Where the model computes.
-///     epoch: The epoch after which, None for the last step.
+///     epoch: The epoch after which; None for the model that the run ended with.
+///     last: Whether it is the model after the last step, whatever the run ended with.
 ///
 /// Raises:
 ///     ArtifactError: The checkpoint of the epoch is not kept.
 ///     RecordError: The record is broken.
 ///     OSError: The directory holds no run.
 #[pyfunction]
-#[pyo3(signature = (artifact_dir, device, epoch=None))]
+#[pyo3(signature = (artifact_dir, device, epoch=None, last=false))]
 pub fn load_run(
     py: Python<'_>,
     artifact_dir: PathBuf,
     device: &str,
     epoch: Option<usize>,
+    last: bool,
 ) -> PyResult<Model> {
-    let which = epoch.map_or(WhichModel::Last, WhichModel::Epoch);
+    let which = match epoch {
+        Some(epoch) => WhichModel::Epoch(epoch),
+        None if last => WhichModel::Last,
+        None => WhichModel::Run,
+    };
     let load = || learner::load_run(&artifact_dir, device.parse()?, which);
     let (model, config) = detached(py, load)?;
     Ok(Model::new(model.classifier, config.seed, model.about))

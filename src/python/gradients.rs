@@ -54,7 +54,7 @@ impl Gradients {
     /// Raises:
     ///     TrainingError: They are of others.
     fn add(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        detached(py, || self.0.clone().add(&other.0)).map(Self)
+        detached(py, || self.0.clone().plus(&other.0)).map(Self)
     }
 
     /// Every value times a number.

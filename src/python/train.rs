@@ -3,7 +3,7 @@ use super::model::Model;
 use super::panics;
 use super::pool::{in_pool, is_child};
 use super::run::{TICK, join, receive};
-use crate::config::{Settings, TrainingConfig};
+use crate::config::{EarlyStoppingConfig, Settings, TrainingConfig};
 use crate::device::Device;
 use crate::error::Error;
 use crate::learner::{self, Data, Event, Observer, TrainOptions};
@@ -61,6 +61,7 @@ impl Observer for EventSender {
 ///     start_path: Where that came from; None where it was in memory.
 ///     resume: Whether to go on with the run in the directory.
 ///     overwrite: Whether a new run may take the place of one in the directory.
+///     early_stopping: When the run stops because it gets no better, JSON; None leaves a resumed run as it was.
 ///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
 ///     data_source: Where the data come from, JSON; kept with the run.
 ///     observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
@@ -85,6 +86,7 @@ pub fn train(
     start_path: Option<String>,
     resume: bool,
     overwrite: bool,
+    early_stopping: Option<&str>,
     config_given: bool,
     data_source: &str,
     observer: Option<Bound<'_, PyAny>>,
@@ -126,6 +128,9 @@ pub fn train(
             synchronous,
         }),
         start,
+        early_stopping: early_stopping
+            .map(EarlyStoppingConfig::from_json)
+            .transpose()?,
         data_source: serde_json::from_str(data_source).map_err(|error| {
             Error::Data(format!("the source of the data must be JSON: {error}"))
         })?,

@@ -9,12 +9,14 @@ import click
 from click.shell_completion import CompletionItem
 
 import mnistburn
+from mnistburn.results import TrainingResult
 from mnistburn.views import View
 
 __all__ = [
     "INTERRUPTED",
     "PATH",
     "augment_option",
+    "best_of",
     "data_option",
     "device_option",
     "epoch_option",
@@ -66,8 +68,8 @@ split_option = click.option(
 epoch_option = click.option(
     "--epoch",
     metavar="EPOCH",
-    help="The model of which epoch of a run: last (unless given), best (of lowest validation "
-    "loss) or a number.",
+    help="The model of which epoch of a run: last, best (of lowest validation loss) or a number; "
+    "that which the run ended with unless given: the last, or with early stopping the best.",
 )
 
 
@@ -157,6 +159,15 @@ def error_text(error: Exception) -> str:
         tried, _, reason = error.strerror.rpartition(": ")
         return f"{tried or 'could not open'} {name}: {reason}"
     return str(error)
+
+
+def best_of(run: TrainingResult) -> str:
+    """Return what the best epoch of a run is best by, as in ``lowest validation loss``."""
+    known = {
+        "valid_loss": "lowest validation loss",
+        "valid_accuracy": "highest validation accuracy",
+    }
+    return known.get(run.best_metric, f"best {run.best_metric}")
 
 
 def expand_home(

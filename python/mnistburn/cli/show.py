@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 import mnistburn
-from mnistburn.cli.options import PATH, print_table, printable
+from mnistburn.cli.options import PATH, best_of, print_table, printable
 from mnistburn.results import TrainingResult
 
 __all__ = ["show"]
@@ -40,6 +40,8 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
         "epochs": run.history.num_epochs,
         "of": run.config.num_epochs,
         "best_epoch": run.best_epoch,
+        "best_metric": run.best_metric,
+        "model_epoch": run.model_epoch,
         "seconds": run.seconds,
         "class_names": run.class_names,
         "data": None if data is None else data.to_json_object(),
@@ -52,12 +54,14 @@ def _show_run(run: TrainingResult, *, as_json: bool) -> None:
         return
     best = "none yet"
     if run.best_epoch is not None:
-        best = f"{run.best_epoch} (lowest validation loss)"
+        best = f"{run.best_epoch} ({best_of(run)})"
     click.echo(f"run           {printable(str(run.artifact_dir))}")
     click.echo(
         f"ended         {run.ended}, after {run.history.num_epochs} of {run.config.num_epochs} "
         f"epochs and {run.seconds:.1f} s; best epoch {best}"
     )
+    if run.model_epoch not in {None, run.history.num_epochs}:
+        click.echo(f"model of      epoch {run.model_epoch}")
     if data is not None:
         source = "arrays" if data.source is None else str(data.source)
         click.echo(f"data          {printable(source)}")

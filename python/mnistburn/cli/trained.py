@@ -53,7 +53,7 @@ class Trained:
             if image_size is not None:
                 message = f"--image-size is for model files, and {path} is a directory"
                 raise click.UsageError(message)
-            run = mnistburn.load_run(path, device, epoch=_epoch(epoch or "last"))
+            run = mnistburn.load_run(path, device, epoch=None if epoch is None else _epoch(epoch))
             return cls(path, run.model, run.data)
         if epoch is not None:
             message = f"--epoch is for the directory of a run, and {path} is none"

@@ -10,7 +10,7 @@ import mnistburn
 from mnistburn import _native
 from mnistburn.cli.command_help import ConfigurationCommand
 from mnistburn.cli.configuration_options import configuration_options, given_in
-from mnistburn.cli.options import INTERRUPTED, PATH, data_option, printable
+from mnistburn.cli.options import INTERRUPTED, PATH, best_of, data_option, printable
 from mnistburn.cli.plan import Plan, Request, completed, planned, tell_time
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
 from mnistburn.datasets.source import DataSource, source_of
@@ -66,6 +66,12 @@ __all__ = ["train"]
     show_default=True,
     help="Where to compute; given several times, the devices share each step.",
 )
+@click.option(
+    "--early-stopping",
+    type=int,
+    metavar="PATIENCE",
+    help="Stop after as many epochs without a lower validation loss, and keep the best model.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -110,6 +116,7 @@ def train(
     resume: bool,
     overwrite: bool,
     no_progress: bool,
+    early_stopping: int | None,
     print_config: bool,
 ) -> None:
     """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
@@ -139,6 +146,9 @@ def train(
         progress=not no_progress,
         given=given_in(ctx),
     )
+    callbacks = []
+    if early_stopping is not None:
+        callbacks.append(mnistburn.EarlyStopping(patience=early_stopping))
     stored = stored_config(artifact_dir) if resume else None
     plan = planned(request, stored)
     if print_config:
@@ -163,6 +173,7 @@ def train(
             start=plan.start,
             resume=resume,
             overwrite=overwrite,
+            callbacks=callbacks,
             progress=not no_progress,
         )
     if epochs_before == run.config.num_epochs and run.ended == "completed":
@@ -217,8 +228,15 @@ def _tell(run: mnistburn.TrainingResult) -> None:
         click.echo(
             f"validation accuracy: {accuracies[-1]:.4f} after the last epoch, "
             f"{accuracies[run.best_epoch - 1]:.4f} after the best one, epoch {run.best_epoch}, "
-            "which has the lowest validation loss"
+            f"which has the {best_of(run)}"
         )
+    if run.ended == "stopped_early":
+        click.echo(
+            f"stopped early after {run.history.num_epochs} of {run.config.num_epochs} epochs; "
+            "--resume with a larger --early-stopping goes on"
+        )
+    if accuracies and run.model_epoch != run.history.num_epochs:
+        click.echo(f"the model is that of epoch {run.model_epoch}")
     if run.data is not None:
         click.echo(
             f"trained with {run.data.train.images:,} images of {run.data.source}, validated on "

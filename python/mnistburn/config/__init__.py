@@ -33,6 +33,7 @@ from mnistburn.config.schedules import (
     LinearLrSchedulerConfig,
     NoamLrSchedulerConfig,
     OneCycleLrSchedulerConfig,
+    ReduceOnPlateauLrSchedulerConfig,
     StepLrSchedulerConfig,
 )
 from mnistburn.config.training import TrainingConfig
@@ -56,6 +57,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "OptimizerConfig",
+    "ReduceOnPlateauLrSchedulerConfig",
     "RmsPropConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",

@@ -15,6 +15,7 @@ __all__ = [
     "LinearLrSchedulerConfig",
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
+    "ReduceOnPlateauLrSchedulerConfig",
     "Schedule",
     "StepLrSchedulerConfig",
 ]
@@ -119,6 +120,33 @@ class OneCycleLrSchedulerConfig(Schedule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReduceOnPlateauLrSchedulerConfig(Schedule):
+    """The learning rate is multiplied by factor when a metric of the epochs gets no better.
+
+    It is PyTorch's ``ReduceLROnPlateau`` with its relative threshold.
+
+    Attributes:
+        metric: The metric, a column of the history's epochs.
+        factor: What the rate is multiplied by, above 0 and below 1.
+        patience: The number of epochs without an improvement that are passed over; the rate falls
+            with the next one.
+        threshold: An epoch improves the metric if it is better than the best one by more than
+            this share of it.
+        cooldown: The number of epochs after a fall of the rate that do not count.
+        min_lr: The lowest rate.
+    """
+
+    _tag: ClassVar[str] = "ReduceOnPlateau"
+
+    metric: str = "valid_loss"
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    cooldown: int = 0
+    min_lr: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepLrSchedulerConfig(Schedule):
     """The learning rate is multiplied by gamma after every step_size steps.
 
@@ -139,6 +167,7 @@ LearningRateSchedule = (
     | LinearLrSchedulerConfig
     | NoamLrSchedulerConfig
     | OneCycleLrSchedulerConfig
+    | ReduceOnPlateauLrSchedulerConfig
     | StepLrSchedulerConfig
 )
 """Any schedule. Each starts from `TrainingConfig.learning_rate`."""
@@ -149,5 +178,6 @@ SCHEDULES: Final[dict[str, type[Any]]] = {
     "Linear": LinearLrSchedulerConfig,
     "Noam": NoamLrSchedulerConfig,
     "OneCycle": OneCycleLrSchedulerConfig,
+    "ReduceOnPlateau": ReduceOnPlateauLrSchedulerConfig,
     "Step": StepLrSchedulerConfig,
 }

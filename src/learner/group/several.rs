@@ -138,7 +138,7 @@ fn share<B: AutodiffBackend>(
 
 fn sum(mut parts: impl Iterator<Item = Gradients>) -> Result<Gradients> {
     let first = parts.next().unwrap_or_default();
-    parts.try_fold(first, |sum, part| sum.add(&part))
+    parts.try_fold(first, |sum, part| sum.plus(&part))
 }
 
 /// One batch, as Burn takes it: from an iterator.
@@ -306,7 +306,6 @@ mod tests {
                 .map(|part| part.loss.to_data().to_vec::<f32>().unwrap()[0])
                 .collect(),
             gradients
-                .parameters
                 .into_iter()
                 .map(|gradient| gradient.values)
                 .collect(),
