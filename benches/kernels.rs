@@ -442,5 +442,5 @@ fn cross_entropy(bencher: Bencher, by: By) {
     let targets =
         Tensor::<Flex, 1, burn::tensor::Int>::zeros([BATCH], &FlexDevice).into_primitive();
     let kernel = kernels(level).cross_entropy.unwrap();
-    bencher.bench_local(|| kernel.forward(&logits, &targets));
+    bencher.bench_local(|| kernel.forward(&logits, &targets, None, 0.0));
 }

@@ -6,6 +6,7 @@
 //! every key.
 
 mod augmentation;
+mod class_weights;
 mod early_stopping;
 mod fields;
 mod image;
@@ -21,6 +22,7 @@ mod training;
 mod views;
 
 pub use augmentation::AugmentationConfig;
+pub use class_weights::ClassWeights;
 pub use early_stopping::EarlyStoppingConfig;
 pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};

@@ -1,6 +1,6 @@
 use super::{
-    AugmentationConfig, Fields, LrSchedule, LrSchedulerConfig, NetworkConfig, OptimizerConfig,
-    Recorder, Settings, impl_config,
+    AugmentationConfig, ClassWeights, Fields, LrSchedule, LrSchedulerConfig, NetworkConfig,
+    OptimizerConfig, Recorder, Settings, impl_config,
 };
 use crate::error::Result;
 use serde_json::{Map, Value, json};
@@ -31,6 +31,10 @@ pub struct TrainingConfig {
     pub lr_scheduler: Option<LrSchedulerConfig>,
     /// How training images are changed; `None` leaves them as they are.
     pub augmentation: Option<AugmentationConfig>,
+    /// The share of each target that is spread over all classes (Szegedy et al., 2016), in [0, 1).
+    pub label_smoothing: f64,
+    /// How much the images of each class count in the loss; `None` for all alike.
+    pub class_weights: Option<ClassWeights>,
     /// Parameters that training leaves as they are: names as in `conv1.weight`, or what names begin with, as in `conv1` or
     /// `blocks.0`.
     pub freeze: Vec<String>,
@@ -53,6 +57,8 @@ impl Default for TrainingConfig {
             learning_rate: 1.0e-4,
             lr_scheduler: None,
             augmentation: None,
+            label_smoothing: 0.0,
+            class_weights: None,
             freeze: Vec::new(),
             recorder: Recorder::Default,
             checkpoint_every: Some(60.0),
@@ -127,6 +133,13 @@ impl Settings for TrainingConfig {
                     Some(config).filter(|config| !config.is_off())
                 }
             },
+            label_smoothing: fields.number(
+                "label_smoothing",
+                Some(default.label_smoothing),
+                "a number of at least 0 and below 1",
+                |share| (0.0..1.0).contains(&share),
+            )?,
+            class_weights: ClassWeights::read(fields)?,
             freeze: match fields.get_some("freeze") {
                 None => default.freeze,
                 Some(value) => names(value).ok_or_else(|| {
@@ -179,6 +192,13 @@ impl Settings for TrainingConfig {
             let value =
                 augmentation.map_or(Value::Null, |config| Value::Object(config.write(complete)));
             object.insert("augmentation".into(), value);
+        }
+        if complete || self.label_smoothing > 0.0 {
+            object.insert("label_smoothing".into(), json!(self.label_smoothing));
+        }
+        if complete || self.class_weights != default.class_weights {
+            let weights = self.class_weights.as_ref().map(ClassWeights::write);
+            object.insert("class_weights".into(), json!(weights));
         }
         if complete || self.freeze != default.freeze {
             object.insert("freeze".into(), json!(self.freeze));

@@ -15,6 +15,8 @@ pub struct MnistBatch<B: BurnBackend> {
     pub images: Images<B>,
     /// `[batch_size]`
     pub targets: Tensor<B, 1, Int>,
+    /// How much each image counts in the loss, `[batch_size]`; `None` for 1.
+    pub weights: Option<Tensor<B, 1>>,
     /// What the dropout masks of a training step follow from.
     pub dropout: DropoutKey,
     /// The share of the step's images that are in this batch: 1, or less where several devices share a step.
@@ -70,6 +72,7 @@ impl<B: Backend> Batcher<B, Sample, MnistBatch<B>> for MnistBatcher {
         MnistBatch {
             images,
             targets: targets_tensor(&targets, device),
+            weights: None,
             dropout: self.key(samples.iter().map(|sample| sample.index)),
             share: 1.0,
         }

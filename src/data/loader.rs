@@ -6,6 +6,7 @@ use crate::random::{Purpose, Stream};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator, Progress};
 use burn::tensor::backend::Backend as BurnBackend;
+use burn::tensor::{Tensor, TensorData};
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -44,6 +45,8 @@ pub struct DataLoader<B: BurnBackend> {
     seed: u64,
     order: Order,
     augmentation: Option<Arc<Augmentation>>,
+    /// Of each image of the data set.
+    weights: Option<Arc<[f32]>>,
     device: B::Device,
     part: Part,
     next: Mutex<Position>,
@@ -95,6 +98,7 @@ impl<B: Backend> DataLoader<B> {
             seed,
             order,
             augmentation: None,
+            weights: None,
             device,
             part: Part::WHOLE,
             next: Mutex::new(Position { epoch: 1, batch: 0 }),
@@ -106,6 +110,13 @@ impl<B: Backend> DataLoader<B> {
     #[must_use]
     pub fn with_augmentation(mut self, augmentation: Option<Augmentation>) -> Self {
         self.augmentation = augmentation.map(Arc::new);
+        self
+    }
+
+    /// The same with images that count as much as these weights say, one for each.
+    #[must_use]
+    pub fn with_weights(mut self, weights: Option<Vec<f32>>) -> Self {
+        self.weights = weights.map(Arc::from);
         self
     }
 
@@ -122,6 +133,7 @@ impl<B: Backend> DataLoader<B> {
                 number,
                 count: devices.len(),
             },
+            weights: self.weights.clone(),
             ..self.with(self.dataset.clone(), device.clone())
         };
         devices.iter().enumerate().map(part).collect()
@@ -208,6 +220,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
                 augmentation: self.augmentation.clone(),
             },
             order,
+            weights: self.weights.clone(),
             batch_size: self.batch_size,
             device: self.device.clone(),
             part: self.part,
@@ -244,6 +257,7 @@ struct EpochPlan<B: BurnBackend> {
     resident: Option<ResidentImages<B>>,
     batcher: MnistBatcher,
     order: Vec<usize>,
+    weights: Option<Arc<[f32]>>,
     batch_size: usize,
     device: B::Device,
     part: Part,
@@ -281,9 +295,19 @@ impl<B: Backend> EpochPlan<B> {
             let batch = self.batcher.batch(samples, &self.device);
             (batch.images, batch.targets)
         };
+        let weights = self.weights.as_ref().map(|all| {
+            let weights: Vec<f32> = dropout
+                .indices
+                .iter()
+                .map(|index| all[*index as usize])
+                .collect();
+            let images = weights.len();
+            Tensor::from_data(TensorData::new(weights, [images]), &self.device)
+        });
         Ok(MnistBatch {
             images,
             targets,
+            weights,
             dropout,
             share,
         })

@@ -187,14 +187,22 @@ pub enum SequenceLayer<T> {
 
 /// The cross-entropy written by hand.
 pub trait CrossEntropyKernel<B: BurnBackend>: Sync {
-    /// The mean loss, `[1]`, of logits, `[batch_size, num_classes]`.
-    fn forward(&self, logits: &FloatTensor<B>, targets: &IntTensor<B>) -> Option<FloatTensor<B>>;
+    /// The mean loss, `[1]`, of logits, `[batch_size, num_classes]`; weights are `[batch_size]`.
+    fn forward(
+        &self,
+        logits: &FloatTensor<B>,
+        targets: &IntTensor<B>,
+        weights: Option<&FloatTensor<B>>,
+        label_smoothing: f64,
+    ) -> Option<FloatTensor<B>>;
 
     /// The same, and the way back; without it the loss is Burn's own where gradients are asked for.
     fn forward_training(
         &self,
         _logits: &FloatTensor<B>,
         _targets: &IntTensor<B>,
+        _weights: Option<&FloatTensor<B>>,
+        _label_smoothing: f64,
     ) -> Option<(FloatTensor<B>, Pullback<B, 1>)> {
         None
     }

@@ -26,7 +26,7 @@ pub use crate::config::ImageShape;
 pub use average::average;
 pub use batch_norm::{BatchMoments, BatchNorm, batch_norm, batch_norm_training};
 pub use convolution::{Convolution, convolution};
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{Weighting, cross_entropy};
 pub use dropout::{Dropout, DropoutKey};
 pub use group_norm::{GroupNorm, group_norm};
 pub use images::{

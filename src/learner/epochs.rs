@@ -14,6 +14,7 @@ use crate::config::TrainingConfig;
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Device};
 use crate::error::{Error, Result};
+use crate::model::Objective;
 use crate::network::{AnyNetwork, ParameterSpec};
 use crate::record::About;
 use burn::data::dataloader::DataLoader as _;
@@ -102,6 +103,7 @@ impl<B: AutodiffBackend> Run<B> {
             &self.burn_devices,
             &self.config.model,
             &self.trainable,
+            Objective::of(&self.config),
         );
         self.observer.notify(Event::Start {
             epoch: first,

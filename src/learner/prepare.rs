@@ -46,6 +46,9 @@ pub(super) fn prepare(
             History::default().values(&rule.metric)?;
         }
         let trainable = config.model.trainable(&config.freeze)?;
+        if let Some(weights) = &config.class_weights {
+            weights.check(config.model.num_classes())?;
+        }
         let config = match &options.start {
             Some(start) if stored.is_none() => start.with_pixels(config),
             _ => config,

@@ -119,9 +119,15 @@ impl Prepared {
             .augmentation
             .map(|augmentation| Augmentation::new(&augmentation, data.train.shape(), config.seed))
             .transpose()?;
+        let weights = config
+            .class_weights
+            .as_ref()
+            .map(|weights| weights.of_images(data.train.targets(), config.model.num_classes()));
+        let weights = weights.transpose()?;
         let run = Run {
             train_loaders: loader(&data.train, Order::Shuffled, &config, burn_device)
                 .with_augmentation(augmentation)
+                .with_weights(weights)
                 .shared(&burn_devices)
                 .into_iter()
                 .map(Arc::new)

@@ -24,5 +24,6 @@ pub use views::{evaluate_views, log_probabilities};
 pub(crate) use classifier::boxed;
 pub(crate) use gradients::{read_gradients, send_gradients};
 pub(crate) use metrics::{Measured, Metrics, without_tape};
+pub(crate) use objective::Objective;
 pub(crate) use optimizer::States;
 pub(crate) use stepper::ModelStepper;

@@ -1,6 +1,6 @@
 //! Burn's training and validation steps.
 
-use super::objective::{classification, of_part};
+use super::objective::{Objective, classification, of_part};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend};
 use crate::network::{AnyNetwork, Statistics, TrainingPass};
@@ -19,10 +19,10 @@ pub(crate) struct Computed<B: AutodiffBackend> {
 
 impl<B: AutodiffBackend> AnyNetwork<B> {
     /// The forward and the backward pass of a batch.
-    pub(crate) fn compute(&self, batch: MnistBatch<B>) -> Computed<B> {
+    pub(crate) fn compute(&self, batch: MnistBatch<B>, objective: Objective) -> Computed<B> {
         let pass = TrainingPass::new(&batch.dropout);
         let logits = self.logits(batch.images, Some(&pass));
-        let item = classification(logits, batch.targets);
+        let item = objective.classification(logits, batch.targets, batch.weights);
         let loss = of_part(item.loss.clone(), batch.share);
         Computed {
             gradients: GradientsParams::from_grads(loss.backward(), self),
@@ -41,7 +41,7 @@ impl<B: AutodiffBackend> TrainStep for AnyNetwork<B> {
     fn step(&self, batch: MnistBatch<B>) -> TrainOutput<ClassificationOutput<B>> {
         let Computed {
             gradients, item, ..
-        } = self.compute(batch);
+        } = self.compute(batch, Objective::default());
         TrainOutput {
             grads: gradients,
             item,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from mnistburn.arguments import shown
 from mnistburn.config.augmentation import AugmentationConfig
@@ -39,6 +39,12 @@ class TrainingConfig(File):
         lr_scheduler: The learning-rate schedule, or None for a constant rate.
         augmentation: How the training images are changed at random, or None to leave them as they
             are. One whose strengths are all 0 becomes None.
+        label_smoothing: The share of each target that is spread over all classes (Szegedy et al.,
+            2016), from 0 to below 1. Validation measures the plain cross-entropy.
+        class_weights: How much the images of each class count in the loss of training: a number
+            for each class; ``"balanced"`` for all classes alike, whatever the number of their
+            images, as in scikit-learn; None for all images alike. The loss is the mean over the
+            batch of each image's loss times its weight, as in Keras.
         freeze: The parameters that training leaves as they are: their names, as in
             ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
@@ -68,6 +74,8 @@ class TrainingConfig(File):
     learning_rate: float = 1e-4
     lr_scheduler: LearningRateSchedule | None = None
     augmentation: AugmentationConfig | None = None
+    label_smoothing: float = 0.0
+    class_weights: Sequence[float] | Literal["balanced"] | None = None
     freeze: Sequence[str] = ()
     recorder: str = "default"
     checkpoint_every: float | None = 60.0
@@ -96,20 +104,24 @@ class TrainingConfig(File):
             "threads",
             "seed",
             "learning_rate",
+            "label_smoothing",
+            "class_weights",
             "freeze",
             "recorder",
             "checkpoint_every",
         )
         checked["freeze"] = tuple(checked["freeze"])
+        if isinstance(checked["class_weights"], list):
+            checked["class_weights"] = tuple(checked["class_weights"])
         self._keep(checked, plain)
 
     def _json_object(self) -> dict[str, object]:
-        freeze = self.freeze
-        if isinstance(freeze, Sequence) and not isinstance(freeze, str):
-            names: object = [json_value(name) for name in freeze]
-        else:
-            names = json_value(freeze)
-        values = {**json_fields(self), "freeze": names, "optimizer": self.optimizer._tagged()}  # noqa: SLF001
+        values = {
+            **json_fields(self),
+            "freeze": _listed(self.freeze),
+            "class_weights": _listed(self.class_weights),
+            "optimizer": self.optimizer._tagged(),  # noqa: SLF001
+        }
         if self.model is None:
             # The core fills in the book's.
             del values["model"]
@@ -166,3 +178,10 @@ class TrainingConfig(File):
                 "augmentation": augmentation,
             }
         )
+
+
+def _listed(value: object) -> object:
+    """Return a sequence of any type as JSON has it; the core refuses what is none."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [json_value(item) for item in value]
+    return json_value(value)

@@ -6,7 +6,7 @@ use crate::config::NetworkConfig;
 use crate::data::{DataLoader, MnistBatch};
 use crate::device::AutodiffBackend;
 use crate::error::Result;
-use crate::model::without_tape;
+use crate::model::{Objective, without_tape};
 use crate::network::{AnyNetwork, ParameterSpec, Statistics};
 use burn::data::dataloader::{DataLoader as _, DataLoaderIterator};
 use burn::optim::GradientsParams;
@@ -30,6 +30,7 @@ pub(super) struct Group<B: AutodiffBackend> {
     loaders: Vec<Arc<DataLoader<B>>>,
     /// Where there is more than one.
     several: Option<Several<B>>,
+    objective: Objective,
 }
 
 impl<B: AutodiffBackend> Group<B> {
@@ -39,9 +40,15 @@ impl<B: AutodiffBackend> Group<B> {
         devices: &[B::Device],
         config: &NetworkConfig,
         trainable: &Arc<[ParameterSpec]>,
+        objective: Objective,
     ) -> Self {
-        let several = (devices.len() > 1).then(|| Several::new(devices, config, trainable));
-        Self { loaders, several }
+        let several =
+            (devices.len() > 1).then(|| Several::new(devices, config, trainable, objective));
+        Self {
+            loaders,
+            several,
+            objective,
+        }
     }
 
     /// Steps in an epoch.
@@ -79,7 +86,7 @@ impl<B: AutodiffBackend> Group<B> {
     pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
         let done = match &self.several {
             Some(several) => several.step(batches, model),
-            None => Ok(alone(batches, model)),
+            None => Ok(alone(batches, model, self.objective)),
         };
         // What a loader lacked says more than what that broke.
         match self.loaders.iter().find_map(|loader| loader.fault()) {
@@ -90,7 +97,11 @@ impl<B: AutodiffBackend> Group<B> {
 }
 
 /// The step of a single device.
-fn alone<B: AutodiffBackend>(batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Step<B> {
+fn alone<B: AutodiffBackend>(
+    batches: &mut [Batches<'_, B>],
+    model: &AnyNetwork<B>,
+    objective: Objective,
+) -> Step<B> {
     match batches.first_mut().and_then(Iterator::next) {
         None => Step {
             parts: Vec::new(),
@@ -98,7 +109,7 @@ fn alone<B: AutodiffBackend>(batches: &mut [Batches<'_, B>], model: &AnyNetwork<
             statistics: Vec::new(),
         },
         Some(batch) => {
-            let computed = model.compute(batch);
+            let computed = model.compute(batch, objective);
             Step {
                 // The tape holds the parameters, and shared ones would be copied by the update.
                 parts: vec![without_tape(computed.item)],

@@ -9,7 +9,7 @@ use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::optimizer::Adam;
-use crate::model::{Gradients, read_gradients, send_gradients, without_tape};
+use crate::model::{Gradients, Objective, read_gradients, send_gradients, without_tape};
 use crate::network::{AnyNetwork, LayerStatistics, Parameter, ParameterSpec};
 use burn::data::dataloader::{DataLoaderIterator, Progress};
 use burn::module::Module;
@@ -30,6 +30,7 @@ pub(super) struct Several<B: AutodiffBackend> {
     first: B::Device,
     config: NetworkConfig,
     trainable: Arc<[ParameterSpec]>,
+    objective: Objective,
 }
 
 impl<B: AutodiffBackend> Several<B> {
@@ -38,18 +39,20 @@ impl<B: AutodiffBackend> Several<B> {
         devices: &[B::Device],
         config: &NetworkConfig,
         trainable: &Arc<[ParameterSpec]>,
+        objective: Objective,
     ) -> Self {
         Self {
             workers: Workers::new(devices),
             first: devices[0].clone(),
             config: config.clone(),
             trainable: Arc::clone(trainable),
+            objective,
         }
     }
 
     /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
     pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
-        let work = share(batches, model, &self.config, &self.trainable)?;
+        let work = self.share(batches, model)?;
         let mut parts = self.workers.compute(work)?;
         // They come as they are done; a sum of fixed order has the same bits each time.
         parts.sort_by_key(|part| part.number);
@@ -65,6 +68,33 @@ impl<B: AutodiffBackend> Several<B> {
                 .map(|part| part.send(&self.first))
                 .collect(),
         })
+    }
+
+    /// The work of each device: the next of its batches, and the parameters of the model; `None` where its batches have ended.
+    fn share(
+        &self,
+        batches: &mut [Batches<'_, B>],
+        model: &AnyNetwork<B>,
+    ) -> Result<Vec<Option<Work<B>>>> {
+        let parameters = Arc::from(model.state()?);
+        let work: Vec<Option<Work<B>>> = batches
+            .iter_mut()
+            .enumerate()
+            .map(|(number, batches)| {
+                Some(Work {
+                    number,
+                    batch: batches.next()?,
+                    config: self.config.clone(),
+                    parameters: Arc::clone(&parameters),
+                    trainable: Arc::clone(&self.trainable),
+                    objective: self.objective,
+                })
+            })
+            .collect();
+        for work in work.iter().flatten() {
+            finish::<B>(&work.batch.images.device())?;
+        }
+        Ok(work)
     }
 }
 
@@ -109,33 +139,6 @@ impl<B: AutodiffBackend> Workers<B> {
     }
 }
 
-/// The work of each device: the next of its batches, and the parameters of the model; `None` where its batches have ended.
-fn share<B: AutodiffBackend>(
-    batches: &mut [Batches<'_, B>],
-    model: &AnyNetwork<B>,
-    config: &NetworkConfig,
-    trainable: &Arc<[ParameterSpec]>,
-) -> Result<Vec<Option<Work<B>>>> {
-    let parameters = Arc::from(model.state()?);
-    let work: Vec<Option<Work<B>>> = batches
-        .iter_mut()
-        .enumerate()
-        .map(|(number, batches)| {
-            Some(Work {
-                number,
-                batch: batches.next()?,
-                config: config.clone(),
-                parameters: Arc::clone(&parameters),
-                trainable: Arc::clone(trainable),
-            })
-        })
-        .collect();
-    for work in work.iter().flatten() {
-        finish::<B>(&work.batch.images.device())?;
-    }
-    Ok(work)
-}
-
 fn sum(mut parts: impl Iterator<Item = Gradients>) -> Result<Gradients> {
     let first = parts.next().unwrap_or_default();
     parts.try_fold(first, |sum, part| sum.plus(&part))
@@ -167,6 +170,7 @@ pub(super) struct Work<B: BurnBackend> {
     config: NetworkConfig,
     parameters: Arc<[Parameter]>,
     trainable: Arc<[ParameterSpec]>,
+    objective: Objective,
 }
 
 impl<B: AutodiffBackend> Work<B> {
@@ -174,7 +178,7 @@ impl<B: AutodiffBackend> Work<B> {
         let device = self.batch.images.device();
         let model = AnyNetwork::<B>::from_state(&self.config, self.parameters.to_vec(), &device)?;
         let model = model.training_only(&self.trainable);
-        let computed = model.compute(self.batch);
+        let computed = model.compute(self.batch, self.objective);
         let item = without_tape(computed.item);
         let statistics = computed.statistics.into_iter();
         Ok(Part {
@@ -297,6 +301,7 @@ mod tests {
             first: FlexDevice,
             config,
             trainable: Arc::clone(&trainable),
+            objective: Objective::default(),
         };
         let step = several.step(&mut batches, &model).unwrap();
         let gradients = read_gradients(&step.gradients, &model, &trainable).unwrap();
