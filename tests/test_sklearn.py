@@ -290,6 +290,13 @@ class TestParameters:
         assert classifier.history_["valid_loss"] == Losses.found
         assert len(Losses.found) == 2
 
+    def test_a_training_may_stop_early(self, digits: Arrays) -> None:
+        stop = mnistburn.EarlyStopping(patience=1, min_delta=10.0)
+        with pytest.raises(ValueError, match="needs images that are not trained with"):
+            quick(callbacks=[stop]).fit(*digits)
+        classifier = quick(callbacks=[stop], validation_fraction=0.1, num_epochs=9).fit(*digits)
+        assert len(classifier.history_["valid_loss"]) == 2
+
     def test_wrong_ones_get_their_errors(self, digits: Arrays) -> None:
         for parameters, part in (
             ({"config": "fats"}, "did you mean 'fast'"),
