@@ -1,8 +1,8 @@
 """`BurnClassifier` does what scikit-learn expects of a classifier, and takes images as it says."""
 
 import logging
-import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -453,10 +453,15 @@ class TestTools:
     def test_ctrl_c_ends_it(self, digits: Arrays) -> None:
         class Interrupt(mnistburn.Callback):
             def on_step_end(self, step: Any) -> None:
-                os.kill(os.getpid(), 2)
+                signal.raise_signal(signal.SIGINT)
 
-        with pytest.raises(KeyboardInterrupt):
-            quick(callbacks=[Interrupt()], num_epochs=50).fit(*digits)
+        # A shell lets what runs in its background ignore it.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                quick(callbacks=[Interrupt()], num_epochs=50).fit(*digits)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def test_without_scikit_learn_the_extra_is_named() -> None:
