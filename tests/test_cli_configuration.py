@@ -3,9 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import numpy
@@ -28,8 +28,12 @@ from mnistburn import (
     TrainingConfig,
 )
 from mnistburn.cli import main
-from mnistburn.cli.configuration_options import ConfigurationOption
+from mnistburn.cli.configuration import _changed_part
+from mnistburn.cli.configuration_options import ConfigurationOption, Given, Json
+from mnistburn.cli.configuration_options import _value as value_of
 from mnistburn.cli.fields import FIELDS, children, described, word_of
+from mnistburn.cli.fields import Path as KeyPath
+from mnistburn.cli.fields import _all_fields as all_fields
 from mnistburn.cli.training import train
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.config.schedules import SCHEDULES
@@ -209,9 +213,56 @@ def test_no_two_options_share_a_name() -> None:
 
 
 def test_every_field_is_described_in_its_docstring() -> None:
-    for field in FIELDS.values():
-        for owner in field.owners:
-            assert described(owner).get(field.path[-1]), field.path
+    for item in FIELDS.values():
+        for owner in item.owners:
+            assert described(owner).get(item.path[-1]), item.path
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An optimizer with a number where another has a part."""
+
+    _tag: ClassVar[str] = "Plain"
+
+    momentum: float = 0.9
+    after: "Plain | SgdConfig | None" = None
+
+
+@dataclass(frozen=True)
+class Outer:
+    """What has either."""
+
+    optimizer: Plain | SgdConfig = field(default_factory=Plain)
+
+
+def test_a_number_may_stand_where_another_class_has_a_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fields = {item.path: item for item in all_fields([Outer])}
+    either = fields["optimizer", "momentum"]
+    assert list(either.kinds.values()) == [MomentumConfig]
+    assert value_of(either, "0.5") == 0.5
+    assert value_of(either, '{"momentum": 0.5}') == Json({"momentum": 0.5})
+    monkeypatch.setitem(FIELDS, ("optimizer",), fields["optimizer",])
+    part: KeyPath = ("optimizer",)
+    given: dict[KeyPath, Given] = {(*part, "momentum"): Given(0.5, "--optimizer.momentum")}
+    assert _changed_part(Plain, Plain(), part, (Plain,), given) == Plain(momentum=0.5)
+    with pytest.raises(click.UsageError, match=r"--optimizer.momentum must be JSON.*, got 0.5"):
+        _changed_part(SgdConfig, SgdConfig(), part, (SgdConfig,), given)
+    given = {
+        (*part, "momentum", "nesterov"): Given(value=True, name="--optimizer.momentum.nesterov")
+    }
+    with pytest.raises(click.UsageError, match="no setting of the optimizer 'plain'"):
+        _changed_part(Plain, Plain(), part, (Plain,), given)
+    nested = SgdConfig(momentum=MomentumConfig(nesterov=True))
+    assert _changed_part(SgdConfig, SgdConfig(), part, (SgdConfig,), given) == nested
+
+
+def test_a_part_within_itself_ends() -> None:
+    paths = {item.path for item in all_fields([Outer])}
+    assert ("optimizer", "after", "momentum") in paths
+    assert ("optimizer", "after", "after") in paths
+    assert ("optimizer", "after", "after", "momentum") not in paths
 
 
 @dataclass(frozen=True)
@@ -227,10 +278,10 @@ class Grown(SgdConfig):
 
 
 def test_a_field_that_is_added_appears_by_itself() -> None:
-    field = children(Grown, ("optimizer",))["warmth"]
-    assert field.types == frozenset({float})
-    assert field.optional
-    option = ConfigurationOption(field)
+    warmth = children(Grown, ("optimizer",))["warmth"]
+    assert warmth.types == frozenset({float})
+    assert warmth.optional
+    option = ConfigurationOption(warmth)
     assert option.opts == ["--optimizer.warmth"]
     assert option.metavar == "NUMBER"
     assert option.help == "How warm it is, in two lines."
@@ -274,8 +325,8 @@ def test_words_of_kinds_are_plain() -> None:
             'error: --set augmentation.flip must be true or false, got "yes"',
         ),
         (
-            ["--lr-scheduler=one-cycle", "--lr-scheduler.num-iters=1"],
-            "error: --lr-scheduler.num-iters must be a whole number from 2",
+            ["--lr-scheduler=noam", "--lr-scheduler.warmup-steps=0"],
+            "error: --lr-scheduler.warmup-steps must be a whole number from 1",
         ),
         (
             ["--network=conv-net", '--blocks=[{"channels": "x"}]'],
@@ -290,10 +341,10 @@ def test_words_of_kinds_are_plain() -> None:
             ),
         ),
         (
-            ["--lr-scheduler=one-cycle"],
+            ["--lr-scheduler=step"],
             (
-                "--lr-scheduler one-cycle needs --lr-scheduler.num-iters, which has no default: "
-                "the number of steps of the cycle"
+                "--lr-scheduler step needs --lr-scheduler.step-size, which has no default: "
+                "the number of steps with the same learning rate"
             ),
         ),
         (["--lr-scheduler.num-iters=5"], "give exponential, cosine-annealing, linear"),
@@ -416,6 +467,8 @@ def test_help_fits_the_screen_and_says_what_there_is(option: str) -> None:
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert "Examples:" in done.stdout
+    assert not [line for line in lines if line.endswith("-")]
+    assert "NAME is one of exponential, cosine-annealing, " in " ".join(done.stdout.split())
     titles = [line for line in lines if re.fullmatch(r"[A-Z][\w -]+:", line)]
     assert titles == [
         *("Data:", "Run:", "Configuration:", "Training:", "Network:", "Optimizer:"),
@@ -431,7 +484,7 @@ def test_help_fits_the_screen_and_says_what_there_is(option: str) -> None:
         assert re.search(rf"^ +{name}\b", done.stdout, re.MULTILINE), name
     nested = "--optimizer.momentum.nesterov" in done.stdout.replace("mnistburn train", "")
     if option == "--help":
-        assert len(lines) < 130
+        assert len(lines) < len(command("train", "--help-all").stdout.splitlines()) / 2
         assert "momentum.nesterov" in done.stdout
     else:
         assert nested

@@ -1,8 +1,8 @@
 """`BurnClassifier` does what scikit-learn expects of a classifier, and takes images as it says."""
 
 import logging
-import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -290,6 +290,13 @@ class TestParameters:
         assert classifier.history_["valid_loss"] == Losses.found
         assert len(Losses.found) == 2
 
+    def test_a_training_may_stop_early(self, digits: Arrays) -> None:
+        stop = mnistburn.EarlyStopping(patience=1, min_delta=10.0)
+        with pytest.raises(ValueError, match="needs images that are not trained with"):
+            quick(callbacks=[stop]).fit(*digits)
+        classifier = quick(callbacks=[stop], validation_fraction=0.1, num_epochs=9).fit(*digits)
+        assert len(classifier.history_["valid_loss"]) == 2
+
     def test_wrong_ones_get_their_errors(self, digits: Arrays) -> None:
         for parameters, part in (
             ({"config": "fats"}, "did you mean 'fast'"),
@@ -446,10 +453,15 @@ class TestTools:
     def test_ctrl_c_ends_it(self, digits: Arrays) -> None:
         class Interrupt(mnistburn.Callback):
             def on_step_end(self, step: Any) -> None:
-                os.kill(os.getpid(), 2)
+                signal.raise_signal(signal.SIGINT)
 
-        with pytest.raises(KeyboardInterrupt):
-            quick(callbacks=[Interrupt()], num_epochs=50).fit(*digits)
+        # A shell lets what runs in its background ignore it.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                quick(callbacks=[Interrupt()], num_epochs=50).fit(*digits)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def test_without_scikit_learn_the_extra_is_named() -> None:

@@ -15,6 +15,8 @@ __all__ = ["flat_images", "pixels_of", "range_of", "shape_of_flat"]
 
 # The smallest side that a network takes.
 _SIDE: Final = 5
+# Images that are scaled at a time.
+_PIECE: Final = 1024
 # Beyond this share of the range the images are likely to be of another scale.
 _OUTSIDE: Final = 0.1
 
@@ -157,8 +159,12 @@ def pixels_of(
     else:
         # A single value is black.
         width = (high - low) or 1.0
-        shares = (values.astype(numpy.float64) - low) / width
-        pixels = (shares.clip(0.0, 1.0) * 255.0).round().astype(numpy.uint8)
+        pixels = numpy.empty(values.shape, dtype=numpy.uint8)
+        # In pieces: floats take eight times the room.
+        for start in range(0, len(values), _PIECE):
+            piece = slice(start, start + _PIECE)
+            shares = (values[piece].astype(numpy.float64) - low) / width
+            pixels[piece] = (shares.clip(0.0, 1.0) * 255.0).round()
     missing = math.prod(shape) - pixels.shape[1]
     if missing:
         pixels = numpy.pad(pixels, ((0, 0), (0, missing)))

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 import mnistburn
 from mnistburn.arrays import ImageShape
+from mnistburn.callbacks import EarlyStopping
 from mnistburn.config import TrainingConfig
 from mnistburn.data_loader import DataLoader
 from mnistburn.dataset import Dataset
@@ -83,7 +84,8 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         pixel_range: The values of black and white; None for the rule above.
         validation_fraction: The share of the images that is not trained with, and on which each
             epoch is measured for ``history_``; None trains with all of them.
-        callbacks: Callbacks of the training, as `mnistburn.train` takes them.
+        callbacks: Callbacks of the training, as `mnistburn.train` takes them. What looks at the
+            validation, as `EarlyStopping` does, needs ``validation_fraction``.
         device: Where to compute.
         threads: The number of threads that train on the CPU. None takes OMP_NUM_THREADS, which
             joblib sets in the processes of ``n_jobs``, so that they share the cores; else that of
@@ -168,7 +170,9 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         data = self._dataset(images, targets, self._set_classes(classes))
         seed = self._seed()
         train, valid = data, _one_of_each(data)
-        if self.validation_fraction is not None:
+        if self.validation_fraction is None:
+            self._check_callbacks()
+        else:
             train, valid = data.split(self.validation_fraction, seed)
         config = self._config(train, seed)
         with _scratch_folder() as folder, _quiet_about_validation(self.validation_fraction is None):
@@ -340,6 +344,15 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _check_callbacks(self) -> None:
+        early = [callback for callback in self.callbacks if isinstance(callback, EarlyStopping)]
+        if early:
+            message = (
+                f"callbacks has {early[0]}, which needs images that are not trained with; set a "
+                "share aside with validation_fraction=0.1"
+            )
+            raise ValueError(message)
 
     def _config(self, data: Dataset, seed: int) -> TrainingConfig:
         """Return what is trained with."""

@@ -1,13 +1,19 @@
 """The help of a command whose options are a configuration: in groups, in short or whole."""
 
 import inspect
+import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
 import click
 
-from mnistburn.cli.configuration_options import MODEL, ConfigurationOption
-from mnistburn.cli.fields import FIELDS, Field, Path, children, described, subfields, word_of
+from mnistburn.cli.configuration_options import (
+    MODEL,
+    ConfigurationOption,
+    choices_of,
+    metavar_of,
+)
+from mnistburn.cli.fields import Field, Path, children, described, subfields, word_of
 
 __all__ = ["ConfigurationCommand"]
 
@@ -106,8 +112,17 @@ def _print_all(ctx: click.Context, _parameter: click.Parameter, value: bool) -> 
 
 
 def _write(formatter: click.HelpFormatter, records: _Records) -> None:
-    if records:
-        formatter.write_dl(records, col_max=_COLUMN)
+    """Write names and what they are beside each other; no word is cut at its hyphen."""
+    indent = " " * formatter.current_indent
+    column = min(max(len(name) for name, _ in records), _COLUMN) + 2 if records else 0
+    width = formatter.width - len(indent) - column
+    for name, text in records:
+        lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+        if len(name) > column - 2:
+            lines.insert(0, "")
+        for place, line in enumerate(lines):
+            start = "" if place else name
+            formatter.write(f"{indent}{start:<{column}}{line}".rstrip() + "\n")
 
 
 def _title(field: Field) -> str:
@@ -118,17 +133,27 @@ def _title(field: Field) -> str:
 def _record(
     option: ConfigurationOption, *, whole: bool, owner: type[Any] | None = None
 ) -> tuple[str, str]:
-    """Return how an option is written, and what it is: in short, or all that there is to say."""
+    """Return how an option is written, and what it is: in short, or all that there is to say.
+
+    Args:
+        option: The option.
+        whole: Whether all is said.
+        owner: Which of the classes that have the field is meant.
+
+    Returns:
+        Both.
+    """
     field = option.field
+    if owner is not None:
+        field = children(owner, field.path[:-1])[field.path[-1]]
     name = option.opts[0]
-    if field.is_flag:
-        name += f" / {option.secondary_opts[0]}"
-    if option.metavar:
-        name += f" {option.metavar}"
+    name += f" / {option.secondary_opts[0]}" if field.is_flag else f" {metavar_of(field)}"
+    words = choices_of(field)
+    listed = "" if not words or words[0] in name else f" NAME is one of {', '.join(words)}."
     if not whole:
-        return name, option.help or ""
+        return name, (option.help or "") + listed
     owner = owner or field.owners[0]
-    text = described(owner).get(field.path[-1], "")
+    text = described(owner).get(field.path[-1], "") + listed
     default = inspect.signature(owner).parameters[field.path[-1]].default
     if field.kinds or default is inspect.Parameter.empty or field.path[-1] in _OF_DATA:
         return name, text
@@ -170,9 +195,14 @@ def _write_part(
 
 def _keys(part: Field) -> Iterator[str]:
     """Yield the names of the fields below a part, those of its own parts with these."""
-    for field in FIELDS.values():
-        if field.path[: len(part.path)] == part.path and field != part and not field.kinds:
-            yield ".".join(field.path[len(part.path) :]).replace("_", "-")
+    for field in subfields(part.path):
+        name = field.path[-1].replace("_", "-")
+        if not field.kinds or field.types:
+            yield name
+        if len(field.kinds) > 1:
+            yield from (name, f"{name}.KEY")
+        elif field.kinds:
+            yield from (f"{name}.{key}" for key in _keys(field))
 
 
 def _kinds(part: Field, options: _Options) -> Iterator[tuple[str, _Records]]:
@@ -183,10 +213,11 @@ def _kinds(part: Field, options: _Options) -> Iterator[tuple[str, _Records]]:
         records = []
         for field in children(kind, part.path).values():
             records.append(_record(options[field.path], whole=True, owner=kind))
-            for inner in field.kinds.values():
-                records += [
-                    _record(options[item.path], whole=True, owner=inner)
-                    for item in children(inner, field.path).values()
-                    if item.path in options
-                ]
+            if len(field.kinds) > 1:
+                keys = ", ".join(_keys(field))
+                records.append((f"{options[field.path].opts[0]}.KEY VALUE", f"{keys}."))
+            elif field.kinds:
+                (inner,) = field.kinds.values()
+                below = children(inner, field.path).values()
+                records += [_record(options[item.path], whole=True, owner=inner) for item in below]
         yield title, records

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import click
 
-from mnistburn.cli.configuration_options import MODEL, Given, Json, names_of
-from mnistburn.cli.fields import FIELDS, Field, Path, children, described
+from mnistburn.cli.configuration_options import MODEL, Given, Json, names_of, rule_of_part
+from mnistburn.cli.fields import FIELDS, Field, Path, children, described, subfields
 from mnistburn.config import TrainingConfig
 from mnistburn.errors import ConfigError
 from mnistburn.networks import ModelConfig, NetworkConfig
@@ -35,7 +35,7 @@ def with_network(config: TrainingConfig, given: Mapping[Path, Given]) -> Trainin
     said = given.get(MODEL)
     if said is None or isinstance(said.value, type):
         return config
-    model = None if said.value is None else _read(MODEL, (), said)
+    model = None if said.value is None else _read(FIELDS[MODEL], (), said)
     return dataclasses.replace(config, model=model)
 
 
@@ -54,7 +54,7 @@ def changed_network(
     model: NetworkConfig, kind: type[NetworkConfig], given: Mapping[Path, Given]
 ) -> NetworkConfig:
     """Return a network of that kind with the options given, for the images of the model."""
-    settings = {path: value for path, value in given.items() if path[:-1] == MODEL}
+    settings = {path: said for path, said in given.items() if path[0] == MODEL[0] and path != MODEL}
     if not isinstance(model, kind):
         model = kind(**{name: getattr(model, name) for name in _OF_IMAGES})
     network: NetworkConfig = _changed_part(kind, model, MODEL, (kind,), settings)
@@ -111,40 +111,66 @@ def _new_value(
     given: Mapping[Path, Given],
 ) -> Any:  # noqa: ANN401
     said = given.get(field.path)
-    if said is not None:
-        if isinstance(said.value, Json):
-            current = _read(field.path, kinds, said)
-        elif not field.kinds or said.value is None:
-            current = said.value
-        elif not isinstance(current, said.value):
-            return _changed_part(said.value, None, field.path, (*kinds, said.value), given)
+    if said is not None and isinstance(said.value, type):
         # One of that kind keeps its values.
+        if not isinstance(current, said.value):
+            return _changed_part(said.value, None, field.path, (*kinds, said.value), given)
+    elif said is not None:
+        if field.kinds and not (said.value is None or isinstance(said.value, Json)):
+            message = f"{said.name} {rule_of_part(field)}, got {said.value}"
+            raise click.UsageError(message)
+        current = _read(field, kinds, said) if isinstance(said.value, Json) else said.value
     below = [path for path in given if path[:-1][: len(field.path)] == field.path]
     if not below:
         return current
-    if current is None:
-        if said is None and len(field.kinds) == 1:
-            (kind,) = field.kinds.values()
-            return _changed_part(kind, None, field.path, (*kinds, kind), given)
-        option = names_of(FIELDS[field.path])[0]
-        known = ", ".join(field.kinds) if len(field.kinds) > 1 else "one"
-        message = f"{given[below[0]].name} is a setting of what {option} says: give {known}"
-        raise click.UsageError(message)
-    return _changed_part(type(current), current, field.path, (*kinds, type(current)), given)
+    option = given[below[0]].name
+    if not field.kinds:
+        # Another class has a part of that name.
+        raise click.UsageError(_foreign(option, kinds[-1], field.path[:-1]))
+    if isinstance(current, tuple(field.kinds.values())):
+        return _changed_part(type(current), current, field.path, (*kinds, type(current)), given)
+    if said is None and len(field.kinds) == 1:
+        (kind,) = field.kinds.values()
+        return _changed_part(kind, None, field.path, (*kinds, kind), given)
+    known = ", ".join(field.kinds) if len(field.kinds) > 1 else "one"
+    message = f"{option} is a setting of what {names_of(field)[0]} says: give {known}"
+    raise click.UsageError(message)
 
 
-def _read(path: Path, kinds: tuple[type[Any], ...], said: Given) -> Any:  # noqa: ANN401  any part
+def _read(field: Field, kinds: tuple[type[Any], ...], said: Given) -> Any:  # noqa: ANN401  any part
+    """Return the part, or the list of parts, that JSON says.
+
+    Args:
+        field: Where it is.
+        kinds: The classes of the parts around it.
+        said: The option.
+
+    Returns:
+        The part.
+    """
+    value = said.value.value
+    parts = {*field.kinds.values(), *field.item_kinds}
+    # What may stand at the top too is read there, where nothing else has to be given.
+    home = next((top for top in subfields(()) if parts and parts <= {*top.kinds.values()}), None)
+    try:
+        if home is None:
+            return _read_at(field.path, kinds, value)
+        if field.item_kinds and isinstance(value, list):
+            return tuple(_read_at(home.path, (), item) for item in value)
+        return _read_at(home.path, (), value)
+    except ConfigError as error:
+        name = (home or field).path[-1]
+        raise ConfigError(_by_option(str(error), {name: said.name})) from None
+
+
+def _read_at(path: Path, kinds: tuple[type[Any], ...], value: object) -> Any:  # noqa: ANN401
     """Return what a training's configuration with this JSON at the path holds there."""
-    content: dict[str, Any] = {path[-1]: said.value.value}
+    content: dict[str, Any] = {path[-1]: value}
     for name, kind in zip(reversed(path[:-1]), reversed(kinds), strict=True):
         tag = getattr(kind, "_tag", None)
         content = {name: content if tag is None else {tag: content}}
     # The largest learning rate: schedules have to fit below it.
-    text = json.dumps({"learning_rate": 1.0, **content})
-    try:
-        part: Any = TrainingConfig.from_json(text)
-    except ConfigError as error:
-        raise ConfigError(_by_option(str(error), {path[-1]: said.name})) from None
+    part: Any = TrainingConfig.from_json(json.dumps({"learning_rate": 1.0, **content}))
     for name in path:
         part = getattr(part, name)
     return part
@@ -165,16 +191,16 @@ def _check_complete(kind: type[Any], path: Path, values: Mapping[str, object]) -
     """Refuse a part that lacks values for which there is no default."""
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in values:
-            option = names_of(FIELDS[(*path, name)])[-1]
-            text = described(kind).get(name, "").rstrip(".")
             words = [word for word, other in FIELDS[path].kinds.items() if other is kind]
-            needs = " ".join([names_of(FIELDS[path])[0], *words])
-            message = f"{needs} needs {option}, which has no default: {_uncapitalised(text)}"
+            chooser = " ".join([names_of(FIELDS[path])[0], *words])
+            text = described(kind).get(name, "").rstrip(".")
+            text = text[:1].lower() + text[1:]
+            if (*path, name) in FIELDS:
+                option = names_of(FIELDS[*path, name])[-1]
+            else:
+                option = f'{name}, as in \'{{"{getattr(kind, "_tag", "")}": {{"{name}": ...}}}}\''
+            message = f"{chooser} needs {option}, which has no default: {text}"
             raise click.UsageError(message)
-
-
-def _uncapitalised(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _by_option(message: str, names: Mapping[str, str]) -> str:

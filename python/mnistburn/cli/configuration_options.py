@@ -18,9 +18,12 @@ __all__ = [
     "ConfigurationOption",
     "Given",
     "Json",
+    "choices_of",
     "configuration_options",
     "given_in",
+    "metavar_of",
     "names_of",
+    "rule_of_part",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
@@ -29,6 +32,10 @@ MODEL: Final[Path] = ("model",)
 """The network's configuration, whose options need not name it: ``--dropout``."""
 
 _GIVEN: Final = "mnistburn.given"
+# Help fits in 80 columns: longer choices stand in the description.
+_WIDEST: Final = 40
+# What is longer takes more than two lines of help.
+_LONGEST: Final = 90
 _NONE: Final = frozenset({"none", "null"})
 
 
@@ -66,18 +73,17 @@ class ConfigurationOption(click.Option):
             field: The field.
         """
         self.field = field
-        listed = field.items is str
         super().__init__(
             [_parameter(field.path), *names_of(field)],
             is_flag=field.is_flag,
-            multiple=listed,
-            default=() if listed else None,
+            multiple=field.items is str,
+            default=None,
             type=None if field.is_flag else str,
-            metavar=None if field.is_flag else _metavar(field),
+            metavar=None if field.is_flag else metavar_of(field),
             expose_value=False,
             callback=_note_option,
             shell_complete=_complete_value,
-            help=_first_clause(field),
+            help=_in_short(field),
         )
 
 
@@ -96,14 +102,16 @@ def names_of(field: Field) -> list[str]:
     return [f"--{name}/--no-{name}" if field.is_flag else f"--{name}" for name in names]
 
 
-def _metavar(field: Field) -> str:
+def metavar_of(field: Field) -> str:
+    """Return what stands for the value of a field's option."""
+    words = choices_of(field)
+    if words:
+        joined = "|".join([*words, *["NUMBER"] * bool(field.types)])
+        return joined if len(joined) <= _WIDEST else "NAME"
     if field.kinds:
-        words = list(field.kinds) if len(field.kinds) > 1 else ["JSON"]
-        return "|".join([*words, *["none"] * field.optional])
-    if field.lists_parts:
+        return "|".join(["JSON", *["NUMBER"] * bool(field.types), *["none"] * field.optional])
+    if field.item_kinds:
         return "JSON"
-    if field.choices:
-        return "|".join([*field.choices, *["none"] * field.optional])
     if field.items is not None:
         return "NAME" if field.items is str else "N,N,..."
     if field.types == {int}:
@@ -111,21 +119,26 @@ def _metavar(field: Field) -> str:
     return "NUMBER" if field.types <= {int, float} else "TEXT"
 
 
-def _first_clause(field: Field) -> str:
-    text = described(field.owners[0]).get(field.path[-1], "")
-    return re.split(r"[.:;] |\.$", text)[0] + "." * bool(text)
-
-
-def _words(field: Field) -> list[str]:
+def choices_of(field: Field) -> list[str]:
+    """Return the words that a field takes; none for one that takes other values."""
     several = list(field.kinds) if len(field.kinds) > 1 else []
     words = [*several, *field.choices]
     return [*words, "none"] if field.optional and words else words
 
 
+def _in_short(field: Field) -> str:
+    """Return the first sentence of a description, without its last clauses where it is long."""
+    text = described(field.owners[0]).get(field.path[-1], "")
+    sentence = re.split(r"\.(?: |$)", text)[0]
+    ends = [*(found.start() for found in re.finditer("[:;] ", sentence)), len(sentence)]
+    end = max((place for place in ends if place <= _LONGEST), default=ends[0])
+    return sentence[:end] + "." * bool(text)
+
+
 def _complete_value(
     _ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    words = _words(parameter.field) if isinstance(parameter, ConfigurationOption) else []
+    words = choices_of(parameter.field) if isinstance(parameter, ConfigurationOption) else []
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
@@ -210,7 +223,7 @@ def _note_settings(
         else:
             if isinstance(value, str):
                 value = _value(field, value)
-            elif field.holds_parts and value is not None:
+            elif field.holds_parts and isinstance(value, dict | list):
                 value = Json(value)
         _note(ctx, path, Given(value, f"--set {'.'.join(path)}"))
 
@@ -233,7 +246,9 @@ def _value(field: Field, text: str) -> object:
     word = text.strip()
     if field.optional and word.lower() in _NONE:
         return None
-    if field.holds_parts:
+    # One class may have a number where another has a part.
+    may_be_plain = bool(field.types or field.choices)
+    if field.holds_parts and (word.startswith("{") or not may_be_plain):
         return _part(field, word)
     if field.choices or str in field.types:
         return text
@@ -274,12 +289,18 @@ def _part(field: Field, word: str) -> object:
         kind = plain.get(re.sub("[-_]", "", word.lower()))
         if kind is not None:
             return kind
-        message = f"{word!r} is not one of {', '.join(map(repr, _words(field)))}."
+        message = f"{word!r} is not one of {', '.join(map(repr, choices_of(field)))}."
         raise click.BadParameter(message + nearest(word, field.kinds).replace(";", ""))
-    message = f"{word!r} must be JSON, as a configuration file has it"
+    message = f"{word!r} {rule_of_part(field)}"
+    raise click.BadParameter(message)
+
+
+def rule_of_part(field: Field) -> str:
+    """Return what a value of a part must be, for the end of a message."""
+    rule = "must be JSON, as a configuration file has it"
     if field.optional:
-        message += ", or none"
+        rule += ", or none"
     if field.kinds:
         options = [names_of(item)[-1].split("/")[0] for item in subfields(field.path)]
-        message += f"; its fields have options of their own, {', '.join(options)}"
-    raise click.BadParameter(message)
+        rule += f"; its fields have options of their own, {', '.join(options)}"
+    return rule

@@ -30,7 +30,6 @@ class Field:
         types: The types of a plain value, None left out.
         optional: Whether it may be None.
         items: The type of the items of a list; None for what is no list.
-        lists_parts: Whether the items are parts.
         choices: The texts of a `Literal`.
         owners: The classes that have the field.
     """
@@ -40,7 +39,6 @@ class Field:
     types: frozenset[type[Any]]
     optional: bool
     items: Any
-    lists_parts: bool
     choices: tuple[str, ...]
     owners: tuple[type[Any], ...]
 
@@ -50,9 +48,15 @@ class Field:
         return self.types == {bool}
 
     @property
+    def item_kinds(self) -> tuple[type[Any], ...]:
+        """The classes of the items of a list of parts."""
+        items = (self.items, *get_args(self.items))
+        return tuple(item for item in items if isinstance(item, type) and is_dataclass(item))
+
+    @property
     def holds_parts(self) -> bool:
         """Whether it is a part, or a list of parts, which JSON alone can say whole."""
-        return bool(self.kinds) or self.lists_parts
+        return bool(self.kinds or self.item_kinds)
 
 
 def word_of(field: str, kind: type[Any]) -> str:
@@ -104,7 +108,6 @@ def _field(owner: type[Any], path: Path, hint: Any) -> Field:  # noqa: ANN401  a
         frozenset(types),
         NoneType in parts,
         items,
-        any(is_dataclass(item) for item in (items, *get_args(items))),
         tuple(choices),
         (owner,),
     )
@@ -118,7 +121,6 @@ def _merged(one: Field, other: Field) -> Field:
         one.types | other.types,
         one.optional or other.optional,
         one.items or other.items,
-        one.lists_parts or other.lists_parts,
         tuple(dict.fromkeys(one.choices + other.choices)),
         one.owners + other.owners,
     )
@@ -135,7 +137,7 @@ def _all_fields(
     for field in own.values():
         yield field
         # A part that may stand within itself has no end; JSON says what is further in.
-        inner = [kind for kind in field.kinds.values() if kind not in around]
+        inner = [kind for kind in field.kinds.values() if around.count(kind) <= 1]
         yield from _all_fields(inner, field.path, around)
 
 
