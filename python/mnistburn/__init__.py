@@ -33,9 +33,11 @@ if TYPE_CHECKING:
         NoamLrSchedulerConfig,
         OneCycleLrSchedulerConfig,
         RmsPropConfig,
+        SequentialLrSchedulerConfig,
         SgdConfig,
         StepLrSchedulerConfig,
         TrainingConfig,
+        WarmUpLrSchedulerConfig,
     )
     from mnistburn.data_loader import Batch, DataLoader
     from mnistburn.dataset import BrokenPicture, Dataset
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from mnistburn.device import Device, devices
     from mnistburn.gradients import Gradients, Loss
     from mnistburn.image_statistics import ImageStatistics
+    from mnistburn.lr_scheduler import LrScheduler
     from mnistburn.model import ClassificationOutput, Evaluation, Model
     from mnistburn.optimizer import Optimizer
     from mnistburn.pictures import read_picture
@@ -77,6 +80,7 @@ __all__ = [
     "ImageStatistics",
     "LinearLrSchedulerConfig",
     "Loss",
+    "LrScheduler",
     "Model",
     "ModelConfig",
     "MomentumConfig",
@@ -85,11 +89,13 @@ __all__ = [
     "Optimizer",
     "Recipe",
     "RmsPropConfig",
+    "SequentialLrSchedulerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
     "TrainingConfig",
     "TrainingResult",
+    "WarmUpLrSchedulerConfig",
     "__version__",
     "build_info",
     "callbacks",
@@ -122,9 +128,11 @@ _HOMES: Final = {
         "NoamLrSchedulerConfig",
         "OneCycleLrSchedulerConfig",
         "RmsPropConfig",
+        "SequentialLrSchedulerConfig",
         "SgdConfig",
         "StepLrSchedulerConfig",
         "TrainingConfig",
+        "WarmUpLrSchedulerConfig",
     ),
     "data_loader": ("Batch", "DataLoader"),
     "dataset": ("BrokenPicture", "Dataset"),
@@ -133,6 +141,7 @@ _HOMES: Final = {
     "device": ("Device", "devices"),
     "gradients": ("Gradients", "Loss"),
     "image_statistics": ("ImageStatistics",),
+    "lr_scheduler": ("LrScheduler",),
     "model": ("ClassificationOutput", "Evaluation", "Model"),
     "optimizer": ("Optimizer",),
     "pictures": ("read_picture",),

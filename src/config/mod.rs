@@ -11,7 +11,6 @@ mod image;
 mod lr_scheduler;
 mod metadata;
 mod network;
-mod one_cycle;
 mod optimizer;
 mod recorder;
 mod training;

@@ -33,7 +33,9 @@ from mnistburn.config.schedules import (
     LinearLrSchedulerConfig,
     NoamLrSchedulerConfig,
     OneCycleLrSchedulerConfig,
+    SequentialLrSchedulerConfig,
     StepLrSchedulerConfig,
+    WarmUpLrSchedulerConfig,
 )
 from mnistburn.config.training import TrainingConfig
 from mnistburn.networks import ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig
@@ -57,7 +59,9 @@ __all__ = [
     "OneCycleLrSchedulerConfig",
     "OptimizerConfig",
     "RmsPropConfig",
+    "SequentialLrSchedulerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "TrainingConfig",
+    "WarmUpLrSchedulerConfig",
 ]
