@@ -147,6 +147,8 @@ def others() -> None:
         {"Linear": {"final_lr": 0.5, "num_iters": 9}},
         {"Noam": {}},
         {"Step": {"step_size": 9}},
+        {"WarmUp": {"num_iters": 3, "after": {"OneCycle": {}}}},
+        {"Sequential": {"schedules": [None, {"Noam": {}}], "milestones": [3]}},
     ]
     penalty = {"weight_decay": {"penalty": 0.5}}
     optimizers: list[dict[str, Any]] = [

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
         OneCycleLrSchedulerConfig,
         ReduceOnPlateauLrSchedulerConfig,
         RmsPropConfig,
+        SequentialLrSchedulerConfig,
         SgdConfig,
         StepLrSchedulerConfig,
         TrainingConfig,
+        WarmUpLrSchedulerConfig,
     )
     from mnistburn.data_loader import Batch, DataLoader
     from mnistburn.dataset import BrokenPicture, Dataset
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from mnistburn.device import Device, devices
     from mnistburn.gradients import Gradients, Loss
     from mnistburn.image_statistics import ImageStatistics
+    from mnistburn.lr_scheduler import LrScheduler
     from mnistburn.model import ClassificationOutput, Evaluation, Model
     from mnistburn.optimizer import Optimizer
     from mnistburn.pictures import read_picture
@@ -79,6 +82,7 @@ __all__ = [
     "ImageStatistics",
     "LinearLrSchedulerConfig",
     "Loss",
+    "LrScheduler",
     "Model",
     "ModelConfig",
     "MomentumConfig",
@@ -88,11 +92,13 @@ __all__ = [
     "Recipe",
     "ReduceOnPlateauLrSchedulerConfig",
     "RmsPropConfig",
+    "SequentialLrSchedulerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
     "TrainingConfig",
     "TrainingResult",
+    "WarmUpLrSchedulerConfig",
     "__version__",
     "build_info",
     "callbacks",
@@ -126,9 +132,11 @@ _HOMES: Final = {
         "OneCycleLrSchedulerConfig",
         "ReduceOnPlateauLrSchedulerConfig",
         "RmsPropConfig",
+        "SequentialLrSchedulerConfig",
         "SgdConfig",
         "StepLrSchedulerConfig",
         "TrainingConfig",
+        "WarmUpLrSchedulerConfig",
     ),
     "data_loader": ("Batch", "DataLoader"),
     "dataset": ("BrokenPicture", "Dataset"),
@@ -137,6 +145,7 @@ _HOMES: Final = {
     "device": ("Device", "devices"),
     "gradients": ("Gradients", "Loss"),
     "image_statistics": ("ImageStatistics",),
+    "lr_scheduler": ("LrScheduler",),
     "model": ("ClassificationOutput", "Evaluation", "Model"),
     "optimizer": ("Optimizer",),
     "pictures": ("read_picture",),

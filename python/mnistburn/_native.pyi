@@ -15,6 +15,7 @@ __all__ = [
     "Gradients",
     "ImageFile",
     "Loss",
+    "LrScheduler",
     "Model",
     "Optimizer",
     "Picture",
@@ -241,6 +242,29 @@ class Loss:
 
         Raises:
             TrainingError: The tape was used before.
+        """
+
+@final
+class LrScheduler:
+    """
+    A learning-rate schedule that goes on from step to step.
+    """
+    def __new__(cls, /, config: str, num_steps: SupportsIndex | None) -> LrScheduler:
+        """
+        A schedule before its first step.
+
+        Args:
+            config: Training configuration, JSON, of which learning_rate and lr_scheduler count.
+            num_steps: What a schedule without a length takes; None where it has one.
+        """
+    def step(self, /) -> float:
+        """
+        The learning rate of the next step.
+        """
+    @property
+    def steps(self, /) -> int:
+        """
+        Steps so far.
         """
 
 @final

@@ -177,8 +177,11 @@ def train(
     finally:
         observer.close()
     model = Model._wrap(native)  # noqa: SLF001
-    # It has the mean and the deviation of the images where the network has places for them.
-    return read_result(directory, model, replace(used, model=model.config))
+    # They have what follows from the data: the mean and the deviation of the images where the
+    # network has places for them, and the length of the run where the schedule has none.
+    schedule = (stored_config(directory) or used).lr_scheduler
+    used = replace(used, model=model.config, lr_scheduler=schedule)
+    return read_result(directory, model, used)
 
 
 def _data_pair(

@@ -14,9 +14,7 @@ mod lr_scheduler;
 mod metadata;
 mod metric;
 mod network;
-mod one_cycle;
 mod optimizer;
-mod plateau;
 mod recorder;
 mod training;
 mod views;
@@ -35,7 +33,6 @@ pub use optimizer::{
     AdaGradConfig, AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig,
     OptimizerConfig, RmsPropConfig, SgdConfig,
 };
-pub use plateau::PlateauConfig;
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;
 pub use views::Views;

@@ -74,9 +74,27 @@ impl TrainingConfig {
     /// Largest accepted batch and number of epochs: both are counted in 32 bits in places.
     const MAX_COUNT: u64 = (u32::MAX >> 1) as u64;
 
-    /// The schedule of the learning rate.
+    /// The schedule of the learning rate; an error where it has no length, which is that of the run. See
+    /// [`with_length`](Self::with_length).
     pub fn schedule(&self) -> Result<LrSchedule> {
         LrSchedule::new(self.learning_rate, self.lr_scheduler.as_ref())
+    }
+
+    /// The configuration of a run over so many images: schedules without a length get that of the run.
+    #[must_use]
+    pub fn with_length(mut self, images: usize) -> Self {
+        let steps = self.steps(images);
+        self.lr_scheduler = self
+            .lr_scheduler
+            .map(|schedule| schedule.with_length(steps));
+        self
+    }
+
+    /// The steps of a run over so many images.
+    pub fn steps(&self, images: usize) -> usize {
+        images
+            .div_ceil(self.batch_size)
+            .saturating_mul(self.num_epochs)
     }
 }
 
@@ -164,7 +182,10 @@ impl Settings for TrainingConfig {
                 )?),
             },
         };
-        config.schedule()?;
+        // Whatever the length will be.
+        let schedule = config.lr_scheduler.clone();
+        let schedule = schedule.map(|schedule| schedule.with_length(1));
+        LrSchedule::new(config.learning_rate, schedule.as_ref())?;
         Ok(config)
     }
 
@@ -184,6 +205,7 @@ impl Settings for TrainingConfig {
         if complete || self.lr_scheduler != default.lr_scheduler {
             let schedule = self
                 .lr_scheduler
+                .as_ref()
                 .map_or(Value::Null, LrSchedulerConfig::to_value);
             object.insert("lr_scheduler".into(), schedule);
         }

@@ -54,6 +54,7 @@ pub(super) fn prepare(
             _ => config,
         };
         let config = with_pixels(config, stored_config.as_ref(), &data.train)?;
+        let config = with_length(config, stored_config.as_ref(), &data.train);
         if config.batch_size < num_devices {
             return Err(Error::Config(format!(
                 "batch_size must be at least the number of devices, {num_devices}, got {}; use a larger batch or fewer devices",
@@ -93,4 +94,20 @@ fn with_pixels(
         config.model.with_pixels(&mean, &std)
     };
     Ok(TrainingConfig { model, ..config })
+}
+
+/// The configuration with the length of the run in the schedules that have none. That of a run that goes on is the one it began
+/// with, also where it goes on for longer.
+fn with_length(
+    mut config: TrainingConfig,
+    stored: Option<&TrainingConfig>,
+    train: &Dataset,
+) -> TrainingConfig {
+    let known = stored.and_then(|stored| stored.lr_scheduler.as_ref());
+    if let (Some(schedule), Some(known)) = (&config.lr_scheduler, known)
+        && let Some(schedule) = schedule.clone().with_lengths_of(known)
+    {
+        config.lr_scheduler = Some(schedule);
+    }
+    config.with_length(train.len())
 }

@@ -74,6 +74,12 @@ impl Prepared {
                 "checkpoints in half precision: a resumed run will differ from one never stopped";
             warn(observer.as_mut(), message.into());
         }
+        let schedule = config.lr_scheduler.as_ref();
+        if let Some(message) =
+            schedule.and_then(|schedule| schedule.misfit(config.steps(data.train.len())))
+        {
+            warn(observer.as_mut(), message);
+        }
         let mut rule = Rule::<Autodiff<B>>::new(&config)?;
         let mut progress = Progress {
             epoch: 1,

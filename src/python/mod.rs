@@ -7,6 +7,7 @@ mod error;
 mod functions;
 mod gradients;
 mod likeness;
+mod lr_scheduler;
 mod model;
 mod panics;
 mod pictures;
@@ -32,6 +33,8 @@ mod _native {
     use super::gradients::Gradients;
     #[pymodule_export]
     use super::likeness::unlike;
+    #[pymodule_export]
+    use super::lr_scheduler::LrScheduler;
     #[pymodule_export]
     use super::model::{ClassificationOutput, Loss, Model, Optimizer};
     #[pymodule_export]

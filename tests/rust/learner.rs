@@ -29,7 +29,7 @@ pub fn config() -> TrainingConfig {
         learning_rate: 1e-3,
         lr_scheduler: Some(LrSchedulerConfig::CosineAnnealing {
             min_lr: 1e-4,
-            num_iters: 7,
+            num_iters: Some(7),
         }),
         ..TrainingConfig::default()
     }

@@ -34,7 +34,9 @@ from mnistburn.config.schedules import (
     NoamLrSchedulerConfig,
     OneCycleLrSchedulerConfig,
     ReduceOnPlateauLrSchedulerConfig,
+    SequentialLrSchedulerConfig,
     StepLrSchedulerConfig,
+    WarmUpLrSchedulerConfig,
 )
 from mnistburn.config.training import TrainingConfig
 from mnistburn.networks import ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig
@@ -59,7 +61,9 @@ __all__ = [
     "OptimizerConfig",
     "ReduceOnPlateauLrSchedulerConfig",
     "RmsPropConfig",
+    "SequentialLrSchedulerConfig",
     "SgdConfig",
     "StepLrSchedulerConfig",
     "TrainingConfig",
+    "WarmUpLrSchedulerConfig",
 ]

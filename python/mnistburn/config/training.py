@@ -12,7 +12,12 @@ from mnistburn.config.optimizers import (
     OptimizerConfig,
     optimizer_from,
 )
-from mnistburn.config.schedules import SCHEDULES, LearningRateSchedule, Schedule
+from mnistburn.config.schedules import (
+    SCHEDULES,
+    LearningRateSchedule,
+    Schedule,
+    schedule_from,
+)
 from mnistburn.errors import ConfigError
 from mnistburn.networks import NetworkConfig, check_network, network_from
 from mnistburn.optimizer import check_optimizer
@@ -36,7 +41,9 @@ class TrainingConfig(File):
             core. The result does not depend on it.
         seed: The seed of the weights, the order of the images, dropout and augmentation.
         learning_rate: The learning rate, or where the schedule starts.
-        lr_scheduler: The learning-rate schedule, or None for a constant rate.
+        lr_scheduler: The learning-rate schedule, or None for a constant rate. One without a length
+            gets that of the run, which the configuration of the run has. A schedule that ends
+            before the run does is told by a warning at its start.
         augmentation: How the training images are changed at random, or None to leave them as they
             are. One whose strengths are all 0 becomes None.
         label_smoothing: The share of each target that is spread over all classes (Szegedy et al.,
@@ -165,16 +172,12 @@ class TrainingConfig(File):
         augmentation = checked["augmentation"]
         if augmentation is not None:
             augmentation = AugmentationConfig(**augmentation)
-        schedule = checked["lr_scheduler"]
-        if schedule is not None:
-            ((tag, content),) = schedule.items()
-            schedule = SCHEDULES[tag](**content)
         return cls(
             **{
                 **checked,
                 "model": network_from(checked["model"]),
                 "optimizer": optimizer_from(checked["optimizer"]),
-                "lr_scheduler": schedule,
+                "lr_scheduler": schedule_from(checked["lr_scheduler"]),
                 "augmentation": augmentation,
             }
         )

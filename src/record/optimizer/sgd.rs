@@ -7,7 +7,9 @@ use burn::optim::SgdState;
 use burn::optim::momentum::MomentumState;
 use serde::Deserialize;
 
+// Without momentum nothing else would tell it from the state of another optimizer.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SgdItem<'a> {
     #[serde(borrow)]
     momentum: Option<MomentumItem<'a>>,

@@ -1,5 +1,5 @@
-use super::Fields;
-use super::metric::{Direction, EpochMetric};
+use crate::config::Fields;
+use crate::config::metric::{Direction, EpochMetric};
 use crate::error::Result;
 use serde_json::{Value, json};
 

@@ -1,8 +1,10 @@
-use super::Fields;
-use super::fields::{nearest, shown};
-use super::metric::EpochMetric;
+//! The schedules of the learning rate, as they go.
+
+use super::LrSchedulerConfig;
 use super::one_cycle::OneCycleLrScheduler;
-use super::plateau::{PlateauConfig, PlateauLrScheduler};
+use super::plateau::PlateauLrScheduler;
+use super::sequential::SequentialLrScheduler;
+use crate::config::metric::EpochMetric;
 use crate::error::{Error, Result};
 use burn::lr_scheduler::LrScheduler;
 use burn::lr_scheduler::constant::ConstantLr;
@@ -14,180 +16,6 @@ use burn::lr_scheduler::step::{StepLrScheduler, StepLrSchedulerConfig};
 use burn::record::{PrecisionSettings, Record};
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
-
-/// How the learning rate moves from step to step; each starts from the configured `learning_rate`.
-///
-/// The kinds, their names and their formulas are Burn's; those of `OneCycle` are `PyTorch`'s.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum LrSchedulerConfig {
-    /// Multiplied by `gamma` each step.
-    Exponential {
-        /// Factor in (0, 1].
-        gamma: f64,
-    },
-    /// Half a cosine from the learning rate down to `min_lr`, then again from the top.
-    CosineAnnealing {
-        /// Lowest rate, at most the learning rate.
-        min_lr: f64,
-        /// Steps from top to bottom.
-        num_iters: usize,
-    },
-    /// A straight line to `final_lr`, then constant.
-    Linear {
-        /// Rate at the end of the line, in [0, 1].
-        final_lr: f64,
-        /// Steps until then.
-        num_iters: usize,
-    },
-    /// Warm-up, then the inverse square root of the step (Vaswani et al., 2017); the learning rate is its factor.
-    Noam {
-        /// Steps of warm-up.
-        warmup_steps: usize,
-        /// Width of the model.
-        model_size: usize,
-    },
-    /// Up to the learning rate and down to almost nothing, both along half a cosine (Smith and Topin, 2018); then constant.
-    OneCycle {
-        /// Steps of the cycle.
-        num_iters: usize,
-        /// Share of them that leads up, in (0, 1).
-        pct_start: f64,
-        /// What the learning rate is divided by for the first step, at least 1.
-        div_factor: f64,
-        /// What the rate of the first step is divided by for the last one, at least 1.
-        final_div_factor: f64,
-    },
-    /// Multiplied by a factor where a metric of the epochs gets no better.
-    ReduceOnPlateau(PlateauConfig),
-    /// Multiplied by `gamma` every `step_size` steps.
-    Step {
-        /// Steps between two changes.
-        step_size: usize,
-        /// Factor in (0, 1].
-        gamma: f64,
-    },
-}
-
-const KINDS: [&str; 7] = [
-    "Exponential",
-    "CosineAnnealing",
-    "Linear",
-    "Noam",
-    "OneCycle",
-    "ReduceOnPlateau",
-    "Step",
-];
-
-impl LrSchedulerConfig {
-    pub(super) fn from_value(value: &Value, path: &str) -> Result<Self> {
-        let tagged = value.as_object().filter(|object| object.len() == 1);
-        let Some((kind, inner)) = tagged.and_then(|object| object.iter().next()) else {
-            return Err(Error::Config(format!(
-                "{path} must be null or an object with one key of {}, got {}",
-                KINDS.join(", "),
-                shown(value)
-            )));
-        };
-        let mut fields = Fields::new(inner, &format!("{path}.{kind}"), "learning-rate schedule")?;
-        let most = u64::from(u32::MAX >> 1);
-        let factor = ("a number above 0 and at most 1", |gamma: f64| {
-            gamma > 0.0 && gamma <= 1.0
-        });
-        let rate = ("a number from 0 to 1", |rate: f64| {
-            (0.0..=1.0).contains(&rate)
-        });
-        let config = match kind.as_str() {
-            "Exponential" => Self::Exponential {
-                gamma: fields.number("gamma", None, factor.0, factor.1)?,
-            },
-            "CosineAnnealing" => Self::CosineAnnealing {
-                min_lr: fields.number("min_lr", Some(0.0), rate.0, rate.1)?,
-                num_iters: fields.whole("num_iters", None, (1, most))? as usize,
-            },
-            "Linear" => Self::Linear {
-                final_lr: fields.number("final_lr", None, rate.0, rate.1)?,
-                num_iters: fields.whole("num_iters", None, (1, most))? as usize,
-            },
-            "Noam" => Self::Noam {
-                warmup_steps: fields.whole("warmup_steps", Some(4000), (1, most))? as usize,
-                model_size: fields.whole("model_size", Some(512), (1, most))? as usize,
-            },
-            "OneCycle" => {
-                let share = ("a number above 0 and below 1", |share: f64| {
-                    share > 0.0 && share < 1.0
-                });
-                let divisor = ("a number of at least 1", |divisor: f64| {
-                    divisor >= 1.0 && divisor.is_finite()
-                });
-                Self::OneCycle {
-                    num_iters: fields.whole("num_iters", None, (2, most))? as usize,
-                    pct_start: fields.number("pct_start", Some(0.3), share.0, share.1)?,
-                    div_factor: fields.number("div_factor", Some(25.0), divisor.0, divisor.1)?,
-                    final_div_factor: fields.number(
-                        "final_div_factor",
-                        Some(1e4),
-                        divisor.0,
-                        divisor.1,
-                    )?,
-                }
-            }
-            "ReduceOnPlateau" => Self::ReduceOnPlateau(PlateauConfig::read(&mut fields, most)?),
-            "Step" => Self::Step {
-                step_size: fields.whole("step_size", None, (1, most))? as usize,
-                gamma: fields.number("gamma", Some(0.1), factor.0, factor.1)?,
-            },
-            other => {
-                let near = nearest(other, &KINDS)
-                    .map_or_else(String::new, |near| format!("did you mean {near}? "));
-                return Err(Error::Config(format!(
-                    "unknown schedule {other:?} in {path}: {near}the schedules are {}",
-                    KINDS.join(", ")
-                )));
-            }
-        };
-        fields.finish()?;
-        Ok(config)
-    }
-
-    pub(super) fn to_value(self) -> Value {
-        match self {
-            Self::Exponential { gamma } => json!({"Exponential": {"gamma": gamma}}),
-            Self::CosineAnnealing { min_lr, num_iters } => {
-                json!({"CosineAnnealing": {"min_lr": min_lr, "num_iters": num_iters}})
-            }
-            Self::Linear {
-                final_lr,
-                num_iters,
-            } => {
-                json!({"Linear": {"final_lr": final_lr, "num_iters": num_iters}})
-            }
-            Self::Noam {
-                warmup_steps,
-                model_size,
-            } => {
-                json!({"Noam": {"warmup_steps": warmup_steps, "model_size": model_size}})
-            }
-            Self::OneCycle {
-                num_iters,
-                pct_start,
-                div_factor,
-                final_div_factor,
-            } => {
-                json!({"OneCycle": {
-                    "num_iters": num_iters,
-                    "pct_start": pct_start,
-                    "div_factor": div_factor,
-                    "final_div_factor": final_div_factor,
-                }})
-            }
-            Self::ReduceOnPlateau(config) => json!({"ReduceOnPlateau": config.to_value()}),
-            Self::Step { step_size, gamma } => {
-                json!({"Step": {"step_size": step_size, "gamma": gamma}})
-            }
-        }
-    }
-}
 
 /// The schedule of a run: Burn's own schedulers, and what Burn lacks, behind one type, so that the training loop is compiled once.
 #[derive(Clone, Debug)]
@@ -204,6 +32,8 @@ pub enum LrSchedule {
     Noam(NoamLrScheduler),
     /// See [`LrSchedulerConfig::OneCycle`].
     OneCycle(OneCycleLrScheduler),
+    /// See [`LrSchedulerConfig::Sequential`] and [`LrSchedulerConfig::WarmUp`].
+    Sequential(SequentialLrScheduler),
     /// See [`LrSchedulerConfig::Step`].
     Step(StepLrScheduler),
     /// See [`LrSchedulerConfig::ReduceOnPlateau`].
@@ -211,35 +41,41 @@ pub enum LrSchedule {
 }
 
 impl LrSchedule {
-    /// The schedule that starts from `learning_rate`; constant without a `config`.
+    /// The schedule that starts from `learning_rate`; constant without a `config`, which has its length.
     pub fn new(learning_rate: f64, config: Option<&LrSchedulerConfig>) -> Result<Self> {
-        let schedule = match config.copied() {
+        let fits = |reason| {
+            Error::Config(format!(
+                "lr_scheduler does not fit a learning_rate of {learning_rate}: {reason}"
+            ))
+        };
+        match config {
             None => Ok(Self::Constant(ConstantLr::new(learning_rate))),
             Some(LrSchedulerConfig::Exponential { gamma }) => {
-                ExponentialLrSchedulerConfig::new(learning_rate, gamma)
+                ExponentialLrSchedulerConfig::new(learning_rate, *gamma)
                     .init()
                     .map(Self::Exponential)
+                    .map_err(fits)
             }
             Some(LrSchedulerConfig::CosineAnnealing { min_lr, num_iters }) => {
-                CosineAnnealingLrSchedulerConfig::new(learning_rate, num_iters)
-                    .with_min_lr(min_lr)
+                CosineAnnealingLrSchedulerConfig::new(learning_rate, known(*num_iters)?)
+                    .with_min_lr(*min_lr)
                     .init()
                     .map(Self::CosineAnnealing)
+                    .map_err(fits)
             }
             Some(LrSchedulerConfig::Linear {
                 final_lr,
                 num_iters,
-            }) => LinearLrSchedulerConfig::new(learning_rate, final_lr, num_iters)
-                .init()
-                .map(Self::Linear),
+            }) => line(learning_rate, *final_lr, known(*num_iters)?).map_err(fits),
             Some(LrSchedulerConfig::Noam {
                 warmup_steps,
                 model_size,
             }) => NoamLrSchedulerConfig::new(learning_rate)
-                .with_warmup_steps(warmup_steps)
-                .with_model_size(model_size)
+                .with_warmup_steps(*warmup_steps)
+                .with_model_size(*model_size)
                 .init()
-                .map(Self::Noam),
+                .map(Self::Noam)
+                .map_err(fits),
             Some(LrSchedulerConfig::OneCycle {
                 num_iters,
                 pct_start,
@@ -247,31 +83,65 @@ impl LrSchedule {
                 final_div_factor,
             }) => Ok(Self::OneCycle(OneCycleLrScheduler {
                 learning_rate,
-                num_iters,
-                pct_start,
-                div_factor,
-                final_div_factor,
+                num_iters: known(*num_iters)?,
+                pct_start: *pct_start,
+                div_factor: *div_factor,
+                final_div_factor: *final_div_factor,
                 steps: 0,
             })),
             Some(LrSchedulerConfig::ReduceOnPlateau(config)) if config.min_lr > learning_rate => {
-                Err("min_lr must be at most the learning rate".into())
+                Err(fits("min_lr must be at most the learning rate".into()))
             }
             Some(LrSchedulerConfig::ReduceOnPlateau(config)) => Ok(Self::ReduceOnPlateau(
-                PlateauLrScheduler::new(config, learning_rate),
+                PlateauLrScheduler::new(*config, learning_rate),
             )),
+            Some(LrSchedulerConfig::Sequential {
+                schedules,
+                milestones,
+            }) => {
+                let schedules = schedules
+                    .iter()
+                    .map(|schedule| Self::new(learning_rate, schedule.as_ref()))
+                    .collect::<Result<Vec<Self>>>()?;
+                let starts = std::iter::once(0).chain(milestones.iter().copied());
+                let stages = starts.zip(schedules).collect();
+                Ok(Self::Sequential(SequentialLrScheduler::new(stages)))
+            }
             Some(LrSchedulerConfig::Step { step_size, gamma }) => {
-                StepLrSchedulerConfig::new(learning_rate, step_size)
-                    .with_gamma(gamma)
+                StepLrSchedulerConfig::new(learning_rate, *step_size)
+                    .with_gamma(*gamma)
                     .init()
                     .map(Self::Step)
+                    .map_err(fits)
             }
-        };
-        schedule.map_err(|reason| {
-            Error::Config(format!(
-                "lr_scheduler does not fit a learning_rate of {learning_rate}: {reason}"
-            ))
-        })
+            Some(LrSchedulerConfig::WarmUp {
+                num_iters,
+                start_factor,
+                after,
+            }) => {
+                let first = learning_rate * start_factor;
+                let stages = vec![
+                    (0, line(first, learning_rate, *num_iters).map_err(fits)?),
+                    (*num_iters, Self::new(learning_rate, after.as_deref())?),
+                ];
+                Ok(Self::Sequential(SequentialLrScheduler::new(stages)))
+            }
+        }
     }
+}
+
+fn line(from: f64, to: f64, steps: usize) -> std::result::Result<LrSchedule, String> {
+    LinearLrSchedulerConfig::new(from, to, steps)
+        .init()
+        .map(LrSchedule::Linear)
+}
+
+fn known(num_iters: Option<usize>) -> Result<usize> {
+    num_iters.ok_or_else(|| {
+        Error::Config(
+            "the schedule must know its length: give num_iters, or the steps of the run".into(),
+        )
+    })
 }
 
 /// The state of a schedule; in a file, what Burn's scheduler of that kind would write.
@@ -311,6 +181,7 @@ impl LrScheduler for LrSchedule {
             Self::Linear(schedule) => schedule.step(),
             Self::Noam(schedule) => schedule.step(),
             Self::OneCycle(schedule) => schedule.step(),
+            Self::Sequential(schedule) => schedule.step(),
             Self::Step(schedule) => schedule.step(),
             Self::ReduceOnPlateau(schedule) => schedule.rate,
         }
@@ -326,6 +197,7 @@ impl LrScheduler for LrSchedule {
             Self::Linear(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
             Self::Noam(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>() as u64),
             Self::OneCycle(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>()),
+            Self::Sequential(schedule) => LrScheduleRecord::Count(schedule.to_record::<B>()),
             Self::Step(schedule) => LrScheduleRecord::SignedCount(schedule.to_record::<B>()),
             Self::ReduceOnPlateau(schedule) => LrScheduleRecord::Rate(schedule.rate),
         }
@@ -403,6 +275,9 @@ impl LrSchedule {
             {
                 Ok(Self::ReduceOnPlateau(schedule.with_rate(rate)))
             }
+            (Self::Sequential(schedule), _, Some(count)) => {
+                Ok(Self::Sequential(schedule.load_record::<B>(count as u64)))
+            }
             (Self::Step(schedule), LrScheduleRecord::SignedCount(-1), _) => {
                 Ok(Self::Step(schedule.load_record::<B>(-1)))
             }
@@ -412,6 +287,40 @@ impl LrSchedule {
             _ => Err(Error::Record(format!(
                 "the state of a learning-rate schedule must be of its kind, found {record:?}"
             ))),
+        }
+    }
+
+    /// This schedule, which has not begun, after so many steps: what as many calls of `step` would make of it.
+    pub(super) fn after<B: Backend>(self, steps: u64) -> Self {
+        let Some(last) = steps.checked_sub(1) else {
+            return self;
+        };
+        let (count, last) = (steps as usize, last as usize);
+        match self {
+            Self::Constant(schedule) => Self::Constant(schedule),
+            Self::Exponential(mut schedule) => {
+                // The rounding of each multiplication counts.
+                for _ in 0..steps {
+                    let before = schedule.to_record::<B>();
+                    if schedule.step() == before {
+                        break;
+                    }
+                }
+                Self::Exponential(schedule)
+            }
+            Self::CosineAnnealing(schedule) => {
+                Self::CosineAnnealing(schedule.load_record::<B>(last))
+            }
+            Self::Linear(schedule) => {
+                let left = schedule.to_record::<B>().saturating_sub(count);
+                Self::Linear(schedule.load_record::<B>(left))
+            }
+            Self::Noam(schedule) => Self::Noam(schedule.load_record::<B>(count)),
+            Self::OneCycle(schedule) => Self::OneCycle(schedule.load_record::<B>(steps)),
+            Self::Sequential(schedule) => Self::Sequential(schedule.load_record::<B>(steps)),
+            Self::Step(schedule) => Self::Step(schedule.load_record::<B>(last as i32)),
+            // It moves with epochs, not with steps.
+            Self::ReduceOnPlateau(schedule) => Self::ReduceOnPlateau(schedule),
         }
     }
 }
