@@ -9,9 +9,11 @@ use super::history_rows::HistoryRows;
 use super::observer::{Observer, warn};
 use super::progress::Progress;
 use super::rule::Rule;
+use super::run_config::learning_rate;
 use super::start::{Initial, RunStart};
 use crate::config::{
-    EarlyStoppingConfig, ImageStatistics, Metadata, Precision, TrainingConfig, Views,
+    CheckpointConfig, EarlyStoppingConfig, ImageStatistics, Metadata, Precision, TrainingConfig,
+    Views,
 };
 use crate::data::{Augmentation, DataLoader, Dataset, Order};
 use crate::device::{Backend, Device};
@@ -20,6 +22,7 @@ use crate::network::{AnyNetwork, ParameterSpec};
 use crate::record::{About, decode_model};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A run before its first step.
@@ -33,6 +36,8 @@ pub(super) struct Prepared {
     pub statistics: Option<ImageStatistics>,
     /// When the run stops because it gets no better; of a resumed run `None` stands for what it was before.
     pub early_stopping: Option<EarlyStoppingConfig>,
+    /// Which checkpoints are kept; of a resumed run `None` stands for what it was before.
+    pub retention: Option<CheckpointConfig>,
     pub observer: Box<dyn Observer>,
 }
 
@@ -67,6 +72,7 @@ impl Prepared {
             fingerprints,
             statistics,
             early_stopping,
+            mut retention,
             mut observer,
         } = self;
         if config.recorder.precision() == Precision::Half {
@@ -105,10 +111,12 @@ impl Prepared {
                     &path,
                     &config,
                     &trainable,
+                    learning_rate(&state.config).unwrap_or(config.learning_rate),
                     &so_far,
                     burn_device,
                 )?;
                 progress = state.progress;
+                retention.get_or_insert(state.retention);
                 history = so_far;
                 rows = on_disk;
                 decode_model(&records.model, &path, &config.model, burn_device)?
@@ -128,6 +136,10 @@ impl Prepared {
                 .collect(),
             // The order of the validation changes nothing but the rounding of its mean.
             valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
+            valid_targets: data.valid.targets().to_vec(),
+            own_metrics: observer.metrics(),
+            measured: BTreeMap::new(),
+            retention: retention.unwrap_or_default(),
             about: About {
                 metadata: Metadata {
                     statistics,
@@ -156,7 +168,7 @@ impl Prepared {
     }
 }
 
-fn loader<B: Backend>(
+pub(super) fn loader<B: Backend>(
     dataset: &Dataset,
     order: Order,
     config: &TrainingConfig,

@@ -8,6 +8,7 @@ mod interface;
 mod metrics;
 mod objective;
 mod optimizer;
+mod predictions;
 mod step;
 mod stepper;
 mod summary;
@@ -19,6 +20,7 @@ pub use classifier::{from_parameters, init};
 pub use gradients::Gradients;
 pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
 pub use optimizer::{ModelOptimizer, OptimizerRecord};
+pub use predictions::Predictions;
 pub use summary::summary;
 pub use views::{evaluate_views, log_probabilities};
 

@@ -1,13 +1,14 @@
 use super::arguments::index_bytes;
+use super::dataset::Dataset;
 use super::model::Model;
 use super::run::{detached, interruptible};
 use crate::config::{
-    AdamConfig, AdamWConfig, AugmentationConfig, EarlyStoppingConfig, NetworkConfig, Settings,
-    SgdConfig, TrainingConfig,
+    AdamConfig, AdamWConfig, AugmentationConfig, CheckpointConfig, EarlyStoppingConfig,
+    NetworkConfig, Settings, SgdConfig, TrainingConfig,
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
-use crate::learner::{self, WhichModel};
+use crate::learner::{self, Data, RateRange, WhichModel};
 use crate::{data, interchange};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -58,8 +59,9 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
         "sgd" => json::<SgdConfig>(text, complete),
         "augmentation" => json::<AugmentationConfig>(text, complete),
         "early_stopping" => json::<EarlyStoppingConfig>(text, complete),
+        "checkpoint" => json::<CheckpointConfig>(text, complete),
         other => Err(Error::Config(format!(
-            "the kind must be training, model, adam, adamw, sgd, augmentation or early_stopping, got {other:?}"
+            "the kind must be training, model, adam, adamw, sgd, augmentation, early_stopping or checkpoint, got {other:?}"
         ))),
     }
 }
@@ -67,7 +69,7 @@ fn each_kind(kind: &str, text: &str, complete: bool) -> Result<String> {
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw", "sgd", "augmentation" or "early_stopping".
+///     kind: "training", "model", "adam", "adamw", "sgd", "augmentation", "early_stopping" or "checkpoint".
 ///     text: JSON.
 ///
 /// Returns:
@@ -83,7 +85,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model", "adam", "adamw", "sgd", "augmentation" or "early_stopping".
+///     kind: "training", "model", "adam", "adamw", "sgd", "augmentation", "early_stopping" or "checkpoint".
 ///     text: JSON.
 ///
 /// Returns:
@@ -304,6 +306,52 @@ pub fn load_run(
     let load = || learner::load_run(&artifact_dir, device.parse()?, which);
     let (model, config) = detached(py, load)?;
     Ok(Model::new(model.classifier, config.seed, model.about))
+}
+
+/// Trains a model of its own at growing learning rates, and says how the loss moved. Nothing is written.
+///
+/// Args:
+///     config: Training configuration, JSON.
+///     device: Where it computes.
+///     train: The images to train with.
+///     valid: Those to validate on, which are checked and not used.
+///     range: The first rate, the last one, and the number of steps.
+///
+/// Returns:
+///     Rates, losses, smoothed losses, the rate of the steepest descent and a tenth of that of the lowest loss, and whether the loss
+///     grew out of bounds.
+#[pyfunction]
+#[expect(
+    clippy::type_complexity,
+    reason = "a tuple for the Python layer to name"
+)]
+pub fn find_rate(
+    py: Python<'_>,
+    config: &str,
+    device: &str,
+    train: &Dataset,
+    valid: &Dataset,
+    range: (f64, f64, usize),
+) -> PyResult<(Vec<f64>, Vec<f64>, Vec<f64>, Option<f64>, Option<f64>, bool)> {
+    let config = TrainingConfig::from_json(config)?;
+    let device: Device = device.parse()?;
+    let data = Data {
+        train: train.0.clone(),
+        valid: valid.0.clone(),
+    };
+    let (start, end, steps) = range;
+    let range = RateRange { start, end, steps };
+    let curve = interruptible(py, |stop| {
+        learner::find_rate(&config, device, &data, range, stop)
+    })?;
+    Ok((
+        curve.rates,
+        curve.losses,
+        curve.smoothed,
+        curve.steepest,
+        curve.minimum,
+        curve.diverged,
+    ))
 }
 
 /// What a run has measured, JSON: of one that was killed or is on, up to its newest whole checkpoint.

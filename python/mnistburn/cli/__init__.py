@@ -9,6 +9,7 @@ import mnistburn
 from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
+from mnistburn.cli.find_rate import find_rate
 from mnistburn.cli.groups import Group, in_options
 from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
@@ -44,5 +45,5 @@ def main() -> None:
     """Train, keep and use small image classifiers with the Burn framework."""
 
 
-for command in (train, recipes, evaluate, predict, export, show, data, devices, bench):
+for command in (train, find_rate, recipes, evaluate, predict, export, show, data, devices, bench):
     main.add_command(command)

@@ -152,9 +152,6 @@ def train(
     ARTIFACT_DIR is artifacts/mnist unless given.
     """
     given = {name: value for name, value in values.items() if value is not None}
-    callbacks = []
-    if early_stopping is not None:
-        callbacks.append(mnistburn.EarlyStopping(patience=early_stopping))
     # An empty one is that of --config.
     given |= {"freeze": freeze} if freeze else {}
     if recipe_name is not None and (resume or config_file is not None):
@@ -202,7 +199,7 @@ def train(
             start=begin,
             resume=resume,
             overwrite=overwrite,
-            callbacks=callbacks,
+            callbacks=_callbacks(early_stopping),
             progress=not no_progress,
         )
     if epochs_before == run.config.num_epochs and run.ended == "completed":
@@ -215,6 +212,10 @@ def train(
     if run.interrupted:
         click.echo("stopped before its end; --resume goes on", err=True)
         ctx.exit(TERMINATED if termination.came else INTERRUPTED)
+
+
+def _callbacks(patience: int | None) -> list[mnistburn.Callback]:
+    return [] if patience is None else [mnistburn.EarlyStopping(patience=patience)]
 
 
 def _start_of(

@@ -41,6 +41,10 @@ class TrainingConfig(File):
             are. One whose strengths are all 0 becomes None.
         freeze: The parameters that training leaves as they are: their names, as in
             ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
+        metrics: What is measured on the validation images after each epoch beside loss and
+            accuracy: ``"top_3_accuracy"``, ``"f1_macro"``, ``"recall_per_class"``,
+            ``"auroc_macro"``, ``"confusion"`` and the like; the guide to metrics in the
+            documentation has all names.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
         checkpoint_every: The seconds between two checkpoints within an epoch, or None to save one
             at the end of each epoch alone. Where saving takes long, they are further apart: at
@@ -69,6 +73,7 @@ class TrainingConfig(File):
     lr_scheduler: LearningRateSchedule | None = None
     augmentation: AugmentationConfig | None = None
     freeze: Sequence[str] = ()
+    metrics: Sequence[str] = ()
     recorder: str = "default"
     checkpoint_every: float | None = 60.0
 
@@ -97,19 +102,17 @@ class TrainingConfig(File):
             "seed",
             "learning_rate",
             "freeze",
+            "metrics",
             "recorder",
             "checkpoint_every",
         )
-        checked["freeze"] = tuple(checked["freeze"])
+        for name in ("freeze", "metrics"):
+            checked[name] = tuple(checked[name])
         self._keep(checked, plain)
 
     def _json_object(self) -> dict[str, object]:
-        freeze = self.freeze
-        if isinstance(freeze, Sequence) and not isinstance(freeze, str):
-            names: object = [json_value(name) for name in freeze]
-        else:
-            names = json_value(freeze)
-        values = {**json_fields(self), "freeze": names, "optimizer": self.optimizer._tagged()}  # noqa: SLF001
+        lists = {"freeze": _names(self.freeze), "metrics": _names(self.metrics)}
+        values = {**json_fields(self), **lists, "optimizer": self.optimizer._tagged()}  # noqa: SLF001
         if self.model is None:
             # The core fills in the book's.
             del values["model"]
@@ -166,3 +169,10 @@ class TrainingConfig(File):
                 "augmentation": augmentation,
             }
         )
+
+
+def _names(value: object) -> object:
+    """Return a sequence of names as JSON can hold it; anything else is for the rule to refuse."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [json_value(name) for name in value]
+    return json_value(value)
