@@ -16,7 +16,14 @@ from mnistburn._native import build_info
 
 if TYPE_CHECKING:
     from mnistburn import callbacks, datasets, errors
-    from mnistburn.callbacks import Callback, EarlyStopping
+    from mnistburn.callbacks import (
+        Callback,
+        Checkpoint,
+        CsvLogger,
+        EarlyStopping,
+        JsonLinesLogger,
+        TensorBoard,
+    )
     from mnistburn.config import (
         AdaGradConfig,
         AdamConfig,
@@ -51,6 +58,7 @@ if TYPE_CHECKING:
     from mnistburn.model import ClassificationOutput, Evaluation, Model
     from mnistburn.optimizer import Optimizer
     from mnistburn.pictures import read_picture
+    from mnistburn.rate_finder import RateCurve, find_rate
     from mnistburn.recipes import Recipe, recipe
     from mnistburn.results import History, TrainingResult, load_run
     from mnistburn.training import train
@@ -63,10 +71,12 @@ __all__ = [
     "Batch",
     "BrokenPicture",
     "Callback",
+    "Checkpoint",
     "ClassificationOutput",
     "ConvBlock",
     "ConvNetConfig",
     "CosineAnnealingLrSchedulerConfig",
+    "CsvLogger",
     "DataLoader",
     "Dataset",
     "DatasetDescription",
@@ -80,6 +90,7 @@ __all__ = [
     "Gradients",
     "History",
     "ImageStatistics",
+    "JsonLinesLogger",
     "LinearLrSchedulerConfig",
     "Loss",
     "LrScheduler",
@@ -89,6 +100,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "Optimizer",
+    "RateCurve",
     "Recipe",
     "ReduceOnPlateauLrSchedulerConfig",
     "RmsPropConfig",
@@ -96,6 +108,7 @@ __all__ = [
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
+    "TensorBoard",
     "TrainingConfig",
     "TrainingResult",
     "WarmUpLrSchedulerConfig",
@@ -106,6 +119,7 @@ __all__ = [
     "describe",
     "devices",
     "errors",
+    "find_rate",
     "load_run",
     "read_picture",
     "recipe",
@@ -114,7 +128,14 @@ __all__ = [
 
 # Each name is imported from its module when it is first used: no script waits for what it leaves.
 _HOMES: Final = {
-    "callbacks": ("Callback", "EarlyStopping"),
+    "callbacks": (
+        "Callback",
+        "Checkpoint",
+        "CsvLogger",
+        "EarlyStopping",
+        "JsonLinesLogger",
+        "TensorBoard",
+    ),
     "config": (
         "AdaGradConfig",
         "AdamConfig",
@@ -149,6 +170,7 @@ _HOMES: Final = {
     "model": ("ClassificationOutput", "Evaluation", "Model"),
     "optimizer": ("Optimizer",),
     "pictures": ("read_picture",),
+    "rate_finder": ("RateCurve", "find_rate"),
     "recipes": ("Recipe", "recipe"),
     "results": ("History", "TrainingResult", "load_run"),
     "training": ("train",),

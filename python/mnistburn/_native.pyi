@@ -20,6 +20,7 @@ __all__ = [
     "Optimizer",
     "Picture",
     "PictureFolder",
+    "RunView",
     "augment",
     "batch_order",
     "build_info",
@@ -32,6 +33,7 @@ __all__ = [
     "describe",
     "describe_datasets",
     "devices",
+    "find_rate",
     "folder_classes",
     "folder_pictures",
     "holds_run",
@@ -317,7 +319,9 @@ class Model:
         dataset: Dataset,
         batch_size: SupportsIndex,
         views: SupportsGetItem[int, str] | None,
-    ) -> tuple[float, float]:
+        metrics: SupportsGetItem[int, str],
+        keep: bool,
+    ) -> tuple[float, float, list[list[float]], bytearray | None]:
         """
         Mean loss and accuracy without dropout.
 
@@ -325,6 +329,11 @@ class Model:
             dataset: Images of the model's shape.
             batch_size: Images in a forward pass.
             views: The names of the views whose probabilities are averaged; None for the image alone.
+            metrics: The names of metrics.
+            keep: Whether the logits are returned.
+
+        Returns:
+            Loss, accuracy, the values of each metric, and the logits, float64, [n, num_classes].
         """
     def export(self, /, path: str | PathLike[str], format: str | None, normalise: bool) -> Path:
         """
@@ -616,6 +625,26 @@ class PictureFolder:
         The classes of the images, int64 as bytes.
         """
 
+@final
+class RunView:
+    """
+    A look at a run while its observer is told of an event.
+    """
+    def history(self, /) -> str:
+        """
+        What was measured so far, JSON.
+
+        Raises:
+            TrainingError: No callback is called.
+        """
+    def model(self, /) -> Model:
+        """
+        The model as it is.
+
+        Raises:
+            TrainingError: No callback is called.
+        """
+
 def augment(
     config: str,
     images: Buffer,
@@ -658,7 +687,7 @@ def burn_config(kind: str, text: str) -> str:
     Checks a configuration and writes it as Burn's type of that name does.
 
     Args:
-        kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
+        kind: "training", "model", "augmentation", "early_stopping", "checkpoint" or the name of an optimizer, as "adamw".
         text: JSON.
 
     Returns:
@@ -692,7 +721,7 @@ def complete_config(kind: str, text: str) -> str:
     Checks a configuration and fills in its defaults.
 
     Args:
-        kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
+        kind: "training", "model", "augmentation", "early_stopping", "checkpoint" or the name of an optimizer, as "adamw".
         text: JSON.
 
     Returns:
@@ -731,6 +760,28 @@ def describe_datasets(
 def devices() -> list[tuple[str, str, str, str | None]]:
     """
     The devices this build knows: (device, kind, name, reason why it can't be used or None).
+    """
+
+def find_rate(
+    config: str,
+    device: str,
+    train: Dataset,
+    valid: Dataset,
+    range: tuple[SupportsFloat | SupportsIndex, SupportsFloat | SupportsIndex, SupportsIndex],
+) -> tuple[list[float], list[float], list[float], float | None, float | None, bool]:
+    """
+    Trains a model of its own at growing learning rates, and says how the loss moved. Nothing is written.
+
+    Args:
+        config: Training configuration, JSON.
+        device: Where it computes.
+        train: The images to train with.
+        valid: Those to validate on, which are checked and not used.
+        range: The first rate, the last one, and the number of steps.
+
+    Returns:
+        Rates, losses, smoothed losses, the rate of the steepest descent and a tenth of that of the lowest loss, and whether the loss
+        grew out of bounds.
     """
 
 def folder_classes(path: str | PathLike[str]) -> list[str]:
@@ -908,10 +959,13 @@ def train(
     resume: bool,
     overwrite: bool,
     early_stopping: str | None,
+    retention: str | None,
+    metrics: SupportsGetItem[int, str],
     config_given: bool,
     data_source: str,
     observer: Any | None,
-    synchronous: bool,
+    every: SupportsGetItem[int, SupportsIndex],
+    wants_all: bool,
 ) -> Model:
     """
     Trains a model, and keeps the run in a directory.
@@ -927,10 +981,15 @@ def train(
         resume: Whether to go on with the run in the directory.
         overwrite: Whether a new run may take the place of one in the directory.
         early_stopping: When the run stops because it gets no better, JSON; None leaves a resumed run as it was.
+        retention: Which checkpoints are kept, JSON; None leaves a resumed run as it was.
+        metrics: The names of the metrics that the observer measures.
         config_given: Whether config is the caller's; otherwise a resumed run has its own.
         data_source: Where the data come from, JSON; kept with the run.
-        observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
-        synchronous: Whether the trainer waits for the observer after each step.
+        observer: Called with events, a JSON list of objects, and a view of the run; a true answer stops the run after the current
+            batch. Its method `measure` is called with logits, float64, [n, num_classes], and targets, int64, [n], and gives the
+            values of the metrics.
+        every: The trainer waits for the observer after each step of the run whose number one of these divides.
+        wants_all: Whether the observer is told of the beginnings of steps, and of the beginning and the end of validations.
 
     Returns:
         The model after the last step.

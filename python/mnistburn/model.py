@@ -13,7 +13,7 @@ Example:
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -38,6 +38,7 @@ from mnistburn.gradients import Loss
 from mnistburn.hints import folder_hint
 from mnistburn.image_statistics import ImageStatistics
 from mnistburn.likeness import LOOKED_AT, warn_of_unlike
+from mnistburn.metrics import Metric, own_value, shaped_values, split_metrics
 from mnistburn.networks import ModelConfig, NetworkConfig, check_network, network_from_json
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
@@ -82,10 +83,13 @@ class Evaluation:
     Attributes:
         loss: The mean cross-entropy over the images.
         accuracy: The share of images classified right, in 0..1.
+        metrics: What else was asked for, by name: a number, for ``_per_class`` a list with one for
+            each class, and for ``confusion`` a row of counts for each class.
     """
 
     loss: float
     accuracy: float
+    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 class Model:
@@ -489,6 +493,7 @@ class Model:
         *,
         by_number: bool = False,
         augment: Augment = False,
+        metrics: Sequence[Metric] = (),
     ) -> Evaluation:
         """Measure the model on a data set, without dropout.
 
@@ -501,15 +506,18 @@ class Model:
             by_number: Whether classes are found by their numbers, whatever their names.
             augment: Which views of each image are averaged over (test-time augmentation), as
                 `predict_proba` has it.
+            metrics: What else is measured: names, as `TrainingConfig` has them, and functions of
+                ``(logits, targets)``, of shapes ``[n, num_classes]`` and ``[n]``, which give a
+                number. With `augment` the logits are logarithms of the mean probabilities.
 
         Returns:
-            Loss and accuracy.
+            Loss, accuracy and the metrics.
 
         Raises:
             DataError: The data set is of another type, empty, or has other classes than the model;
                 or the size of the model's images is not known.
             ConfigError: The batch size breaks its rule, there are no such views, or the model was
-                trained without.
+                trained without; or there is no such metric, or the images can't have it.
         """
         if not isinstance(dataset, Dataset):
             message = (
@@ -521,6 +529,7 @@ class Model:
             message = f"by_number must be True or False, got {shown(by_number)}"
             raise ConfigError(message)
         views = as_views(augment)
+        names, functions = split_metrics(metrics)
         shape = self._image_shape()
         if not len(dataset):
             message = "dataset must not be empty: the accuracy on no images does not exist"
@@ -545,7 +554,22 @@ class Model:
         warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
-        return Evaluation(*self._native.evaluate(dataset._native(), size, views))  # noqa: SLF001
+        loss, accuracy, measured, kept = self._native.evaluate(
+            dataset._native(),  # noqa: SLF001
+            size,
+            views,
+            names,
+            bool(functions),
+        )
+        values = {
+            name: shaped_values(name, single, num_classes)
+            for name, single in zip(names, measured, strict=True)
+        }
+        if kept is not None:
+            logits = numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
+            for name, function in functions.items():
+                values[name] = own_value(name, function, logits.copy(), dataset.targets.copy())
+        return Evaluation(loss, accuracy, values)
 
     def _dataset_hint(self, value: object) -> str:
         """Propose how what stands in the place of a data set becomes one."""

@@ -16,13 +16,13 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
 from mnistburn import _native
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
-from mnistburn.callbacks import Ended
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
+from mnistburn.ended import Ended
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
 from mnistburn.model import Model
 from mnistburn.run_data import DATA_FILE, RunData
@@ -55,7 +55,8 @@ class History(dict[str, Column]):
 
     Attributes:
         epochs: The columns ``epoch``, ``train_loss``, ``train_accuracy``, ``valid_loss``,
-            ``valid_accuracy``, ``learning_rate``, ``seconds`` and ``images_per_second``.
+            ``valid_accuracy``, ``learning_rate``, ``seconds`` and ``images_per_second``, and those
+            of the run's metrics, as in ``valid_f1_macro``.
         train_steps: The columns ``epoch``, ``step``, ``images`` (those of the batch), ``loss``,
             ``accuracy``, ``learning_rate``, ``seconds`` and ``images_per_second``.
         valid_steps: The columns ``epoch``, ``step``, ``images``, ``loss``, ``accuracy`` and
@@ -68,6 +69,15 @@ class History(dict[str, Column]):
 
     def __post_init__(self) -> None:
         self.update(self.epochs)
+
+    @classmethod
+    def from_content(cls, content: dict[str, Any]) -> Self:
+        """Build a history from the content of a ``history.json``."""
+        return cls(
+            epochs=content["epochs"],
+            train_steps=content["train_steps"],
+            valid_steps=content["valid_steps"],
+        )
 
     def __ne__(self, other: object) -> bool:
         # That of dict would look at the columns alone.
@@ -297,11 +307,7 @@ def _result(
         artifact_dir=directory,
         model=model,
         model_epoch=model_epoch,
-        history=History(
-            epochs=content["epochs"],
-            train_steps=content["train_steps"],
-            valid_steps=content["valid_steps"],
-        ),
+        history=History.from_content(content),
         config=config,
         best_epoch=content["best_epoch"],
         best_metric=(content.get("early_stopping") or {}).get("metric", DEFAULT_METRIC),

@@ -16,15 +16,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy
 
 from mnistburn import _native
 from mnistburn.arguments import as_path, shown
 from mnistburn.arrays import as_targets
-from mnistburn.callbacks import Callback
+from mnistburn.callbacks import CallbackLike, RunView
 from mnistburn.callbacks.dispatch import CallbackList
 from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, NetworkConfig, TrainingConfig
@@ -33,13 +32,14 @@ from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, lo
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.hints import data_hint, folder_hint, renumbering_hint
+from mnistburn.metrics import Metric, MetricFunction, own_value, split_metrics
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
 from mnistburn.results import TrainingResult, read_result, stored_config
 from mnistburn.run_data import RunData
 from mnistburn.start import Start, StartModel, as_start
 
-__all__ = ["DEFAULT_DATA", "fitting_model", "start_network", "train"]
+__all__ = ["DEFAULT_DATA", "fitting_model", "start_network", "train", "training_data"]
 
 DEFAULT_DATA: Final = "mnist"
 """What is trained on unless something else is asked for."""
@@ -55,7 +55,8 @@ def train(
     freeze: Sequence[str] | None = None,
     resume: bool = False,
     overwrite: bool = True,
-    callbacks: Sequence[Callback | object] = (),
+    callbacks: Sequence[CallbackLike] = (),
+    metrics: Sequence[Metric] = (),
     progress: bool = True,
 ) -> TrainingResult:
     """Train a model and keep it, its checkpoints and its history in a directory.
@@ -93,6 +94,11 @@ def train(
             such a directory is an error.
         callbacks: Objects that are called during the training, and `EarlyStopping`; see
             `mnistburn.callbacks`.
+        metrics: What is measured on the validation images after each epoch beside loss and
+            accuracy: names, in place of ``metrics`` of the configuration, and functions of
+            ``(logits, targets)``, of shapes ``[n, num_classes]`` and ``[n]``, which give a number
+            and become columns by their names, as in ``valid_my_metric``. A resumed run needs its
+            functions again.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
             fetching data too.
 
@@ -129,6 +135,9 @@ def train(
     used = config or stored or TrainingConfig()
     if freeze is not None:
         used = replace(used, freeze=freeze)
+    names, functions = split_metrics(metrics)
+    if names:
+        used = replace(used, metrics=names)
     if used.model is None and stored is not None:
         used = replace(used, model=stored.model)
     like: NetworkConfig | None = None
@@ -136,43 +145,34 @@ def train(
         like = start_network(begin)
     hooks = CallbackList(callbacks)
     resumed = RunData.read(directory) if resume else None
-    pair = _data_pair(data, replace(used, model=used.model or like), resumed, progress=progress)
-    for line in pair.told:
-        # That one was told when the folder was read.
-        if line != pair.train.shape_rule:
-            _log("info", line)
-    train_data = pair.train
-    if used.model is not None and not resume and pair.source.kind == "folder":
-        _tell_of_other_pictures(used.model, train_data)
-    network = used.model or fitting_model(train_data, pair.valid, like or ModelConfig)
-    valid_data = match_classes(
-        pair.valid,
-        train_data.class_names,
-        network.num_classes,
-        what="the validation data",
-        of="training data",
-    )
-    _check_data(train_data, network, "training", of_start=like is not None)
-    _check_data(valid_data, network, "validation", like=train_data)
-    used = replace(used, model=network)
+    found = training_data(used, data, resumed, like=like, resume=resume, progress=progress)
+    used = replace(used, model=found.network)
 
-    observer = _Observer(directory, used, hooks, start_progress(progress, used.batch_size))
+    observer = _Observer(
+        RunView(directory, used, found.train, found.valid),
+        hooks,
+        functions,
+        start_progress(progress, used.batch_size),
+    )
     try:
         native = _native.train(
             str(directory),
             used.to_json(),
             places,
-            train_data._native(),  # noqa: SLF001
-            valid_data._native(),  # noqa: SLF001
+            found.train._native(),  # noqa: SLF001
+            found.valid._native(),  # noqa: SLF001
             None if begin is None else begin.model._native,  # noqa: SLF001
             None if begin is None or begin.path is None else str(begin.path),
             resume,
             overwrite,
             None if hooks.early_stopping is None else hooks.early_stopping.to_json(),
-            config is not None or freeze is not None,
-            json.dumps(pair.source.to_json_object()),
+            None if hooks.checkpoint is None else hooks.checkpoint.to_json(),
+            list(functions),
+            config is not None or freeze is not None or bool(names),
+            json.dumps(found.source.to_json_object()),
             observer,
-            hooks.wants_steps,
+            hooks.every,
+            hooks.wants_all,
         )
     finally:
         observer.close()
@@ -182,6 +182,68 @@ def train(
     schedule = (stored_config(directory) or used).lr_scheduler
     used = replace(used, model=model.config, lr_scheduler=schedule)
     return read_result(directory, model, used)
+
+
+class TrainingData(NamedTuple):
+    """What a run learns from, and the network for it.
+
+    Attributes:
+        train: The images to train with.
+        valid: Those to validate on, with the classes of the others.
+        network: The network of the configuration, or one that fits them.
+        source: Where they come from.
+    """
+
+    train: Dataset
+    valid: Dataset
+    network: NetworkConfig
+    source: DataSource
+
+
+def training_data(
+    config: TrainingConfig,
+    data: object,
+    resumed: RunData | None = None,
+    *,
+    like: NetworkConfig | None = None,
+    resume: bool = False,
+    progress: bool,
+) -> TrainingData:
+    """Take or load the data of a training, and check that they fit its network.
+
+    Args:
+        config: The configuration.
+        data: The data, as `train` has them.
+        resumed: The data of the run that is resumed, where they are known.
+        like: The network of the model to start from, where that decides.
+        resume: Whether a run is resumed.
+        progress: Whether progress is shown while data are fetched.
+
+    Returns:
+        The data and the network.
+
+    Raises:
+        DataError: The data have another type, do not fit the network or cannot be fetched.
+    """
+    pair = _data_pair(data, replace(config, model=config.model or like), resumed, progress=progress)
+    for line in pair.told:
+        # That one was told when the folder was read.
+        if line != pair.train.shape_rule:
+            _log("info", line)
+    train_data = pair.train
+    if config.model is not None and not resume and pair.source.kind == "folder":
+        _tell_of_other_pictures(config.model, train_data)
+    network = config.model or fitting_model(train_data, pair.valid, like or ModelConfig)
+    valid_data = match_classes(
+        pair.valid,
+        train_data.class_names,
+        network.num_classes,
+        what="the validation data",
+        of="training data",
+    )
+    _check_data(train_data, network, "training", of_start=like is not None)
+    _check_data(valid_data, network, "validation", like=train_data)
+    return TrainingData(train_data, valid_data, network, pair.source)
 
 
 def _data_pair(
@@ -315,42 +377,60 @@ class _Observer:
 
     def __init__(
         self,
-        directory: Path,
-        config: TrainingConfig,
+        run: RunView,
         hooks: CallbackList,
+        functions: dict[str, MetricFunction],
         progress: Progress | None,
     ) -> None:
-        self._directory = directory
-        self._config = config
+        self._run = run
         self._hooks = hooks
+        self._functions = functions
         self._progress = progress
 
-    def __call__(self, events: str) -> bool:
+    def __call__(self, events: str, view: _native.RunView) -> bool:
         # All of them, one by one: a wish to stop must not swallow the events after it.
-        wishes = [self._handle(event) for event in json.loads(events)]
+        wishes = [self._handle(event, self._run._at(view)) for event in json.loads(events)]  # noqa: SLF001
         return any(wishes)
+
+    def measure(self, logits: bytearray, targets: bytearray, num_classes: int) -> list[float]:
+        """Return the values of the metrics that are functions."""
+        rows = numpy.frombuffer(logits, dtype="<f8").reshape(-1, num_classes)
+        classes = numpy.frombuffer(targets, dtype="<i8")
+        return [
+            own_value(name, function, rows.copy(), classes.copy())
+            for name, function in self._functions.items()
+        ]
 
     def close(self) -> None:
         if self._progress is not None:
             self._progress.close()
 
-    def _handle(self, event: dict[str, Any]) -> bool:
+    def _handle(self, event: dict[str, Any], run: RunView) -> bool:
         if self._progress is not None:
             self._progress.show(event)
+        if event["kind"] == "log":
+            _log(event["level"], event["message"])
+        return self._tell(event, run)
+
+    def _tell(self, event: dict[str, Any], run: RunView) -> bool:
         match event["kind"]:
             case "start":
-                self._hooks.train_begin(event, self._directory, self._config)
+                self._hooks.train_begin(event, run.artifact_dir, run.config, run)
             case "epoch_start":
-                self._hooks.epoch_begin(event)
+                self._hooks.epoch_begin(event, run)
             case "train_step":
-                return self._hooks.step_end(event)
+                return self._hooks.step_end(event, run)
+            case "step_start":
+                self._hooks.step_begin(event, run)
+            case "valid_start":
+                self._hooks.validation_begin(event, run)
+            case "valid_end":
+                self._hooks.validation_end(event, run)
             case "epoch_end":
-                _log("info", epoch_line(event, self._config.num_epochs))
-                return self._hooks.epoch_end(event)
-            case "log":
-                _log(event["level"], event["message"])
+                _log("info", epoch_line(event, run.config.num_epochs))
+                return self._hooks.epoch_end(event, run)
             case "end":
-                self._hooks.train_end(event)
+                self._hooks.train_end(event, run)
         return False
 
 

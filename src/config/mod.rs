@@ -6,6 +6,7 @@
 //! every key.
 
 mod augmentation;
+mod checkpoint;
 mod class_weights;
 mod early_stopping;
 mod fields;
@@ -20,12 +21,13 @@ mod training;
 mod views;
 
 pub use augmentation::AugmentationConfig;
+pub use checkpoint::CheckpointConfig;
 pub use class_weights::ClassWeights;
 pub use early_stopping::EarlyStoppingConfig;
 pub use image::ImageShape;
 pub use lr_scheduler::{LrSchedule, LrScheduleRecord, LrSchedulerConfig};
 pub use metadata::{Fit, ImageStatistics, Metadata, Prepare, Preprocessing};
-pub use metric::{Direction, EpochMetric};
+pub use metric::{Average, Direction, EpochMetric, Metric};
 pub(crate) use network::for_each_network;
 pub use network::{ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig, NetworkSettings, Norm};
 pub(crate) use optimizer::for_each_optimizer;

@@ -1,5 +1,5 @@
 use super::{
-    AugmentationConfig, ClassWeights, Fields, LrSchedule, LrSchedulerConfig, NetworkConfig,
+    AugmentationConfig, ClassWeights, Fields, LrSchedule, LrSchedulerConfig, Metric, NetworkConfig,
     OptimizerConfig, Recorder, Settings, impl_config,
 };
 use crate::error::Result;
@@ -38,6 +38,8 @@ pub struct TrainingConfig {
     /// Parameters that training leaves as they are: names as in `conv1.weight`, or what names begin with, as in `conv1` or
     /// `blocks.0`.
     pub freeze: Vec<String>,
+    /// What is measured on the validation images after each epoch, beside loss and accuracy.
+    pub metrics: Vec<Metric>,
     /// The format of checkpoints. A full-precision one resumes bit for bit.
     pub recorder: Recorder,
     /// Seconds between two checkpoints within an epoch; `None` saves one at the end of each epoch alone. No effect on results.
@@ -60,6 +62,7 @@ impl Default for TrainingConfig {
             label_smoothing: 0.0,
             class_weights: None,
             freeze: Vec::new(),
+            metrics: Vec::new(),
             recorder: Recorder::Default,
             checkpoint_every: Some(60.0),
         }
@@ -164,6 +167,12 @@ impl Settings for TrainingConfig {
                     fields.broken("freeze", "a list of names of parameters", value)
                 })?,
             },
+            metrics: match fields.get_some("metrics") {
+                None => default.metrics,
+                Some(value) => metrics(value).ok_or_else(|| {
+                    fields.broken("metrics", "a list of names of metrics", value)
+                })??,
+            },
             recorder: match fields.get("recorder") {
                 None => default.recorder,
                 Some(Value::String(name)) => name.parse()?,
@@ -225,6 +234,10 @@ impl Settings for TrainingConfig {
         if complete || self.freeze != default.freeze {
             object.insert("freeze".into(), json!(self.freeze));
         }
+        if complete || self.metrics != default.metrics {
+            let names: Vec<String> = self.metrics.iter().map(Metric::to_string).collect();
+            object.insert("metrics".into(), json!(names));
+        }
         if complete || self.threads != default.threads {
             object.insert("threads".into(), json!(self.threads));
         }
@@ -242,6 +255,11 @@ impl Settings for TrainingConfig {
 fn names(value: &Value) -> Option<Vec<String>> {
     let name = |item: &Value| item.as_str().map(str::to_owned);
     value.as_array()?.iter().map(name).collect()
+}
+
+/// The metrics of a list of names; `None` for anything else.
+fn metrics(value: &Value) -> Option<Result<Vec<Metric>>> {
+    Some(names(value)?.iter().map(|name| name.parse()).collect())
 }
 
 impl_config!(TrainingConfig);

@@ -13,9 +13,6 @@ use crate::record::file;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Checkpoints that are kept beside the best one.
-const KEPT: usize = 2;
-
 /// A checkpoint that is as it was written, with its history.
 pub(super) struct Checkpoint {
     pub path: PathBuf,
@@ -27,7 +24,7 @@ pub(super) struct Checkpoint {
 }
 
 /// The checkpoints of a run, oldest first.
-fn all(artifact_dir: &Path) -> Result<Vec<(Progress, PathBuf)>> {
+pub(super) fn all(artifact_dir: &Path) -> Result<Vec<(Progress, PathBuf)>> {
     let directory = artifact_dir.join(CHECKPOINT_DIRECTORY);
     if !directory.is_dir() {
         return Ok(Vec::new());
@@ -50,12 +47,13 @@ fn holds_something(directory: &Path) -> Result<bool> {
     Ok(!entries.iter().all(|entry| is_dropped(&file::name(entry))))
 }
 
-/// Saves a checkpoint: its directory appears whole or not at all. Older ones are removed, but for the last before it
-/// and the best.
+/// Saves a checkpoint: its directory appears whole or not at all. Older ones are removed, but for the last before it and those of
+/// the best epochs, as its retention has it.
 pub(super) fn save(
     artifact_dir: &Path,
     recorder: Recorder,
     state: State,
+    best_epochs: &[usize],
     records: &Records,
 ) -> Result<PathBuf> {
     let parent = artifact_dir.join(CHECKPOINT_DIRECTORY);
@@ -69,23 +67,28 @@ pub(super) fn save(
         }
         checkpoint::remove(&path)?;
     }
-    let best_epoch = state.history.best_epoch();
+    let keep_last = state.retention.keep_last;
     checkpoint::write(&path, recorder, state, records)?;
-    remove_others(artifact_dir, progress, best_epoch)?;
+    remove_others(artifact_dir, progress, keep_last, best_epochs)?;
     Ok(path)
 }
 
 /// Removes the checkpoints before this one, but for the last and the best, and those after it: a run that went on from
 /// here because they were damaged has superseded them.
-fn remove_others(artifact_dir: &Path, current: Progress, best_epoch: Option<usize>) -> Result<()> {
+fn remove_others(
+    artifact_dir: &Path,
+    current: Progress,
+    keep_last: Option<usize>,
+    best_epochs: &[usize],
+) -> Result<()> {
     let current = current.key();
     let (before, after): (Vec<_>, Vec<_>) = all(artifact_dir)?
         .into_iter()
         .partition(|(progress, _)| progress.key() <= current);
-    let last = before.len().saturating_sub(KEPT);
+    let last = keep_last.map_or(0, |kept| before.len().saturating_sub(kept));
     let old = before[..last]
         .iter()
-        .filter(|(progress, _)| !progress.ended || Some(progress.epoch) != best_epoch);
+        .filter(|(progress, _)| !progress.ended || !best_epochs.contains(&progress.epoch));
     old.chain(&after)
         .try_for_each(|(_, path)| checkpoint::remove(path))
 }
@@ -118,6 +121,11 @@ pub(super) fn newest_model(artifact_dir: &Path, since: (usize, usize)) -> Result
     Ok(found
         .filter(|(_, progress)| (progress.epoch, progress.step) >= since)
         .map(|(path, _)| path))
+}
+
+/// Whether a run can go on from a checkpoint.
+pub(super) fn is_whole(artifact_dir: &Path, path: &Path) -> bool {
+    read(artifact_dir, path).is_ok()
 }
 
 /// Checkpoints, and why they can't be read.
@@ -193,14 +201,10 @@ pub(super) fn model_of(artifact_dir: &Path, epoch: usize) -> Result<PathBuf> {
     Ok(model_in(path)?.0)
 }
 
-/// Whether there is a checkpoint, whole or not.
-pub(super) fn is_any(artifact_dir: &Path) -> bool {
-    all(artifact_dir).is_ok_and(|checkpoints| !checkpoints.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::CheckpointConfig;
     use crate::learner::history::{EpochRow, TrainStepRow};
     use crate::learner::state::StoredHistory;
     use serde_json::Map;
@@ -223,6 +227,7 @@ mod tests {
                 learning_rate: 0.1,
                 seconds: 1.0,
                 images_per_second: 1.0,
+                metrics: std::collections::BTreeMap::new(),
             });
         }
         history.train_steps.push(TrainStepRow {
@@ -241,9 +246,10 @@ mod tests {
             data: ["a".into(), "b".into()],
             config: Map::new(),
             recorder: "default".into(),
+            retention: CheckpointConfig::default(),
             history: StoredHistory::Whole(Box::new(history)),
         };
-        save(root, Recorder::Default, state, &records(content)).unwrap()
+        save(root, Recorder::Default, state, &[best], &records(content)).unwrap()
     }
 
     fn records(content: &[u8]) -> Records {

@@ -7,19 +7,23 @@ use super::group::Group;
 use super::history::{Ended, History, TrainStepRow, ValidStepRow};
 use super::history_rows::HistoryRows;
 use super::metrics::{Read, Unread};
+use super::moment::RunMoment;
 use super::observer::{Event, Observer, tell};
 use super::progress::Progress;
 use super::rule::Rule;
-use crate::config::TrainingConfig;
+use crate::config::{CheckpointConfig, EpochMetric, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Device};
 use crate::error::{Error, Result};
-use crate::model::Objective;
-use crate::network::{AnyNetwork, ParameterSpec};
+use crate::model::{Objective, Predictions};
+use crate::network::{AnyNetwork, ParameterSpec, host_values};
 use crate::record::About;
 use burn::data::dataloader::DataLoader as _;
 use burn::module::AutodiffModule;
+use burn::tensor::Tensor;
 use burn::train::{InferenceStep, Interrupter};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -34,6 +38,14 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub data: [String; 2],
     /// The parameters that are not frozen.
     pub trainable: Arc<[ParameterSpec]>,
+    /// The classes of the validation images, in their order.
+    pub valid_targets: Vec<u32>,
+    /// Metrics that the observer measures itself.
+    pub own_metrics: Vec<String>,
+    /// What was measured in the validation that was last done, beside loss and accuracy.
+    pub measured: BTreeMap<String, f64>,
+    /// Which checkpoints are kept.
+    pub retention: CheckpointConfig,
     /// What its model knows of the data.
     pub about: About,
     pub rule: Rule<B>,
@@ -105,7 +117,7 @@ impl<B: AutodiffBackend> Run<B> {
             &self.trainable,
             Objective::of(&self.config),
         );
-        self.observer.notify(Event::Start {
+        let start = Event::Start {
             epoch: first,
             num_epochs: self.config.num_epochs,
             train_steps: group.steps(),
@@ -113,7 +125,8 @@ impl<B: AutodiffBackend> Run<B> {
             train_images: group.num_images(),
             valid_images: self.valid_loader.num_items(),
             device: device_names(&self.devices),
-        });
+        };
+        self.notify_at(start, &model);
         if first <= self.config.num_epochs && !self.history.stops_early()? {
             self.warm_up(&group, &model, interrupter)?;
         }
@@ -130,10 +143,8 @@ impl<B: AutodiffBackend> Run<B> {
                     step: 0,
                 };
             }
-            self.observer.notify(Event::EpochStart {
-                epoch,
-                step: self.progress.step,
-            });
+            let step = self.progress.step;
+            self.notify_at(Event::EpochStart { epoch, step }, &model);
             let mut ended;
             (model, ended) = self.train_epoch(&group, model, interrupter, &mut due)?;
             if ended == Ended::Completed {
@@ -149,12 +160,22 @@ impl<B: AutodiffBackend> Run<B> {
                 return Ok((model, ended));
             }
             self.progress.ended = true;
-            let row = self.history.end_epoch(epoch)?;
+            let measured = std::mem::take(&mut self.measured);
+            let row = self.history.end_epoch(epoch, measured)?;
             self.rule.end_epoch(&self.history)?;
             let start = Instant::now();
             self.save_checkpoint(&model)?;
             due = self.due(start);
-            self.observer.notify(Event::EpochEnd(row));
+            if self.observer.wants_all() {
+                let end = Event::ValidEnd {
+                    epoch,
+                    valid_loss: row.valid_loss,
+                    valid_accuracy: row.valid_accuracy,
+                    metrics: row.metrics.clone(),
+                };
+                self.notify_at(end, &model);
+            }
+            self.notify_at(Event::EpochEnd(row), &model);
             let is_over = epoch == self.config.num_epochs || self.history.stops_early()?;
             if interrupter.should_stop() && !is_over {
                 return Ok((model, self.stopped()));
@@ -183,6 +204,19 @@ impl<B: AutodiffBackend> Run<B> {
             tell(self.observer.as_mut(), message);
         }
         Ok(true)
+    }
+
+    /// Tells the observer of an event, and lets it look at the run.
+    pub(super) fn notify_at(&mut self, event: Event, model: &AnyNetwork<B>) {
+        let moment = RunMoment {
+            model,
+            config: &self.config.model,
+            device: self.devices[0],
+            burn_device: &self.burn_devices[0],
+            about: &self.about,
+            history: &self.history,
+        };
+        self.observer.notify_at(event, &moment);
     }
 
     /// Why a run is over that was told to stop.
@@ -215,6 +249,10 @@ impl<B: AutodiffBackend> Run<B> {
                 ended = self.stopped();
                 break;
             }
+            if self.observer.wants_all() {
+                let step = self.progress.step + 1;
+                self.notify_at(Event::StepStart { epoch, step }, &model);
+            }
             let done = group.step(&mut batches, &model)?;
             let learning_rate = self.rule.next_rate();
             self.progress.step += 1;
@@ -223,13 +261,15 @@ impl<B: AutodiffBackend> Run<B> {
                 return Err(missing_batch());
             }
             let read = unread.read_if_due()?;
-            model = self.rule.update(model, learning_rate, done.gradients);
-            model = model.with_statistics(done.statistics);
-            self.take_train_steps(group, &read, unread.seconds_each(&read))?;
+            let (gradients, statistics) = (done.gradients, done.statistics);
+            model = self
+                .rule
+                .update(model, learning_rate, gradients, statistics);
+            self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
             if due.is_now() && !interrupter.should_stop() {
                 // A checkpoint's history has all its steps.
                 let read = unread.read()?;
-                self.take_train_steps(group, &read, unread.seconds_each(&read))?;
+                self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
                 let start = Instant::now();
                 self.save_checkpoint(&model)?;
                 *due = self.due(start);
@@ -238,12 +278,18 @@ impl<B: AutodiffBackend> Run<B> {
             }
         }
         let read = unread.read()?;
-        self.take_train_steps(group, &read, unread.seconds_each(&read))?;
+        self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
         Ok((model, ended))
     }
 
     /// Takes note of training steps that took as many seconds each.
-    fn take_train_steps(&mut self, group: &Group<B>, read: &[Read], seconds: f64) -> Result<()> {
+    fn take_train_steps(
+        &mut self,
+        group: &Group<B>,
+        model: &AnyNetwork<B>,
+        read: &[Read],
+        seconds: f64,
+    ) -> Result<()> {
         let epoch = self.progress.epoch;
         for Read {
             step,
@@ -254,7 +300,12 @@ impl<B: AutodiffBackend> Run<B> {
             let (step, learning_rate) = (*step, *learning_rate);
             let (images, loss, accuracy) = (measured.images, measured.loss, measured.accuracy());
             if !loss.is_finite() {
-                return Err(self.diverged("training", step, loss));
+                let of = Progress {
+                    epoch,
+                    ended: false,
+                    step: step - 1,
+                };
+                return Err(self.diverged("training", step, loss, of));
             }
             self.history.train_steps.push(TrainStepRow {
                 epoch,
@@ -267,7 +318,7 @@ impl<B: AutodiffBackend> Run<B> {
                 images_per_second: images as f64 / seconds,
             });
             let images = group.images_in(step);
-            self.observer.notify(Event::TrainStep {
+            let end = Event::TrainStep {
                 epoch,
                 step,
                 images,
@@ -275,15 +326,20 @@ impl<B: AutodiffBackend> Run<B> {
                 accuracy,
                 learning_rate,
                 seconds,
-            });
+            };
+            self.notify_at(end, model);
         }
         Ok(())
     }
 
     fn valid_epoch(&mut self, model: &AnyNetwork<B>, interrupter: &Interrupter) -> Result<Ended> {
-        let model = model.valid();
         let epoch = self.progress.epoch;
         let steps = self.valid_loader.num_batches();
+        if self.observer.wants_all() {
+            self.notify_at(Event::ValidStart { epoch, steps }, model);
+        }
+        let model = model.valid();
+        let mut logits = Vec::new();
         self.valid_loader.start_at(epoch as u64, 0);
         let loader = Arc::clone(&self.valid_loader);
         let mut batches = loader.iter();
@@ -297,13 +353,56 @@ impl<B: AutodiffBackend> Run<B> {
             let batch = batches
                 .next()
                 .ok_or_else(|| loader.fault().unwrap_or_else(missing_batch))?;
-            unread.push(vec![InferenceStep::step(&model, batch)], step, 0.0);
+            let output = InferenceStep::step(&model, batch);
+            if self.measures() {
+                logits.push(output.output.clone());
+            }
+            unread.push(vec![output], step, 0.0);
             let read = unread.read_if_due()?;
             self.take_valid_steps(&read, unread.seconds_each(&read))?;
         }
         let read = unread.read()?;
         self.take_valid_steps(&read, unread.seconds_each(&read))?;
+        if self.measures() && !self.measure(logits)? {
+            self.history.forget_validation(epoch);
+            return Ok(self.stopped());
+        }
         Ok(Ended::Completed)
+    }
+
+    /// Whether anything is measured beside loss and accuracy.
+    fn measures(&self) -> bool {
+        !self.config.metrics.is_empty() || !self.own_metrics.is_empty()
+    }
+
+    /// Measures what is asked for on the logits of the validation images; false where the observer could not.
+    fn measure(&mut self, logits: Vec<Tensor<B::InnerBackend, 2>>) -> Result<bool> {
+        let mut values = Vec::new();
+        for batch in logits {
+            values.extend(host_values(batch.into_data())?.into_iter().map(f64::from));
+        }
+        let num_classes = self.config.model.num_classes();
+        let predictions = Predictions {
+            logits: values,
+            targets: self.valid_targets.clone(),
+            num_classes,
+        };
+        let measured = predictions.measure(&self.config.metrics)?;
+        let named = self.config.metrics.iter().zip(measured);
+        self.measured = named
+            .flat_map(|(metric, values)| metric.values(num_classes).into_iter().zip(values))
+            .map(|(metric, value)| (EpochMetric::Valid(metric).to_string(), value))
+            .collect();
+        if self.own_metrics.is_empty() {
+            return Ok(true);
+        }
+        let Some(own) = self.observer.measure(&predictions) else {
+            return Ok(false);
+        };
+        let named = self.own_metrics.iter().zip(own);
+        self.measured
+            .extend(named.map(|(name, value)| (format!("valid_{name}"), value)));
+        Ok(true)
     }
 
     /// Takes note of validation steps that took as many seconds each.
@@ -313,7 +412,7 @@ impl<B: AutodiffBackend> Run<B> {
             let step = *step;
             let (images, loss, accuracy) = (measured.images, measured.loss, measured.accuracy());
             if !loss.is_finite() {
-                return Err(self.diverged("validation", step, loss));
+                return Err(self.diverged("validation", step, loss, self.progress));
             }
             self.history.valid_steps.push(ValidStepRow {
                 epoch,
@@ -339,19 +438,52 @@ impl<B: AutodiffBackend> Run<B> {
         Unread::new(B::ON_HOST || self.observer.wants_each_step())
     }
 
-    fn diverged(&self, phase: &str, step: usize, loss: f64) -> Error {
-        let kept = match self.directory.older_run() {
-            Some(path) => format!("the older run in {} is unchanged", path.display()),
-            None if checkpoints::is_any(&self.directory.file("")) => {
-                "the checkpoints before that are kept".into()
+    fn diverged(&self, phase: &str, step: usize, loss: f64, of: Progress) -> Error {
+        let what = format!(
+            "the loss must stay finite, and it became {loss} in {phase} step {step} of epoch {}",
+            self.progress.epoch
+        );
+        self.not_finite(&what, Some(of))
+    }
+
+    /// What to do about what is not finite; where that is a loss, it is one of the parameters at the moment `of`.
+    pub(super) fn not_finite(&self, what: &str, of: Option<Progress>) -> Error {
+        let rate = self.config.learning_rate;
+        let anew =
+            format!("start it again with a learning_rate below {rate}, or with clipped gradients");
+        let way_out = match self.directory.older_run() {
+            Some(path) => format!(
+                "this run has no checkpoint yet, and the older run in {} is unchanged; {anew}",
+                path.display()
+            ),
+            None => {
+                let root = self.directory.file("");
+                let is_whole = |path: &Path| checkpoints::is_whole(&root, path);
+                let all = checkpoints::all(&root).unwrap_or_default();
+                let mut whole = all.into_iter().rev().filter(|(_, path)| is_whole(path));
+                match (whole.next(), whole.next()) {
+                    (None, _) => format!("this run has no checkpoint yet; {anew}"),
+                    (Some((progress, path)), before) if of == Some(progress.at_step()) => {
+                        match before {
+                            // Every run that goes on from it would end so.
+                            None => format!(
+                                "its only checkpoint, {progress}, has the parameters of that loss; {anew}"
+                            ),
+                            Some((before, _)) => format!(
+                                "its last checkpoint, {progress}, has the parameters of that loss; remove the folder {}, go on from the \
+                             checkpoint {before} with resume=True and a learning_rate below {rate}, or {anew}",
+                                path.display()
+                            ),
+                        }
+                    }
+                    (Some((progress, _)), _) => format!(
+                        "its last whole checkpoint is of the moment {progress}; go on from there with resume=True and a \
+                         learning_rate below {rate}, or start it again with clipped gradients"
+                    ),
+                }
             }
-            None => "there was no checkpoint yet".into(),
         };
-        Error::Training(format!(
-            "the loss must stay finite, and it became {loss} in {phase} step {step} of epoch {}; lower the learning_rate of {} or clip \
-             the gradients; {kept}",
-            self.progress.epoch, self.config.learning_rate
-        ))
+        Error::Training(format!("{what}; {way_out}"))
     }
 }
 

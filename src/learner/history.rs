@@ -2,6 +2,7 @@ use super::metrics::Totals;
 use crate::config::{Direction, EarlyStoppingConfig, EpochMetric};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Why a run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub(super) fn is_zero(seconds: &f64) -> bool {
 }
 
 /// One epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// The epoch, from 1.
     pub epoch: usize,
@@ -77,6 +78,9 @@ pub struct EpochRow {
     pub seconds: f64,
     /// Training images over the time spent in training steps.
     pub images_per_second: f64,
+    /// What else was measured in validation, by name, as in `valid_f1_macro`.
+    #[serde(flatten)]
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// One training step.
@@ -104,26 +108,50 @@ pub(super) struct ValidStepRow {
 }
 
 macro_rules! columns {
-    ($(#[$about:meta])* $name:ident of $row:ident { $($column:ident: $kind:ty,)* }) => {
+    ($(#[$about:meta])* $name:ident of $row:ident { $($column:ident: $kind:ty,)* } $($metrics:ident)?) => {
         $(#[$about])*
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the columns are named as the fields of the events and of `EpochRow`")]
         pub struct $name {
             $(pub $column: Vec<$kind>,)*
+            $(
+                /// The metrics that the run measures beside these, by name.
+                #[serde(flatten)]
+                pub $metrics: BTreeMap<String, Vec<f64>>,
+            )?
         }
 
         impl $name {
             pub(super) fn push(&mut self, row: $row) {
                 $(self.$column.push(row.$column);)*
+                $(
+                    for (name, value) in row.$metrics {
+                        self.$metrics.entry(name).or_default().push(value);
+                    }
+                )?
             }
 
             /// The rows from number `start` on, from 0.
             pub(super) fn rows_from(&self, start: usize) -> impl Iterator<Item = $row> + '_ {
-                (start..self.epoch.len()).map(|row| $row { $($column: self.$column[row],)* })
+                (start..self.epoch.len()).map(|row| $row {
+                    $($column: self.$column[row],)*
+                    $(
+                        $metrics: self
+                            .$metrics
+                            .iter()
+                            .map(|(name, values)| (name.clone(), values[row]))
+                            .collect(),
+                    )?
+                })
             }
 
             fn lengths(&self) -> Vec<usize> {
-                vec![$(self.$column.len()),*]
+                let lengths = vec![$(self.$column.len()),*];
+                $(
+                    let metrics = self.$metrics.values().map(Vec::len);
+                    let lengths = lengths.into_iter().chain(metrics).collect();
+                )?
+                lengths
             }
         }
     };
@@ -140,7 +168,7 @@ columns! {
         learning_rate: f64,
         seconds: f64,
         images_per_second: f64,
-    }
+    } metrics
 }
 
 columns! {
@@ -171,7 +199,11 @@ columns! {
 
 impl History {
     /// Ends an epoch: its row follows from its steps.
-    pub(super) fn end_epoch(&mut self, epoch: usize) -> Result<EpochRow> {
+    pub(super) fn end_epoch(
+        &mut self,
+        epoch: usize,
+        metrics: BTreeMap<String, f64>,
+    ) -> Result<EpochRow> {
         let steps = &self.train_steps;
         let train = Totals::of(
             &steps.epoch,
@@ -200,8 +232,9 @@ impl History {
             learning_rate,
             seconds: train.seconds + valid.seconds,
             images_per_second: train.images as f64 / train.seconds,
+            metrics,
         };
-        self.epochs.push(row);
+        self.epochs.push(row.clone());
         self.find_best()?;
         Ok(row)
     }
@@ -212,6 +245,23 @@ impl History {
         let rule = self.early_stopping.as_ref().unwrap_or(&default);
         self.best_epoch = self.best_by(&rule.metric, rule.direction)?;
         Ok(())
+    }
+
+    /// The epochs in which the metric of the best epoch is best, so many, the best first.
+    pub(super) fn best_epochs(&self, count: usize) -> Result<Vec<usize>> {
+        let default = EarlyStoppingConfig::default();
+        let rule = self.early_stopping.as_ref().unwrap_or(&default);
+        let values = self.values(&rule.metric)?.iter().copied();
+        let mut rows: Vec<(f64, usize)> = values.zip(self.epochs.epoch.iter().copied()).collect();
+        rows.sort_by(|left, right| match rule.direction {
+            Direction::Min => left.0.total_cmp(&right.0),
+            Direction::Max => right.0.total_cmp(&left.0),
+        });
+        Ok(rows
+            .into_iter()
+            .map(|(_, epoch)| epoch)
+            .take(count)
+            .collect())
     }
 
     /// The epoch in which a metric is best, the first of equals.
@@ -231,13 +281,42 @@ impl History {
     /// The column of a metric of the epochs.
     pub(super) fn values(&self, metric: &str) -> Result<&[f64]> {
         let epochs = &self.epochs;
-        let known = metric.parse::<EpochMetric>()?;
-        Ok(match known {
-            EpochMetric::TrainLoss => &epochs.train_loss,
-            EpochMetric::TrainAccuracy => &epochs.train_accuracy,
-            EpochMetric::ValidLoss => &epochs.valid_loss,
-            EpochMetric::ValidAccuracy => &epochs.valid_accuracy,
-        })
+        match metric {
+            "train_loss" => return Ok(&epochs.train_loss),
+            "train_accuracy" => return Ok(&epochs.train_accuracy),
+            "valid_loss" => return Ok(&epochs.valid_loss),
+            "valid_accuracy" => return Ok(&epochs.valid_accuracy),
+            _ => {}
+        }
+        match epochs.metrics.get(metric) {
+            Some(values) => Ok(values),
+            None if epochs.epoch.is_empty() => Ok(&[]),
+            None => Err(not_measured(metric, epochs.metrics.keys().cloned())),
+        }
+    }
+
+    /// Refuses to go on with other metrics than those of the epochs that are done.
+    pub(super) fn check_metrics(&self, measured: &[String]) -> Result<()> {
+        let before: Vec<&String> = self.epochs.metrics.keys().collect();
+        let is_same =
+            before.len() == measured.len() && before.iter().all(|name| measured.contains(name));
+        if is_same || self.epochs.epoch.is_empty() {
+            return Ok(());
+        }
+        let listed = |names: Vec<&String>| match names.as_slice() {
+            [] => "none".to_owned(),
+            names => names
+                .iter()
+                .map(|name| name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
+        };
+        Err(Error::Config(format!(
+            "metrics must be those of the epochs that are done where a run is resumed, {}, got {}; give functions of your own again \
+             with metrics=[...]",
+            listed(before),
+            listed(measured.iter().collect())
+        )))
     }
 
     /// Whether the run stops because it got no better.
@@ -304,6 +383,16 @@ impl History {
     }
 }
 
+/// The error for a metric that a run does not measure.
+pub(super) fn not_measured(metric: &str, others: impl Iterator<Item = String>) -> Error {
+    let always = EpochMetric::ALWAYS.map(|metric| metric.to_string());
+    let names: Vec<String> = always.into_iter().chain(others).collect();
+    Error::Config(format!(
+        "metric must be one that the run measures, {}, got {metric:?}; others are measured with metrics=[...]",
+        names.join(", ")
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -332,7 +421,7 @@ mod tests {
                 accuracy: 0.5,
                 seconds: 0.5,
             });
-            let row = history.end_epoch(epoch).unwrap();
+            let row = history.end_epoch(epoch, BTreeMap::new()).unwrap();
             assert!((row.train_loss - 2.0).abs() < 1e-12);
             assert!((row.train_accuracy - 0.5).abs() < 1e-12);
             assert!((row.images_per_second - 2.0).abs() < 1e-12);

@@ -1,6 +1,8 @@
 use super::artifact::Place;
+use super::moment::Moment;
 use super::{Ended, Event, LOG_FILE, Level, Observer};
 use crate::error::{Error, Result};
+use crate::model::Predictions;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use time::OffsetDateTime;
@@ -42,9 +44,9 @@ impl LogFile {
     }
 }
 
-impl Observer for LogFile {
-    fn notify(&mut self, event: Event) {
-        match &event {
+impl LogFile {
+    fn log(&mut self, event: &Event) {
+        match event {
             Event::Start { epoch, num_epochs, train_images, valid_images, device, .. } => self.write(
                 "info",
                 &format!("epoch {epoch} of {num_epochs} starts on {device}: {train_images} training and {valid_images} validation images"),
@@ -68,9 +70,37 @@ impl Observer for LogFile {
                     Ended::Interrupted => "the run was interrupted; resume to go on",
                 },
             ),
-            Event::EpochStart { .. } | Event::TrainStep { .. } | Event::ValidStep { .. } => {}
+            Event::EpochStart { .. }
+            | Event::StepStart { .. }
+            | Event::TrainStep { .. }
+            | Event::ValidStart { .. }
+            | Event::ValidStep { .. }
+            | Event::ValidEnd { .. } => {}
         }
+    }
+}
+
+impl Observer for LogFile {
+    fn notify(&mut self, event: Event) {
+        self.log(&event);
         self.next.notify(event);
+    }
+
+    fn notify_at(&mut self, event: Event, moment: &dyn Moment) {
+        self.log(&event);
+        self.next.notify_at(event, moment);
+    }
+
+    fn wants_all(&self) -> bool {
+        self.next.wants_all()
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.next.metrics()
+    }
+
+    fn measure(&mut self, predictions: &Predictions) -> Option<Vec<f64>> {
+        self.next.measure(predictions)
     }
 
     fn wants_each_step(&self) -> bool {

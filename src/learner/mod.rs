@@ -12,14 +12,17 @@ mod data;
 mod desktop;
 mod due;
 mod epochs;
+mod find_rate;
 mod group;
 mod history;
 mod history_rows;
 mod load;
+mod loaders;
 mod lock;
 mod log_file;
 mod manifest;
 mod metrics;
+mod moment;
 mod new_run;
 mod observer;
 mod older;
@@ -45,6 +48,7 @@ mod warm_up;
 
 pub use artifact::settle;
 pub use data::Data;
+pub use find_rate::{RateCurve, RateRange, find_rate};
 pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, ValidStepColumns};
 #[doc(hidden)]
 pub use history_rows::history_rows_again;
@@ -53,6 +57,7 @@ pub use manifest::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE,
     HISTORY_ROWS_FILE, LOG_FILE, MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE,
 };
+pub use moment::Moment;
 pub use observer::{Event, Level, Observer, Silent};
 pub use older::holds_run;
 pub use options::TrainOptions;

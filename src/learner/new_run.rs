@@ -55,6 +55,7 @@ pub(super) fn begin(
         fingerprints,
         statistics: Some(statistics),
         early_stopping: options.early_stopping.take(),
+        retention: options.retention.take(),
         observer,
     })
 }

@@ -1,5 +1,8 @@
 use super::history::{Ended, EpochRow};
+use super::moment::Moment;
+use crate::model::Predictions;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What happens in a run, in this order:
 ///
@@ -37,6 +40,13 @@ pub enum Event {
         /// Training steps already done in it.
         step: usize,
     },
+    /// A training step begins; only for observers that want all.
+    StepStart {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// The step in the epoch, from 1.
+        step: usize,
+    },
     /// A training step is done.
     TrainStep {
         /// The epoch, from 1.
@@ -53,6 +63,24 @@ pub enum Event {
         learning_rate: f64,
         /// Time since the step before.
         seconds: f64,
+    },
+    /// The validation of an epoch begins; only for observers that want all.
+    ValidStart {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Validation steps.
+        steps: usize,
+    },
+    /// The validation of an epoch is done; only for observers that want all.
+    ValidEnd {
+        /// The epoch, from 1.
+        epoch: usize,
+        /// Mean cross-entropy over the images.
+        valid_loss: f64,
+        /// Share of hits, in 0..1.
+        valid_accuracy: f64,
+        /// What else was measured, by name.
+        metrics: BTreeMap<String, f64>,
     },
     /// A validation step is done.
     ValidStep {
@@ -106,6 +134,28 @@ pub enum Level {
 pub trait Observer: Send {
     /// Takes note of an event.
     fn notify(&mut self, event: Event);
+
+    /// The same, with a look at the run.
+    fn notify_at(&mut self, event: Event, moment: &dyn Moment) {
+        let _ = moment;
+        self.notify(event);
+    }
+
+    /// Whether it is told of the beginnings of steps, and of the beginning and the end of validations.
+    fn wants_all(&self) -> bool {
+        false
+    }
+
+    /// The names of the metrics that it measures itself.
+    fn metrics(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The values of these for the validation images; `None` where the run is to stop instead.
+    fn measure(&mut self, predictions: &Predictions) -> Option<Vec<f64>> {
+        let _ = predictions;
+        Some(Vec::new())
+    }
 
     /// Whether it must be told of each step before the next one. Otherwise a GPU may be some steps ahead: its metrics are
     /// read several steps at a time.

@@ -2,7 +2,7 @@
 
 use super::observer::{Observer, Silent};
 use super::start::Start;
-use crate::config::EarlyStoppingConfig;
+use crate::config::{CheckpointConfig, EarlyStoppingConfig};
 use burn::train::Interrupter;
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub struct TrainOptions {
     pub start: Option<Start>,
     /// When the run stops because it gets no better, and which epoch is its best; `None` leaves a resumed run as it was.
     pub early_stopping: Option<EarlyStoppingConfig>,
+    /// Which checkpoints are kept; `None` leaves a resumed run as it was.
+    pub retention: Option<CheckpointConfig>,
     /// Where the data come from, which is kept with the run; null where it is not known.
     pub data_source: Value,
 }
@@ -39,6 +41,7 @@ impl Default for TrainOptions {
             observer: Box::new(Silent),
             start: None,
             early_stopping: None,
+            retention: None,
             data_source: Value::Null,
         }
     }

@@ -3,16 +3,17 @@
 use super::artifact::ArtifactDirectory;
 use super::checked::Checked;
 use super::data::Data;
-use super::history::History;
+use super::history::not_measured;
 use super::observer::Silent;
 use super::options::TrainOptions;
 use super::prepared::Prepared;
 use super::run_config::read_config;
 use super::threads::in_pool;
 use super::{new_run, resumed_run};
-use crate::config::{Settings, TrainingConfig};
+use crate::config::{EarlyStoppingConfig, EpochMetric, Settings, TrainingConfig};
 use crate::data::{Dataset, pixel_statistics};
 use crate::error::{Error, Result};
+use crate::model::Predictions;
 use std::path::Path;
 
 /// Checks everything that can be checked, and only then touches the directory.
@@ -41,10 +42,12 @@ pub(super) fn prepare(
     // Also the images are looked at by the run's own threads.
     in_pool(config.threads, || {
         data.check(&config)?;
-        if let Some(rule) = &options.early_stopping {
-            // Before the first epoch, not after it.
-            History::default().values(&rule.metric)?;
-        }
+        check_metrics(
+            &config,
+            data,
+            &observer.metrics(),
+            options.early_stopping.as_ref(),
+        )?;
         let trainable = config.model.trainable(&config.freeze)?;
         if let Some(weights) = &config.class_weights {
             weights.check(config.model.num_classes())?;
@@ -74,6 +77,55 @@ pub(super) fn prepare(
             _ => new_run::begin(artifact_dir, data, options, checked),
         }
     })
+}
+
+/// Checks that the validation images can have the metrics of the run, and that it measures those that it follows.
+fn check_metrics(
+    config: &TrainingConfig,
+    data: &Data,
+    own: &[String],
+    early_stopping: Option<&EarlyStoppingConfig>,
+) -> Result<()> {
+    let num_classes = config.model.num_classes();
+    for metric in &config.metrics {
+        Predictions::check(data.valid.targets(), num_classes, *metric)?;
+    }
+    let always = EpochMetric::ALWAYS.map(|metric| metric.to_string());
+    let measured = measured(config, own);
+    for (place, name) in measured.iter().enumerate() {
+        if measured[..place].contains(name) || always.contains(name) {
+            return Err(Error::Config(format!(
+                "metrics must measure each one once, got {name} twice"
+            )));
+        }
+    }
+    let schedule = config.schedule()?.metric();
+    let followed = [
+        early_stopping.map(|rule| rule.metric.clone()),
+        schedule.map(|metric| metric.to_string()),
+    ];
+    let is_measured = |name: &String| always.contains(name) || measured.contains(name);
+    match followed
+        .into_iter()
+        .flatten()
+        .find(|name| !is_measured(name))
+    {
+        None => Ok(()),
+        Some(name) => Err(not_measured(&name, measured.into_iter())),
+    }
+}
+
+/// The columns of the metrics that a run measures beside loss and accuracy.
+pub(super) fn measured(config: &TrainingConfig, own: &[String]) -> Vec<String> {
+    let num_classes = config.model.num_classes();
+    let named = config
+        .metrics
+        .iter()
+        .flat_map(|metric| metric.values(num_classes));
+    let named = named.map(|metric| EpochMetric::Valid(metric).to_string());
+    named
+        .chain(own.iter().map(|name| format!("valid_{name}")))
+        .collect()
 }
 
 /// The configuration with the mean and the deviation of the training images in its network, where that has places for them and

@@ -6,20 +6,23 @@ use super::data::Data;
 use super::epochs::Run;
 use super::history::History;
 use super::history_rows::HistoryRows;
+use super::loaders::{training_loader, validation_loader};
 use super::observer::{Observer, warn};
 use super::progress::Progress;
 use super::rule::Rule;
+use super::run_config::learning_rate;
 use super::start::{Initial, RunStart};
 use crate::config::{
-    EarlyStoppingConfig, ImageStatistics, Metadata, Precision, TrainingConfig, Views,
+    CheckpointConfig, EarlyStoppingConfig, ImageStatistics, Metadata, Precision, TrainingConfig,
+    Views,
 };
-use crate::data::{Augmentation, DataLoader, Dataset, Order};
 use crate::device::{Backend, Device};
 use crate::error::Result;
 use crate::network::{AnyNetwork, ParameterSpec};
 use crate::record::{About, decode_model};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A run before its first step.
@@ -33,6 +36,8 @@ pub(super) struct Prepared {
     pub statistics: Option<ImageStatistics>,
     /// When the run stops because it gets no better; of a resumed run `None` stands for what it was before.
     pub early_stopping: Option<EarlyStoppingConfig>,
+    /// Which checkpoints are kept; of a resumed run `None` stands for what it was before.
+    pub retention: Option<CheckpointConfig>,
     pub observer: Box<dyn Observer>,
 }
 
@@ -67,6 +72,7 @@ impl Prepared {
             fingerprints,
             statistics,
             early_stopping,
+            mut retention,
             mut observer,
         } = self;
         if config.recorder.precision() == Precision::Half {
@@ -111,35 +117,29 @@ impl Prepared {
                     &path,
                     &config,
                     &trainable,
+                    learning_rate(&state.config).unwrap_or(config.learning_rate),
                     &so_far,
                     burn_device,
                 )?;
                 progress = state.progress;
+                retention.get_or_insert(state.retention);
                 history = so_far;
                 rows = on_disk;
                 decode_model(&records.model, &path, &config.model, burn_device)?
             }
         };
         let model = model.training_only(&trainable);
-        let augmentation = config
-            .augmentation
-            .map(|augmentation| Augmentation::new(&augmentation, data.train.shape(), config.seed))
-            .transpose()?;
-        let weights = config
-            .class_weights
-            .as_ref()
-            .map(|weights| weights.of_images(data.train.targets(), config.model.num_classes()));
-        let weights = weights.transpose()?;
         let run = Run {
-            train_loaders: loader(&data.train, Order::Shuffled, &config, burn_device)
-                .with_augmentation(augmentation)
-                .with_weights(weights)
+            train_loaders: training_loader(&data.train, &config, burn_device)?
                 .shared(&burn_devices)
                 .into_iter()
                 .map(Arc::new)
                 .collect(),
-            // The order of the validation changes nothing but the rounding of its mean.
-            valid_loader: Arc::new(loader(&data.valid, Order::Sequential, &config, burn_device)),
+            valid_loader: Arc::new(validation_loader(&data.valid, &config, burn_device)),
+            valid_targets: data.valid.targets().to_vec(),
+            own_metrics: observer.metrics(),
+            measured: BTreeMap::new(),
+            retention: retention.unwrap_or_default(),
             about: About {
                 metadata: Metadata {
                     statistics,
@@ -166,26 +166,4 @@ impl Prepared {
         };
         Ok((model, run))
     }
-}
-
-fn loader<B: Backend>(
-    dataset: &Dataset,
-    order: Order,
-    config: &TrainingConfig,
-    device: &B::Device,
-) -> DataLoader<B> {
-    let TrainingConfig {
-        batch_size,
-        num_workers,
-        seed,
-        ..
-    } = *config;
-    DataLoader::new(
-        dataset.clone(),
-        batch_size,
-        num_workers,
-        order,
-        seed,
-        device.clone(),
-    )
 }

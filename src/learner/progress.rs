@@ -4,6 +4,7 @@ use super::history::History;
 use crate::error::{Error, Result};
 use crate::record::file;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::Path;
 
 /// How far a run has come: the epoch in progress, and what of it is done.
@@ -15,6 +16,17 @@ pub(super) struct Progress {
     pub ended: bool,
     /// Training steps done in it.
     pub step: usize,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { epoch, ended, step } = self;
+        if *ended {
+            write!(formatter, "after epoch {epoch}")
+        } else {
+            write!(formatter, "in epoch {epoch} after step {step}")
+        }
+    }
 }
 
 impl Progress {
@@ -43,6 +55,18 @@ impl Progress {
             },
         };
         (progress.directory_name() == name).then_some(progress)
+    }
+
+    /// The moment as one within an epoch: the end of an epoch is the one before the first step of the next.
+    pub fn at_step(self) -> Self {
+        match self.ended {
+            false => self,
+            true => Self {
+                epoch: self.epoch + 1,
+                ended: false,
+                step: 0,
+            },
+        }
     }
 
     /// Ended epochs all have the same number of steps: where a name doesn't say it, it doesn't count.

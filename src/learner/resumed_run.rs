@@ -2,15 +2,16 @@
 
 use super::artifact::ArtifactDirectory;
 use super::checked::{Checked, logged};
-use super::checkpoints;
+use super::checkpoints::{self, Checkpoint};
 use super::data::Data;
 use super::history::History;
 use super::manifest::DATA_FILE;
 use super::observer::{tell, warn};
 use super::options::TrainOptions;
+use super::prepare;
 use super::prepared::{Beginning, Prepared};
 use super::progress::Progress;
-use super::run_config::check_same_run;
+use super::run_config::{check_same_run, learning_rate};
 use super::run_data::RunData;
 use super::start::RunStart;
 use super::state::State;
@@ -42,6 +43,8 @@ pub(super) fn go_on(
         check_same_run(&state.config, &config)?;
         check_same_data(state, &fingerprints, data, artifact_dir)?;
         check_reached(state, &config, data)?;
+        let measured = prepare::measured(&config, &observer.metrics());
+        checkpoint.history.check_metrics(&measured)?;
         check_best(
             &checkpoint.history,
             options.early_stopping.as_ref(),
@@ -68,14 +71,19 @@ pub(super) fn go_on(
         .map(|checkpoint| checkpoint.state.progress)
     {
         None => "resumed before the first checkpoint: the run starts over".into(),
-        Some(Progress {
-            epoch, ended: true, ..
-        }) => format!("resumed after epoch {epoch}"),
-        Some(Progress { epoch, step, .. }) => {
-            format!("resumed in epoch {epoch} after step {step}")
-        }
+        Some(progress) => format!("resumed {progress}"),
     };
     tell(observer.as_mut(), message);
+    if let Some(Checkpoint { state, .. }) = &checkpoint
+        && let Some(before) = learning_rate(&state.config)
+        && before.to_bits() != config.learning_rate.to_bits()
+    {
+        let message = format!(
+            "the learning_rate is {} from here on; it was {before}",
+            config.learning_rate
+        );
+        tell(observer.as_mut(), message);
+    }
     keep_source(artifact_dir, options, &directory)?;
     // As found at the run's start; it goes on without them where data.json is gone or damaged.
     let known = record::run_metadata(artifact_dir, config.model.num_classes()).ok();
@@ -91,6 +99,7 @@ pub(super) fn go_on(
         fingerprints,
         statistics: known.and_then(|known| known.statistics),
         early_stopping: options.early_stopping.take(),
+        retention: options.retention.take(),
         observer,
     })
 }

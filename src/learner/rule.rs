@@ -1,11 +1,11 @@
 //! How gradients change the parameters: the optimizer, and the learning rate that it takes at each step.
 
 use super::history::History;
-use crate::config::{LrSchedule, Recorder, TrainingConfig};
+use crate::config::{LrSchedule, LrScheduleRecord, Recorder, TrainingConfig};
 use crate::device::AutodiffBackend;
 use crate::error::Result;
 use crate::model::ModelOptimizer;
-use crate::network::{AnyNetwork, ParameterSpec};
+use crate::network::{AnyNetwork, ParameterSpec, Statistics};
 use crate::record::{decode_optimizer, decode_scheduler, encode_optimizer, encode_scheduler};
 use burn::lr_scheduler::LrScheduler;
 use burn::optim::{GradientsParams, Optimizer};
@@ -26,7 +26,7 @@ impl<B: AutodiffBackend> Rule<B> {
         })
     }
 
-    /// The rule in the state of the records of a checkpoint at `path`.
+    /// The rule in the state of the records of a checkpoint at `path`, whose run had `learning_rate`.
     #[allow(
         clippy::too_many_arguments,
         reason = "a checkpoint's parts are of different kinds"
@@ -38,14 +38,22 @@ impl<B: AutodiffBackend> Rule<B> {
         path: &Path,
         config: &TrainingConfig,
         trainable: &[ParameterSpec],
+        learning_rate: f64,
         history: &History,
         device: &B::Device,
     ) -> Result<Self> {
         let record = decode_optimizer(optimizer, path, &config.optimizer, trainable, device)?;
         let like = self.schedule.to_record::<B>();
-        let schedule = self
-            .schedule
-            .restore::<B>(decode_scheduler(schedule, path, like)?)?;
+        let state = match decode_scheduler(schedule, path, like)? {
+            // A rate follows from the first one; with another, it is another.
+            LrScheduleRecord::Rate(rate)
+                if learning_rate.to_bits() != config.learning_rate.to_bits() =>
+            {
+                LrScheduleRecord::Rate(rate * (config.learning_rate / learning_rate))
+            }
+            state => state,
+        };
+        let schedule = self.schedule.restore::<B>(state)?;
         let schedule = match schedule.metric() {
             None => schedule,
             Some(metric) => schedule.after_epochs(history.values(&metric.to_string())?),
@@ -79,13 +87,15 @@ impl<B: AutodiffBackend> Rule<B> {
         Ok(())
     }
 
-    /// The model after a step against the gradients.
+    /// The model after a step against the gradients, which has taken in the statistics of its batch.
     pub fn update(
         &mut self,
         model: AnyNetwork<B>,
         learning_rate: f64,
         gradients: GradientsParams,
+        statistics: Statistics<B>,
     ) -> AnyNetwork<B> {
-        self.optimizer.step(learning_rate, model, gradients)
+        let model = self.optimizer.step(learning_rate, model, gradients);
+        model.with_statistics(statistics)
     }
 }

@@ -33,7 +33,7 @@ pub struct Trained {
 /// Trains a model as the Burn book's training chapter does, and keeps the run in `artifact_dir`.
 ///
 /// Without a `config` a resumed run has that of the directory, and a new one the defaults. A resumed run may change
-/// `num_epochs`, `num_workers`, `threads`, `recorder` and `checkpoint_every`; its data must be that of its start.
+/// `num_epochs`, `learning_rate`, `num_workers`, `threads`, `recorder` and `checkpoint_every`; its data must be that of its start.
 ///
 /// Several `devices`, all of one back end, share each step: every one computes its part of the batch, their gradients are
 /// averaged on the first one, and the model is there. Equal bits are promised for a single device only.

@@ -7,9 +7,11 @@ use crate::record::file;
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// What a resumed run may change: the rest decides its results.
-const FREE: [&str; 5] = [
+/// What a resumed run may change. All but the learning rate, which a run that diverged goes on with lowered, has no effect on
+/// what a step does; the rest decides it.
+const FREE: [&str; 6] = [
     "num_epochs",
+    "learning_rate",
     "num_workers",
     "threads",
     "recorder",
@@ -43,6 +45,11 @@ pub(super) fn check_same_run(stored: &Map<String, Value>, given: &TrainingConfig
             )))
         }
     }
+}
+
+/// The learning rate of a stored configuration.
+pub(super) fn learning_rate(stored: &Map<String, Value>) -> Option<f64> {
+    stored.get("learning_rate").and_then(Value::as_f64)
 }
 
 /// The innermost key that both have and whose values differ.

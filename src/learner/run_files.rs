@@ -19,6 +19,15 @@ use std::path::Path;
 impl<B: AutodiffBackend> Run<B> {
     /// Saves where the run is; the first checkpoint takes the place of an older run.
     pub fn save_checkpoint(&mut self, model: &AnyNetwork<B>) -> Result<()> {
+        let state = model.valid().state()?;
+        let mut values = state.iter().flat_map(|parameter| &parameter.values);
+        if let Some(value) = values.find(|value| !value.is_finite()) {
+            // The step before broke them, and the next one would tell. A run could not go on from such a checkpoint.
+            return Err(self.not_finite(&format!(
+                "the parameters must stay finite, and one became {value} in step {} of epoch {}",
+                self.progress.step, self.progress.epoch
+            ), None));
+        }
         let recorder = self.config.recorder;
         let (optimizer, scheduler) = self.rule.encode(recorder)?;
         let records = Records {
@@ -38,9 +47,11 @@ impl<B: AutodiffBackend> Run<B> {
             data: self.data.clone(),
             config: self.config.write(true),
             recorder: recorder.name().into(),
+            retention: self.retention,
             history: StoredHistory::Marked(mark),
         };
-        let path = checkpoints::save(&artifact_dir, recorder, state, &records)?;
+        let best = self.history.best_epochs(self.retention.keep_best)?;
+        let path = checkpoints::save(&artifact_dir, recorder, state, &best, &records)?;
         let message = format!("checkpoint {} saved", relative(&path, &artifact_dir));
         self.directory.publish()?;
         tell(self.observer.as_mut(), message);
@@ -79,10 +90,11 @@ impl<B: AutodiffBackend> Run<B> {
             &self.config.model,
             &self.about,
         )?;
-        self.observer.notify(Event::End {
+        let end = Event::End {
             ended,
             interrupted: ended == Ended::Interrupted,
-        });
+        };
+        self.notify_at(end, &trained);
         Ok(trained)
     }
 

@@ -3,7 +3,7 @@
 use super::history::History;
 use super::history_rows::{HistoryMark, HistoryRows};
 use super::progress::Progress;
-use crate::config::Recorder;
+use crate::config::{CheckpointConfig, Recorder};
 use crate::data::hexadecimal;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,9 @@ pub(super) struct State {
     /// The configuration, every key.
     pub config: Map<String, Value>,
     pub recorder: String,
+    /// Which checkpoints of the run are kept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retention: CheckpointConfig,
     pub history: StoredHistory,
 }
 
@@ -38,6 +41,10 @@ impl State {
     }
 }
 
+fn is_default(retention: &CheckpointConfig) -> bool {
+    *retention == CheckpointConfig::default()
+}
+
 /// The history up to a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -46,15 +53,6 @@ pub(super) enum StoredHistory {
     Marked(HistoryMark),
     /// All of it, as earlier versions wrote it.
     Whole(Box<History>),
-}
-
-impl StoredHistory {
-    pub fn best_epoch(&self) -> Option<usize> {
-        match self {
-            Self::Marked(mark) => mark.best_epoch,
-            Self::Whole(history) => history.best_epoch,
-        }
-    }
 }
 
 /// `state.json`: the state, size and hash of the records beside it, and a hash of all that.

@@ -101,6 +101,7 @@ mod tests {
                 learning_rate: 1e-4,
                 seconds: 1.0,
                 images_per_second: 1.0,
+                metrics: std::collections::BTreeMap::new(),
             });
         }
         assert_eq!(summary_table(&history, ""), burns_table(&history));

@@ -43,7 +43,7 @@ impl<B: AutodiffBackend> Run<B> {
                 let mut batches = group.batches(1, step);
                 let done = group.step(&mut batches, &model)?;
                 metrics.push(done.parts);
-                model = rule.update(model, 0.0, done.gradients);
+                model = rule.update(model, 0.0, done.gradients, done.statistics);
             }
         }
         let model = model.valid();

@@ -119,6 +119,7 @@ impl<B: Backend> Classifier for Engine<B> {
         &self,
         dataset: &Dataset,
         batch_size: usize,
+        mut kept: Option<&mut Vec<f64>>,
         stop: &AtomicBool,
     ) -> Result<Evaluation> {
         check_process(self.device)?;
@@ -146,6 +147,10 @@ impl<B: Backend> Classifier for Engine<B> {
                 self.model.logits(images.into(), None)
             };
             let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
+            if let Some(kept) = &mut kept {
+                let values = host_values(logits.clone().into_data())?;
+                kept.extend(values.into_iter().map(f64::from));
+            }
             metrics.push(vec![classification(logits, targets)]);
             if metrics.len() == batches_per_reading {
                 measured.append(&mut metrics.read()?);

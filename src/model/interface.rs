@@ -33,11 +33,12 @@ pub trait Classifier: Send + Sync {
     /// Logits without dropout, `[n, num_classes]` row by row; [`Error::Interrupted`](crate::error::Error::Interrupted) soon after `stop` is set.
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>>;
 
-    /// Mean loss and accuracy without dropout, in batches of `batch_size`.
+    /// Mean loss and accuracy without dropout, in batches of `batch_size`; the logits are appended to `kept`, where that is given.
     fn evaluate(
         &self,
         dataset: &Dataset,
         batch_size: usize,
+        kept: Option<&mut Vec<f64>>,
         stop: &AtomicBool,
     ) -> Result<Evaluation>;
 

@@ -7,6 +7,7 @@ mod interface;
 mod metrics;
 mod objective;
 mod optimizer;
+mod predictions;
 mod step;
 mod stepper;
 mod summary;
@@ -18,6 +19,7 @@ pub use classifier::{from_state, init};
 pub use gradients::Gradients;
 pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
 pub use optimizer::{Adaptor, ModelOptimizer, OptimizerRecord, OptimizerSettings};
+pub use predictions::Predictions;
 pub use summary::summary;
 pub use views::{evaluate_views, log_probabilities};
 

@@ -114,12 +114,14 @@ fn log_sum(values: &[f64]) -> f64 {
     largest + sum.ln()
 }
 
-/// Loss and accuracy of the mean probabilities over the views, read in batches of `batch_size`.
+/// Loss and accuracy of the mean probabilities over the views, read in batches of `batch_size`; their logarithms are appended to
+/// `kept`, where that is given.
 pub fn evaluate_views(
     model: &dyn Classifier,
     dataset: &Dataset,
     batch_size: usize,
     views: Views,
+    mut kept: Option<&mut Vec<f64>>,
     stop: &AtomicBool,
 ) -> Result<Evaluation> {
     let num_classes = model.config().num_classes();
@@ -136,6 +138,9 @@ pub fn evaluate_views(
         let pixels = dataset.read(first..last)?;
         let pixels = Pixels::raw(&pixels, dataset.shape())?;
         let rows = log_probabilities(model, pixels, views, stop)?;
+        if let Some(kept) = &mut kept {
+            kept.extend_from_slice(&rows);
+        }
         let targets = &dataset.targets()[first..last];
         for (row, target) in rows.chunks_exact(num_classes).zip(targets) {
             let probability = row[*target as usize];

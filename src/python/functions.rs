@@ -1,13 +1,14 @@
 use super::arguments::index_bytes;
+use super::dataset::Dataset;
 use super::model::Model;
 use super::run::{detached, interruptible};
 use crate::config::{
-    AugmentationConfig, EarlyStoppingConfig, NetworkConfig, Settings, TrainingConfig,
-    for_each_optimizer,
+    AugmentationConfig, CheckpointConfig, EarlyStoppingConfig, NetworkConfig, Settings,
+    TrainingConfig, for_each_optimizer,
 };
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
-use crate::learner::{self, WhichModel};
+use crate::learner::{self, Data, RateRange, WhichModel};
 use crate::{data, interchange};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -57,13 +58,14 @@ macro_rules! each_kind {
                 "model" => json::<NetworkConfig>(text, complete),
                 "augmentation" => json::<AugmentationConfig>(text, complete),
                 "early_stopping" => json::<EarlyStoppingConfig>(text, complete),
+                "checkpoint" => json::<CheckpointConfig>(text, complete),
                 $(
                     name if name.eq_ignore_ascii_case(stringify!($kind)) => {
                         json::<crate::config::$config>(text, complete)
                     }
                 )+
                 other => Err(Error::Config(format!(
-                    "the kind must be training, model, augmentation, early_stopping or one of the optimizers {}, got {other:?}",
+                    "the kind must be training, model, augmentation, early_stopping, checkpoint or one of the optimizers {}, got {other:?}",
                     [$(stringify!($kind)),+].join(", ").to_lowercase()
                 ))),
             }
@@ -75,7 +77,7 @@ for_each_optimizer!(each_kind);
 /// Checks a configuration and fills in its defaults.
 ///
 /// Args:
-///     kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
+///     kind: "training", "model", "augmentation", "early_stopping", "checkpoint" or the name of an optimizer, as "adamw".
 ///     text: JSON.
 ///
 /// Returns:
@@ -91,7 +93,7 @@ pub fn complete_config(kind: &str, text: &str) -> PyResult<String> {
 /// Checks a configuration and writes it as Burn's type of that name does.
 ///
 /// Args:
-///     kind: "training", "model", "augmentation", "early_stopping" or the name of an optimizer, as "adamw".
+///     kind: "training", "model", "augmentation", "early_stopping", "checkpoint" or the name of an optimizer, as "adamw".
 ///     text: JSON.
 ///
 /// Returns:
@@ -312,6 +314,52 @@ pub fn load_run(
     let load = || learner::load_run(&artifact_dir, device.parse()?, which);
     let (model, config) = detached(py, load)?;
     Ok(Model::new(model.classifier, config.seed, model.about))
+}
+
+/// Trains a model of its own at growing learning rates, and says how the loss moved. Nothing is written.
+///
+/// Args:
+///     config: Training configuration, JSON.
+///     device: Where it computes.
+///     train: The images to train with.
+///     valid: Those to validate on, which are checked and not used.
+///     range: The first rate, the last one, and the number of steps.
+///
+/// Returns:
+///     Rates, losses, smoothed losses, the rate of the steepest descent and a tenth of that of the lowest loss, and whether the loss
+///     grew out of bounds.
+#[pyfunction]
+#[expect(
+    clippy::type_complexity,
+    reason = "a tuple for the Python layer to name"
+)]
+pub fn find_rate(
+    py: Python<'_>,
+    config: &str,
+    device: &str,
+    train: &Dataset,
+    valid: &Dataset,
+    range: (f64, f64, usize),
+) -> PyResult<(Vec<f64>, Vec<f64>, Vec<f64>, Option<f64>, Option<f64>, bool)> {
+    let config = TrainingConfig::from_json(config)?;
+    let device: Device = device.parse()?;
+    let data = Data {
+        train: train.0.clone(),
+        valid: valid.0.clone(),
+    };
+    let (start, end, steps) = range;
+    let range = RateRange { start, end, steps };
+    let curve = interruptible(py, |stop| {
+        learner::find_rate(&config, device, &data, range, stop)
+    })?;
+    Ok((
+        curve.rates,
+        curve.losses,
+        curve.smoothed,
+        curve.steepest,
+        curve.minimum,
+        curve.diverged,
+    ))
 }
 
 /// What a run has measured, JSON: of one that was killed or is on, up to its newest whole checkpoint.

@@ -26,8 +26,8 @@ mod _native {
     #[pymodule_export]
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
-        complete_config, cuda_driver, cuda_toolkit, describe, devices, holds_run, load_run,
-        read_idx, resolve_device, run_history, settle_run, split_indices,
+        complete_config, cuda_driver, cuda_toolkit, describe, devices, find_rate, holds_run,
+        load_run, read_idx, resolve_device, run_history, settle_run, split_indices,
     };
     #[pymodule_export]
     use super::gradients::Gradients;
@@ -43,7 +43,7 @@ mod _native {
         part_named, read_folder,
     };
     #[pymodule_export]
-    use super::train::train;
+    use super::train::{RunView, train};
 
     /// The version of the crate.
     #[pymodule_export]

@@ -1,16 +1,16 @@
-use super::arguments::{ImageBuffer, ParameterBuffer, float_bytes, parameters};
+use super::arguments::{ImageBuffer, ParameterBuffer, bytes_of, float_bytes, parameters};
 use super::dataset::Dataset;
 use super::gradients::Gradients;
 use super::run::{detached, interruptible};
 use super::tapes;
 use crate::config::{
-    Metadata, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings, Views,
+    Metadata, Metric, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings, Views,
 };
 use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
 use crate::learner::Start;
-use crate::model::{self, Classifier, Stepper};
+use crate::model::{self, Classifier, Predictions, Stepper};
 use crate::record::{self, About, Loaded, StepperState};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -300,24 +300,66 @@ impl Model {
     ///     dataset: Images of the model's shape.
     ///     batch_size: Images in a forward pass.
     ///     views: The names of the views whose probabilities are averaged; None for the image alone.
-    fn evaluate(
+    ///     metrics: The names of metrics.
+    ///     keep: Whether the logits are returned.
+    ///
+    /// Returns:
+    ///     Loss, accuracy, the values of each metric, and the logits, float64, [n, num_classes].
+    #[expect(
+        clippy::type_complexity,
+        reason = "a tuple for the Python layer to name"
+    )]
+    fn evaluate<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         dataset: &Dataset,
         batch_size: usize,
         views: Option<Vec<String>>,
-    ) -> PyResult<(f64, f64)> {
+        metrics: Vec<String>,
+        keep: bool,
+    ) -> PyResult<(f64, f64, Vec<Vec<f64>>, Option<Bound<'py, PyByteArray>>)> {
         self.about.check_image_size()?;
         let classifier = self.classifier();
         let views = views.map(|names| Views::named(&names, self.about.metadata.views));
         let views = views.transpose()?;
-        let evaluation = interruptible(py, |stop| match views {
-            None => classifier.evaluate(&dataset.0, batch_size, stop),
-            Some(views) => {
-                model::evaluate_views(classifier.as_ref(), &dataset.0, batch_size, views, stop)
-            }
+        let metrics = metrics
+            .iter()
+            .map(|name| name.parse())
+            .collect::<Result<Vec<Metric>>>()?;
+        let num_classes = classifier.config().num_classes();
+        for metric in &metrics {
+            Predictions::check(dataset.0.targets(), num_classes, *metric)?;
+        }
+        let keeps = keep || !metrics.is_empty();
+        let (evaluation, measured, logits) = interruptible(py, |stop| {
+            let mut logits = Vec::new();
+            let kept = keeps.then_some(&mut logits);
+            let model = classifier.as_ref();
+            let evaluation = match views {
+                None => model.evaluate(&dataset.0, batch_size, kept, stop),
+                Some(views) => {
+                    model::evaluate_views(model, &dataset.0, batch_size, views, kept, stop)
+                }
+            }?;
+            let predictions = Predictions {
+                logits,
+                targets: dataset.0.targets().to_vec(),
+                num_classes,
+            };
+            let measured = if metrics.is_empty() {
+                Vec::new()
+            } else {
+                predictions.measure(&metrics)?
+            };
+            Ok((evaluation, measured, predictions.logits))
         })?;
-        Ok((evaluation.loss, evaluation.accuracy))
+        let logits = keep.then(|| bytes_of(py, &logits, f64::to_le_bytes));
+        Ok((
+            evaluation.loss,
+            evaluation.accuracy,
+            measured,
+            logits.transpose()?,
+        ))
     }
 
     /// Saves a record.

@@ -1,51 +1,178 @@
+use super::arguments::bytes_of;
 use super::dataset::Dataset;
 use super::model::Model;
 use super::panics;
 use super::pool::{in_pool, is_child};
 use super::run::{TICK, join, receive};
-use crate::config::{EarlyStoppingConfig, Settings, TrainingConfig};
+use crate::config::{CheckpointConfig, EarlyStoppingConfig, Settings, TrainingConfig};
 use crate::device::Device;
 use crate::error::Error;
-use crate::learner::{self, Data, Event, Observer, TrainOptions};
+use crate::learner::{self, Data, Event, Moment, Observer, TrainOptions};
+use crate::model::{Classifier, Predictions};
+use crate::record::About;
 use burn::train::Interrupter;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-/// An event on its way to Python; the trainer waits for `done` to be dropped.
-struct Message {
-    event: Event,
-    done: Option<SyncSender<()>>,
+/// What the trainer tells the thread that has the GIL.
+enum Message {
+    /// An event; the trainer answers requests until `done` is dropped.
+    Event {
+        event: Event,
+        done: Option<Sender<Request>>,
+    },
+    /// The trainer waits for the values of metrics.
+    Measure {
+        predictions: Predictions,
+        values: Sender<Vec<f64>>,
+    },
+}
+
+/// What the trainer is asked for while it waits.
+enum Request {
+    Model(Sender<crate::error::Result<(Box<dyn Classifier>, About)>>),
+    /// The history so far, JSON.
+    History(Sender<String>),
 }
 
 /// Sends events to the thread that has the GIL.
 struct EventSender {
     messages: Sender<Message>,
-    /// Whether the trainer waits also after each step.
-    synchronous: bool,
+    /// The trainer waits also after each step of the run whose number one of these divides.
+    every: Vec<usize>,
+    /// Training steps of an epoch.
+    steps: usize,
+    wants_all: bool,
+    metrics: Vec<String>,
 }
 
-impl Observer for EventSender {
-    fn notify(&mut self, event: Event) {
-        let is_step = matches!(event, Event::TrainStep { .. } | Event::ValidStep { .. });
-        let waits = !matches!(event, Event::Log { .. }) && (!is_step || self.synchronous);
-        let (done, answered) = sync_channel(1);
-        let sent = self.messages.send(Message {
+impl EventSender {
+    fn waits_at(&self, event: &Event) -> bool {
+        match event {
+            Event::Log { .. } | Event::ValidStep { .. } => false,
+            Event::StepStart { epoch, step } | Event::TrainStep { epoch, step, .. } => {
+                let step = (epoch - 1) * self.steps + step;
+                self.every.iter().any(|every| step % every == 0)
+            }
+            _ => true,
+        }
+    }
+
+    fn send(&mut self, event: Event, answer: impl Fn(Request)) {
+        if let Event::Start { train_steps, .. } = &event {
+            self.steps = *train_steps;
+        }
+        let waits = self.waits_at(&event);
+        let (done, requests) = channel();
+        let sent = self.messages.send(Message::Event {
             event,
             done: waits.then_some(done),
         });
         if sent.is_ok() && waits {
-            // The other side answers by hanging up.
-            let _ = answered.recv();
+            // The other side goes on by hanging up.
+            while let Ok(request) = requests.recv() {
+                answer(request);
+            }
         }
+    }
+}
+
+impl Observer for EventSender {
+    fn notify(&mut self, event: Event) {
+        self.send(event, drop);
+    }
+
+    fn notify_at(&mut self, event: Event, moment: &dyn Moment) {
+        // One who no longer listens needs no answer.
+        self.send(event, |request| match request {
+            Request::Model(reply) => drop(reply.send(moment.model())),
+            Request::History(reply) => {
+                drop(reply.send(serde_json::to_string(moment.history()).unwrap_or_default()));
+            }
+        });
     }
 
     fn wants_each_step(&self) -> bool {
-        self.synchronous
+        !self.every.is_empty()
+    }
+
+    fn wants_all(&self) -> bool {
+        self.wants_all
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.metrics.clone()
+    }
+
+    fn measure(&mut self, predictions: &Predictions) -> Option<Vec<f64>> {
+        let (values, measured) = channel();
+        let message = Message::Measure {
+            predictions: predictions.clone(),
+            values,
+        };
+        self.messages.send(message).ok()?;
+        measured.recv().ok()
+    }
+}
+
+/// A look at a run while its observer is told of an event.
+#[pyclass(frozen, module = "mnistburn._native")]
+pub struct RunView {
+    /// To the trainer, while it waits.
+    requests: Mutex<Option<Sender<Request>>>,
+    seed: u64,
+}
+
+impl RunView {
+    fn set(&self, requests: Option<Sender<Request>>) {
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner) = requests;
+    }
+
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        request: impl FnOnce(Sender<T>) -> Request,
+    ) -> PyResult<T> {
+        let requests = self
+            .requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (reply, answer) = channel();
+        let asked = requests.and_then(|requests| requests.send(request(reply)).ok());
+        let answer = asked.and_then(|()| py.detach(move || answer.recv().ok()));
+        answer.ok_or_else(|| {
+            Error::Training(
+                "model and history of a run can be looked at only while a callback is called; keep what they give instead".into(),
+            )
+            .into()
+        })
+    }
+}
+
+#[pymethods]
+impl RunView {
+    /// The model as it is.
+    ///
+    /// Raises:
+    ///     TrainingError: No callback is called.
+    fn model(&self, py: Python<'_>) -> PyResult<Model> {
+        let (classifier, about) = self.ask(py, Request::Model)??;
+        Ok(Model::new(classifier, self.seed, about))
+    }
+
+    /// What was measured so far, JSON.
+    ///
+    /// Raises:
+    ///     TrainingError: No callback is called.
+    fn history(&self, py: Python<'_>) -> PyResult<String> {
+        self.ask(py, Request::History)
     }
 }
 
@@ -62,10 +189,15 @@ impl Observer for EventSender {
 ///     resume: Whether to go on with the run in the directory.
 ///     overwrite: Whether a new run may take the place of one in the directory.
 ///     early_stopping: When the run stops because it gets no better, JSON; None leaves a resumed run as it was.
+///     retention: Which checkpoints are kept, JSON; None leaves a resumed run as it was.
+///     metrics: The names of the metrics that the observer measures.
 ///     config_given: Whether config is the caller's; otherwise a resumed run has its own.
 ///     data_source: Where the data come from, JSON; kept with the run.
-///     observer: Called with events, a JSON list of objects; a true answer stops the run after the current batch.
-///     synchronous: Whether the trainer waits for the observer after each step.
+///     observer: Called with events, a JSON list of objects, and a view of the run; a true answer stops the run after the current
+///         batch. Its method `measure` is called with logits, float64, [n, num_classes], and targets, int64, [n], and gives the
+///         values of the metrics.
+///     every: The trainer waits for the observer after each step of the run whose number one of these divides.
+///     wants_all: Whether the observer is told of the beginnings of steps, and of the beginning and the end of validations.
 ///
 /// Returns:
 ///     The model after the last step.
@@ -87,10 +219,13 @@ pub fn train(
     resume: bool,
     overwrite: bool,
     early_stopping: Option<&str>,
+    retention: Option<&str>,
+    metrics: Vec<String>,
     config_given: bool,
     data_source: &str,
     observer: Option<Bound<'_, PyAny>>,
-    synchronous: bool,
+    every: Vec<NonZeroUsize>,
+    wants_all: bool,
 ) -> PyResult<Model> {
     let config = TrainingConfig::from_json(config)?;
     let devices = devices
@@ -125,19 +260,28 @@ pub fn train(
         interrupted: Arc::clone(&signalled),
         observer: Box::new(EventSender {
             messages: sender,
-            synchronous,
+            every: every.into_iter().map(NonZeroUsize::get).collect(),
+            steps: 0,
+            wants_all,
+            metrics,
         }),
         start,
         early_stopping: early_stopping
             .map(EarlyStoppingConfig::from_json)
             .transpose()?,
+        retention: retention.map(CheckpointConfig::from_json).transpose()?,
         data_source: serde_json::from_str(data_source).map_err(|error| {
             Error::Data(format!("the source of the data must be JSON: {error}"))
         })?,
     };
 
+    let view = RunView {
+        requests: Mutex::new(None),
+        seed,
+    };
     let mut audience = Audience {
         observer,
+        view: Bound::new(py, view)?,
         interrupter,
         signalled,
         signals: 0,
@@ -164,6 +308,8 @@ pub fn train(
 /// The Python side of a run: tells the observer, and looks for Ctrl-C.
 struct Audience<'py> {
     observer: Option<Bound<'py, PyAny>>,
+    /// What it can see of the run.
+    view: Bound<'py, RunView>,
     interrupter: Interrupter,
     /// Whether a signal is what stopped the run.
     signalled: Arc<AtomicBool>,
@@ -178,10 +324,23 @@ impl Audience<'_> {
         loop {
             let (events, waiting, open);
             (messages, events, waiting, open) = gather(py, messages);
+            if let Some(Waiting::Told(requests)) = &waiting {
+                self.view.get().set(Some(requests.clone()));
+            }
             if !events.is_empty()
                 && let Err(error) = self.tell(&events)
             {
                 self.take(py, error);
+            }
+            self.view.get().set(None);
+            if let Some(Waiting::Measure(predictions, values)) = &waiting
+                && self.error.is_none()
+            {
+                match self.measure(py, predictions) {
+                    Ok(measured) => drop(values.send(measured)),
+                    // Without values the trainer stops, and keeps its work.
+                    Err(error) => self.take(py, error),
+                }
             }
             if let Err(error) = py.check_signals() {
                 self.take(py, error);
@@ -199,10 +358,23 @@ impl Audience<'_> {
         };
         let events = serde_json::to_string(&events)
             .map_err(|error| Error::Internal(format!("events could not be encoded: {error}")))?;
-        if observer.call1((events,))?.is_truthy()? {
+        if observer.call1((events, &self.view))?.is_truthy()? {
             self.interrupter.stop(None);
         }
         Ok(())
+    }
+
+    /// The values of the observer's metrics.
+    fn measure(&self, py: Python<'_>, predictions: &Predictions) -> PyResult<Vec<f64>> {
+        let Some(observer) = self.observer.as_ref() else {
+            return Ok(Vec::new());
+        };
+        let logits = bytes_of(py, &predictions.logits, f64::to_le_bytes)?;
+        let targets = bytes_of(py, &predictions.targets, |target| {
+            i64::from(target).to_le_bytes()
+        })?;
+        let arguments = (logits, targets, predictions.num_classes);
+        observer.call_method1("measure", arguments)?.extract()
     }
 
     /// The first Ctrl-C stops the run and keeps its work; a second one, and any other exception, is raised after that.
@@ -223,22 +395,41 @@ impl Audience<'_> {
     }
 }
 
+/// What the trainer waits for.
+enum Waiting {
+    /// That an event is taken note of.
+    Told(Sender<Request>),
+    /// Values of metrics.
+    Measure(Predictions, Sender<Vec<f64>>),
+}
+
 /// The events of one tick, up to the first that the trainer waits at; and whether there may be more.
 fn gather(
     py: Python<'_>,
     mut messages: Receiver<Message>,
-) -> (Receiver<Message>, Vec<Event>, Option<SyncSender<()>>, bool) {
+) -> (Receiver<Message>, Vec<Event>, Option<Waiting>, bool) {
     let mut events = Vec::new();
     let end = Instant::now() + TICK;
     loop {
         let received;
         (messages, received) = receive(py, messages, end.saturating_duration_since(Instant::now()));
         match received {
-            Ok(Message { event, done }) => {
+            Ok(Message::Event { event, done }) => {
                 events.push(event);
-                if done.is_some() {
-                    return (messages, events, done, true);
+                if let Some(done) = done {
+                    return (messages, events, Some(Waiting::Told(done)), true);
                 }
+            }
+            Ok(Message::Measure {
+                predictions,
+                values,
+            }) => {
+                return (
+                    messages,
+                    events,
+                    Some(Waiting::Measure(predictions, values)),
+                    true,
+                );
             }
             Err(RecvTimeoutError::Timeout) => return (messages, events, None, true),
             Err(RecvTimeoutError::Disconnected) => return (messages, events, None, false),

@@ -51,9 +51,11 @@ fn an_image_has_the_same_logits_in_every_batch() {
 #[test]
 fn evaluation_does_not_depend_on_the_batch_size() {
     let (model, sample) = (small(1), images(70));
-    let whole = model.evaluate(&sample, 70, &false.into()).unwrap();
+    let whole = model.evaluate(&sample, 70, None, &false.into()).unwrap();
     for batch_size in [1, 7, 64, usize::MAX] {
-        let batched = model.evaluate(&sample, batch_size, &false.into()).unwrap();
+        let batched = model
+            .evaluate(&sample, batch_size, None, &false.into())
+            .unwrap();
         assert!((batched.loss - whole.loss).abs() < 1e-6);
         assert!((batched.accuracy - whole.accuracy).abs() < 1e-12);
     }
@@ -68,7 +70,12 @@ fn a_step_lowers_the_loss_and_leaves_the_old_model_as_it_was() {
         .map(|target| i64::from(*target))
         .collect();
     let before = model.state().unwrap();
-    let loss = |model: &dyn Classifier| model.evaluate(&sample, 16, &false.into()).unwrap().loss;
+    let loss = |model: &dyn Classifier| {
+        model
+            .evaluate(&sample, 16, None, &false.into())
+            .unwrap()
+            .loss
+    };
 
     let forward = model
         .forward_training(raw(sample.pixels().unwrap()), &targets, &key(16))
@@ -90,5 +97,5 @@ fn work_that_is_told_to_stop_stops() {
             .forward(raw(sample.pixels().unwrap()), &true.into())
             .is_err()
     );
-    assert!(model.evaluate(&sample, 7, &true.into()).is_err());
+    assert!(model.evaluate(&sample, 7, None, &true.into()).is_err());
 }

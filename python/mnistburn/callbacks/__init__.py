@@ -4,7 +4,10 @@ The calls come in this order, all on the thread that called `train`::
 
     on_train_begin(TrainBegin)
         on_epoch_begin(EpochBegin)
-            on_step_end(StepEnd)            after each training step
+            on_step_begin(StepBegin)
+            on_step_end(StepEnd)            each training step
+            on_validation_begin(ValidationBegin)
+            on_validation_end(ValidationEnd)
         on_epoch_end(EpochEnd)              after the validation
     on_train_end(TrainEnd)
 
@@ -12,7 +15,10 @@ A true return value of `on_step_end` or `on_epoch_end` stops the training: its w
 ``ended`` is ``"stopped"``, and ``train(..., resume=True)`` goes on. An exception stops it too, and
 is raised by `train`; the work is kept as well.
 
-`EarlyStopping` stops a training that gets no better.
+Each event has a `RunView`, ``event.run``, with the model as it is, the history so far and the data.
+
+There are `EarlyStopping`, which stops a training that gets no better, `Checkpoint`, which says what
+is kept, and the loggers `CsvLogger`, `JsonLinesLogger` and `TensorBoard`.
 
 Example:
     >>> import mnistburn
@@ -21,17 +27,38 @@ Example:
     ...         return event.valid_accuracy >= 0.98
 """
 
-from mnistburn.callbacks.callback import Callback
+from mnistburn.callbacks.callback import Callback, CallbackLike
+from mnistburn.callbacks.checkpoint import Checkpoint
 from mnistburn.callbacks.early_stopping import EarlyStopping
-from mnistburn.callbacks.events import Ended, EpochBegin, EpochEnd, StepEnd, TrainBegin, TrainEnd
+from mnistburn.callbacks.events import (
+    EpochBegin,
+    EpochEnd,
+    StepBegin,
+    StepEnd,
+    TrainBegin,
+    TrainEnd,
+    ValidationBegin,
+    ValidationEnd,
+)
+from mnistburn.callbacks.loggers import CsvLogger, JsonLinesLogger
+from mnistburn.callbacks.tensorboard import TensorBoard
+from mnistburn.callbacks.view import RunView
 
 __all__ = [
     "Callback",
+    "CallbackLike",
+    "Checkpoint",
+    "CsvLogger",
     "EarlyStopping",
-    "Ended",
     "EpochBegin",
     "EpochEnd",
+    "JsonLinesLogger",
+    "RunView",
+    "StepBegin",
     "StepEnd",
+    "TensorBoard",
     "TrainBegin",
     "TrainEnd",
+    "ValidationBegin",
+    "ValidationEnd",
 ]

@@ -6,10 +6,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
-from mnistburn.arguments import shown
+from mnistburn.arguments import as_integer, shown
 from mnistburn.callbacks.callback import Callback
+from mnistburn.callbacks.checkpoint import Checkpoint
 from mnistburn.callbacks.early_stopping import EarlyStopping
-from mnistburn.callbacks.events import EpochBegin, EpochEnd, StepEnd, TrainBegin, TrainEnd
+from mnistburn.callbacks.events import (
+    EpochBegin,
+    EpochEnd,
+    StepBegin,
+    StepEnd,
+    TrainBegin,
+    TrainEnd,
+    ValidationBegin,
+    ValidationEnd,
+)
+from mnistburn.callbacks.view import RunView
 from mnistburn.config import TrainingConfig
 from mnistburn.errors import ConfigError
 
@@ -18,10 +29,17 @@ __all__ = ["CallbackList"]
 _HOOKS: Final = (
     "on_train_begin",
     "on_epoch_begin",
+    "on_step_begin",
     "on_step_end",
+    "on_validation_begin",
+    "on_validation_end",
     "on_epoch_end",
     "on_train_end",
 )
+
+# What the trainer tells of only where one listens.
+_ON_REQUEST: Final = ("on_step_begin", "on_validation_begin", "on_validation_end")
+_OF_STEPS: Final = ("on_step_begin", "on_step_end")
 
 
 class CallbackList:
@@ -42,18 +60,29 @@ class CallbackList:
                 "a single one is callbacks=[callback]"
             )
             raise ConfigError(message)
-        self._hooks: dict[str, list[Callable[[Any], object]]] = {name: [] for name in _HOOKS}
+        # Each with the number of steps that it is called for one of.
+        self._hooks: dict[str, list[tuple[int, Callable[[Any], object]]]] = {
+            name: [] for name in _HOOKS
+        }
+        self._train_steps = 0
+        self.checkpoint: Checkpoint | None = None
         self.early_stopping: EarlyStopping | None = None
         for index, callback in enumerate(callbacks):
             self._add(index, callback)
 
     def _add(self, index: int, callback: object) -> None:
-        if isinstance(callback, EarlyStopping):
-            if self.early_stopping is not None:
-                message = f"callbacks must have one EarlyStopping at most, got a second at {index}"
+        if isinstance(callback, EarlyStopping | Checkpoint):
+            # The core does what they say.
+            of_core = "early_stopping" if isinstance(callback, EarlyStopping) else "checkpoint"
+            if getattr(self, of_core) is not None:
+                kind = type(callback).__name__
+                message = f"callbacks must have one {kind} at most, got a second at index {index}"
                 raise ConfigError(message)
-            self.early_stopping = callback
+            setattr(self, of_core, callback)
             return
+        every = getattr(callback, "every", 1)
+        if every is not None:
+            every = as_integer(every, "every", ConfigError, minimum=1)
         if isinstance(callback, type):
             message = (
                 f"callbacks must be objects, got the class {callback.__name__} at index {index}; "
@@ -75,43 +104,68 @@ class CallbackList:
                 )
                 raise ConfigError(message)
             # A method inherited as it is does nothing: leaving it out saves the wait for it.
+            if name in _OF_STEPS and every is None:
+                continue
             if callable(hook) and getattr(hook, "__func__", None) is not getattr(Callback, name):
-                self._hooks[name].append(hook)
+                self._hooks[name].append((every if name in _OF_STEPS else 1, hook))
 
     @property
-    def wants_steps(self) -> bool:
-        """Whether one of them looks at each step."""
-        return bool(self._hooks["on_step_end"])
+    def every(self) -> list[int]:
+        """The trainer waits at each step whose number one of these divides."""
+        return sorted({every for name in _OF_STEPS for every, _ in self._hooks[name]})
+
+    @property
+    def wants_all(self) -> bool:
+        """Whether one of them hears of the beginnings of steps, or of validations."""
+        return any(self._hooks[name] for name in _ON_REQUEST)
 
     def train_begin(
-        self, row: Mapping[str, Any], artifact_dir: Path, config: TrainingConfig
+        self, row: Mapping[str, Any], artifact_dir: Path, config: TrainingConfig, run: RunView
     ) -> None:
         """Tell the callbacks that the training begins."""
-        names = {item.name for item in fields(TrainBegin)} - {"artifact_dir", "config"}
-        values = {name: row[name] for name in names}
-        self._call("on_train_begin", TrainBegin(artifact_dir, config, **values))
+        self._train_steps = row["train_steps"]
+        values = {"artifact_dir": artifact_dir, "config": config, **row}
+        self._call("on_train_begin", TrainBegin, values, run)
 
-    def epoch_begin(self, row: Mapping[str, Any]) -> None:
+    def epoch_begin(self, row: Mapping[str, Any], run: RunView) -> None:
         """Tell the callbacks that an epoch begins."""
-        self._call("on_epoch_begin", _event(EpochBegin, row))
+        self._call("on_epoch_begin", EpochBegin, row, run)
 
-    def step_end(self, row: Mapping[str, Any]) -> bool:
+    def step_begin(self, row: Mapping[str, Any], run: RunView) -> None:
+        """Tell the callbacks that a step begins."""
+        self._call("on_step_begin", StepBegin, row, run)
+
+    def step_end(self, row: Mapping[str, Any], run: RunView) -> bool:
         """Tell the callbacks of a step; return whether one wants to stop."""
-        return self.wants_steps and self._call("on_step_end", _event(StepEnd, row))
+        return self._call("on_step_end", StepEnd, row, run)
 
-    def epoch_end(self, row: Mapping[str, Any]) -> bool:
+    def validation_begin(self, row: Mapping[str, Any], run: RunView) -> None:
+        """Tell the callbacks that a validation begins."""
+        self._call("on_validation_begin", ValidationBegin, row, run)
+
+    def validation_end(self, row: Mapping[str, Any], run: RunView) -> None:
+        """Tell the callbacks of a validation."""
+        self._call("on_validation_end", ValidationEnd, row, run)
+
+    def epoch_end(self, row: Mapping[str, Any], run: RunView) -> bool:
         """Tell the callbacks of an epoch; return whether one wants to stop."""
-        return self._call("on_epoch_end", _event(EpochEnd, row))
+        known = {item.name for item in fields(EpochEnd)} | {"kind"}
+        metrics = {name: value for name, value in row.items() if name not in known}
+        return self._call("on_epoch_end", EpochEnd, {**row, "metrics": metrics}, run)
 
-    def train_end(self, row: Mapping[str, Any]) -> None:
+    def train_end(self, row: Mapping[str, Any], run: RunView) -> None:
         """Tell the callbacks that the training ends."""
-        self._call("on_train_end", _event(TrainEnd, row))
+        self._call("on_train_end", TrainEnd, row, run)
 
-    def _call(self, name: str, event: object) -> bool:
+    def _call(self, name: str, kind: type[Any], row: Mapping[str, Any], run: RunView) -> bool:
+        hooks = self._hooks[name]
+        if name in _OF_STEPS and hooks:
+            step = (row["epoch"] - 1) * self._train_steps + row["step"]
+            hooks = [(every, hook) for every, hook in hooks if step % every == 0]
+        if not hooks:
+            return False
+        values = {item.name: row[item.name] for item in fields(kind) if item.name != "run"}
+        event = kind(**values, run=run)
         # All of them first: each callback hears of each event, also after one wants to stop.
-        wishes = [bool(hook(event)) for hook in self._hooks[name]]
+        wishes = [bool(hook(event)) for _, hook in hooks]
         return any(wishes)
-
-
-def _event(kind: type[Any], row: Mapping[str, Any]) -> object:
-    return kind(**{item.name: row[item.name] for item in fields(kind)})

@@ -1,19 +1,39 @@
 """What callbacks are told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+from mnistburn.callbacks.view import NO_RUN, RunView
 from mnistburn.config import TrainingConfig
+from mnistburn.ended import Ended
 
-__all__ = ["Ended", "EpochBegin", "EpochEnd", "StepEnd", "TrainBegin", "TrainEnd"]
-
-Ended = Literal["completed", "stopped", "stopped_early", "interrupted"]
-"""Why a training ended."""
+__all__ = [
+    "EpochBegin",
+    "EpochEnd",
+    "Event",
+    "StepBegin",
+    "StepEnd",
+    "TrainBegin",
+    "TrainEnd",
+    "ValidationBegin",
+    "ValidationEnd",
+]
 
 
 @dataclass(frozen=True)
-class TrainBegin:
+class Event:
+    """What happens in a training.
+
+    Attributes:
+        run: The run as it is: its model, its history and its data.
+    """
+
+    run: RunView = field(default=NO_RUN, compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True)
+class TrainBegin(Event):
     """A training begins.
 
     Attributes:
@@ -40,7 +60,7 @@ class TrainBegin:
 
 
 @dataclass(frozen=True)
-class EpochBegin:
+class EpochBegin(Event):
     """An epoch begins, or goes on after a resume.
 
     Attributes:
@@ -53,7 +73,20 @@ class EpochBegin:
 
 
 @dataclass(frozen=True)
-class StepEnd:
+class StepBegin(Event):
+    """A training step begins.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        step: The step in the epoch, from 1.
+    """
+
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True)
+class StepEnd(Event):
     """A training step is done.
 
     Attributes:
@@ -76,7 +109,37 @@ class StepEnd:
 
 
 @dataclass(frozen=True)
-class EpochEnd:
+class ValidationBegin(Event):
+    """The validation of an epoch begins.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        steps: The number of validation steps.
+    """
+
+    epoch: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class ValidationEnd(Event):
+    """The validation of an epoch is done.
+
+    Attributes:
+        epoch: The epoch, from 1.
+        valid_loss: The mean loss over the validation images.
+        valid_accuracy: The accuracy on them, in 0..1.
+        metrics: What else was measured on them, by column, as in ``valid_f1_macro``.
+    """
+
+    epoch: int
+    valid_loss: float
+    valid_accuracy: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EpochEnd(Event):
     """An epoch is done, its validation included.
 
     Attributes:
@@ -88,6 +151,7 @@ class EpochEnd:
         learning_rate: The learning rate of the last step.
         seconds: How long the epoch took.
         images_per_second: The speed of the training steps.
+        metrics: What else was measured in the validation, by column, as in ``valid_f1_macro``.
     """
 
     epoch: int
@@ -98,10 +162,16 @@ class EpochEnd:
     learning_rate: float
     seconds: float
     images_per_second: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of the epoch in the history, by column."""
+        names = [item.name for item in fields(self) if item.name not in {"run", "metrics"}]
+        return {**{name: getattr(self, name) for name in names}, **self.metrics}
 
 
 @dataclass(frozen=True)
-class TrainEnd:
+class TrainEnd(Event):
     """A training ends.
 
     Attributes:

@@ -10,6 +10,7 @@ from mnistburn.cli.completion import completion
 from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
+from mnistburn.cli.find_rate import find_rate
 from mnistburn.cli.groups import Group, in_options
 from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, recipes, evaluate, predict, export, show, data, devices, bench),
+    *(train, find_rate, recipes, evaluate, predict, export, show, data, devices, bench),
     completion,
 ):
     main.add_command(command)

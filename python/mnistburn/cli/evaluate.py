@@ -1,8 +1,8 @@
 """``mnistburn evaluate``."""
 
-import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -41,6 +41,14 @@ __all__ = ["evaluate"]
 @no_prepare_option
 @augment_option
 @view_option
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="Measure this too, as in f1_macro, recall_per_class, top_3_accuracy, auroc_macro or "
+    "confusion; may be given several times.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     *,
@@ -55,6 +63,7 @@ def evaluate(
     no_prepare: bool,
     augment: bool,
     views: tuple[View, ...],
+    metrics: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Measure the model in PATH, a run's directory or a model file.
@@ -64,15 +73,24 @@ def evaluate(
     """
     trained = Trained.load(path, device, epoch=epoch, image_size=image_size)
     dataset, told = trained.dataset(data, split, prepare=not no_prepare)
-    given = {} if batch_size is None else {"batch_size": batch_size}
+    given: dict[str, Any] = {} if batch_size is None else {"batch_size": batch_size}
     evaluation = trained.model.evaluate(
-        dataset, by_number=by_number, augment=views or augment, **given
+        dataset, by_number=by_number, augment=views or augment, metrics=metrics, **given
     )
     if as_json:
-        row = {"data": told, "images": len(dataset), **dataclasses.asdict(evaluation)}
-        click.echo(json.dumps(row))
+        measured = {"loss": evaluation.loss, "accuracy": evaluation.accuracy, **evaluation.metrics}
+        click.echo(json.dumps({"data": told, "images": len(dataset), **measured}))
     else:
         click.echo(
             f"loss {evaluation.loss:.4f}, accuracy {evaluation.accuracy:.4f} "
             f"on {len(dataset)} images ({printable(told)})"
         )
+        for name, value in evaluation.metrics.items():
+            rows = value if name == "confusion" else [value]
+            for row in rows:
+                values = row if isinstance(row, list) else [row]
+                click.echo(f"{name} {' '.join(_shown(item) for item in values)}")
+
+
+def _shown(value: float) -> str:
+    return f"{value:d}" if isinstance(value, int) else f"{value:.4f}"

@@ -146,9 +146,6 @@ def train(
         progress=not no_progress,
         given=given_in(ctx),
     )
-    callbacks = []
-    if early_stopping is not None:
-        callbacks.append(mnistburn.EarlyStopping(patience=early_stopping))
     stored = stored_config(artifact_dir) if resume else None
     plan = planned(request, stored)
     if print_config:
@@ -173,7 +170,7 @@ def train(
             start=plan.start,
             resume=resume,
             overwrite=overwrite,
-            callbacks=callbacks,
+            callbacks=_callbacks(early_stopping),
             progress=not no_progress,
         )
     if epochs_before == run.config.num_epochs and run.ended == "completed":
@@ -196,6 +193,10 @@ def _print_config(plan: Plan, request: Request, stored: mnistburn.TrainingConfig
     if config.model is None and stored is not None:
         config = dataclasses.replace(config, model=stored.model)
     click.echo(config.to_json())
+
+
+def _callbacks(patience: int | None) -> list[mnistburn.Callback]:
+    return [] if patience is None else [mnistburn.EarlyStopping(patience=patience)]
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

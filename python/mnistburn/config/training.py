@@ -54,6 +54,10 @@ class TrainingConfig(File):
             batch of each image's loss times its weight, as in Keras.
         freeze: The parameters that training leaves as they are: their names, as in
             ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
+        metrics: What is measured on the validation images after each epoch beside loss and
+            accuracy: ``"top_3_accuracy"``, ``"f1_macro"``, ``"recall_per_class"``,
+            ``"auroc_macro"``, ``"confusion"`` and the like; the guide to metrics in the
+            documentation has all names.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
         checkpoint_every: The seconds between two checkpoints within an epoch, or None to save one
             at the end of each epoch alone. Where saving takes long, they are further apart: at
@@ -84,6 +88,7 @@ class TrainingConfig(File):
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | Literal["balanced"] | None = None
     freeze: Sequence[str] = ()
+    metrics: Sequence[str] = ()
     recorder: str = "default"
     checkpoint_every: float | None = 60.0
 
@@ -114,10 +119,12 @@ class TrainingConfig(File):
             "label_smoothing",
             "class_weights",
             "freeze",
+            "metrics",
             "recorder",
             "checkpoint_every",
         )
-        checked["freeze"] = tuple(checked["freeze"])
+        for name in ("freeze", "metrics"):
+            checked[name] = tuple(checked[name])
         if isinstance(checked["class_weights"], list):
             checked["class_weights"] = tuple(checked["class_weights"])
         self._keep(checked, plain)
@@ -125,8 +132,9 @@ class TrainingConfig(File):
     def _json_object(self) -> dict[str, object]:
         values = {
             **json_fields(self),
-            "freeze": _listed(self.freeze),
             "class_weights": _listed(self.class_weights),
+            "freeze": _listed(self.freeze),
+            "metrics": _listed(self.metrics),
             "optimizer": self.optimizer._tagged(),  # noqa: SLF001
         }
         if self.model is None:

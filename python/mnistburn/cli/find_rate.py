@@ -1,0 +1,73 @@
+"""``mnistburn find-rate``."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Final
+
+import click
+
+import mnistburn
+from mnistburn.cli.options import PATH, data_option, print_table
+
+__all__ = ["find_rate"]
+
+# Rows of the table.
+_ROWS: Final = 20
+
+
+@click.command("find-rate")
+@data_option
+@click.option("--config", "config_file", type=PATH, help="A config.json.")
+@click.option(
+    "--device", default="auto", show_default=True, help="Where to compute; see `devices`."
+)
+@click.option("--start-rate", type=float, default=1e-7, show_default=True, help="The first rate.")
+@click.option("--end-rate", type=float, default=10.0, show_default=True, help="The last rate.")
+@click.option("--num-steps", type=int, default=200, show_default=True, help="How many steps.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def find_rate(
+    *,
+    data: str | None,
+    config_file: Path | None,
+    device: str,
+    start_rate: float,
+    end_rate: float,
+    num_steps: int,
+    as_json: bool,
+) -> None:
+    """Train for a few steps at growing learning rates, and suggest one.
+
+    Nothing is written, and no run is touched.
+    """
+    config = None if config_file is None else mnistburn.TrainingConfig.load(config_file)
+    curve = mnistburn.find_rate(
+        config,
+        data,
+        device,
+        start_rate=start_rate,
+        end_rate=end_rate,
+        num_steps=num_steps,
+        progress=not as_json,
+    )
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(curve)))
+        return
+    rows = [("rate", "loss", "smoothed")]
+    columns = list(zip(curve.rates, curve.losses, curve.smoothed, strict=True))
+    rows += [
+        (f"{rate:.2e}", f"{loss:.4f}", f"{smoothed:.4f}")
+        for rate, loss, smoothed in columns[:: -(-len(columns) // _ROWS)]
+    ]
+    print_table(rows)
+    if curve.diverged:
+        click.echo(f"ended after {len(columns)} of {num_steps} steps, as the loss grew")
+    if curve.suggestion is None:
+        click.echo("no suggestion: the loss never falls; try other rates or more steps")
+    else:
+        click.echo(
+            f"suggested learning rate: {curve.suggestion:.2e}, where the smoothed loss falls "
+            "steepest over the logarithm of the rate"
+        )
+    if curve.minimum is not None:
+        click.echo(f"a tenth of the rate of the lowest smoothed loss: {curve.minimum:.2e}")
