@@ -3,6 +3,7 @@
 mod classifier;
 mod engine;
 mod gradients;
+mod held_gradients;
 mod interface;
 mod metrics;
 mod objective;
@@ -13,11 +14,13 @@ mod stepper;
 mod summary;
 mod tape;
 mod views;
+mod worker;
 
 pub use crate::kernels::Pixels;
 pub use classifier::{from_state, init};
 pub use gradients::Gradients;
-pub use interface::{Classifier, Evaluation, Stepper, TrainingForward};
+pub use held_gradients::HeldGradients;
+pub use interface::{Classifier, Evaluation, Stepper, Targets, TrainingForward};
 pub use optimizer::{Adaptor, ModelOptimizer, OptimizerRecord, OptimizerSettings};
 pub use predictions::Predictions;
 pub use summary::summary;
