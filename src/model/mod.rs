@@ -30,5 +30,5 @@ pub(crate) use classifier::boxed;
 pub(crate) use gradients::{read_gradients, send_gradients};
 pub(crate) use metrics::{Measured, Metrics, without_tape};
 pub(crate) use objective::Objective;
-pub(crate) use optimizer::States;
+pub(crate) use optimizer::{MuonState, States, matrix_shape};
 pub(crate) use stepper::ModelStepper;
