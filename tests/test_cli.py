@@ -20,6 +20,7 @@ from mnistburn import (
     Dataset,
     Model,
     ModelConfig,
+    MuonConfig,
     RmsPropConfig,
     SgdConfig,
     TrainingConfig,
@@ -109,6 +110,7 @@ def test_train_chooses_the_optimizer(artifact_dir: Path, tmp_path: Path) -> None
         ("sgd", SgdConfig()),
         ("rmsprop", RmsPropConfig()),
         ("adagrad", AdaGradConfig()),
+        ("muon", MuonConfig()),
     ):
         done = command("train", artifact_dir, "--optimizer", name, *options)
         assert done.exit_code == 0, done.output
@@ -134,7 +136,7 @@ def test_train_refuses_another_optimizer_for_a_run_that_goes_on(artifact_dir: Pa
     assert "optimizer was" in done.stderr
     done = command("train", artifact_dir, "--optimizer=lion", *options)
     assert done.exit_code == 2
-    assert "'adam', 'adamw', 'sgd', 'rmsprop', 'adagrad'" in done.stderr
+    assert "'adam', 'adamw', 'sgd', 'rmsprop', 'adagrad', 'muon'" in done.stderr
 
 
 @pytest.mark.usefixtures("small_mnist")

@@ -21,6 +21,7 @@ from mnistburn import (
     Model,
     ModelConfig,
     MomentumConfig,
+    MuonConfig,
     Optimizer,
     RmsPropConfig,
     SgdConfig,
@@ -98,6 +99,7 @@ def test_a_copy_of_a_model_is_the_same_and_stands_alone(
         SgdConfig(momentum=MomentumConfig()),
         RmsPropConfig(centered=True),
         AdaGradConfig(),
+        MuonConfig(),
     ],
 )
 @pytest.mark.parametrize("before", [0, 3])

@@ -13,6 +13,8 @@ from typing import Any, cast, get_args
 import pytest
 
 import mnistburn
+from mnistburn.config.optimizers import OPTIMIZERS
+from mnistburn.config.schedules import SCHEDULES
 from mnistburn.model import ExportFormat, Recorder
 
 README = Path(__file__).parent.parent / "README.md"
@@ -44,10 +46,11 @@ def test_the_readme_is_found() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_examples_of_the_readme(tmp_path: Path) -> None:
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", README.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
+@pytest.mark.parametrize(
+    "page", [README, README.parent / "docs/training.md"], ids=lambda page: page.name
+)
+def test_examples_of_a_page(page: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
     assert blocks
     # One after the other in one process: a later example may build on an earlier one.
     done = subprocess.run(
@@ -118,6 +121,14 @@ def test_the_recorders_and_precisions_in_the_docs_are_those_of_the_files(tmp_pat
         said = re.findall(r"`(\w+Recorder)`", recorder)
         assert [aliases.get(said[0], said[0])] == re.findall(r"\w+Recorder", found.format)
         assert {"half": "F16", "full": "F32"}[precision] == found.precision
+
+
+def test_all_optimizers_and_schedules_are_in_the_docs() -> None:
+    text = (DOCS / "training.md").read_text("utf-8")
+    optimizers = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text, re.MULTILINE)
+    assert optimizers == [(kind.__name__, tag.lower()) for tag, kind in OPTIMIZERS.items()]
+    schedules = re.findall(r"^\| `(\w+LrSchedulerConfig)` \|", text, re.MULTILINE)
+    assert sorted(schedules) == sorted(kind.__name__ for kind in SCHEDULES.values())
 
 
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")

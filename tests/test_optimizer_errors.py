@@ -131,7 +131,11 @@ TABLE: list[Row] = [
         "json: unknown kind",
         lambda: read('{"SGD": {}}'),
         ConfigError,
-        ('unknown optimizer "SGD"', "did you mean Sgd?", "Adam, AdamW, Sgd, RmsProp, AdaGrad"),
+        (
+            'unknown optimizer "SGD"',
+            "did you mean Sgd?",
+            "Adam, AdamW, Sgd, RmsProp, AdaGrad, Muon",
+        ),
     ),
     (
         "json: two kinds",

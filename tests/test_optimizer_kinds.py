@@ -14,6 +14,7 @@ from reference.optimizers import AdamW, Sgd
 
 import mnistburn
 from mnistburn import (
+    AdaGradConfig,
     AdamConfig,
     AdamWConfig,
     Callback,
@@ -22,6 +23,8 @@ from mnistburn import (
     Model,
     ModelConfig,
     MomentumConfig,
+    MuonConfig,
+    RmsPropConfig,
     SgdConfig,
     TrainingConfig,
     _native,
@@ -229,7 +232,11 @@ DEFAULTS: list[tuple[str, Any]] = [(config._kind, config) for config in OPTIMIZE
 @pytest.mark.parametrize(("kind", "config"), DEFAULTS)
 def test_python_defaults_are_the_defaults_of_rust(kind: str, config: Any) -> None:
     rust = json.loads(_native.complete_config(kind, "{}"))
-    assert {item.name: item.default for item in dataclasses.fields(config)} == rust
+    python = config()._json_object()
+    assert {item.name for item in dataclasses.fields(config)} == set(rust)
+    # Every value is there, so that none of Rust's own is taken.
+    assert python.keys() == rust.keys()
+    assert json.loads(_native.complete_config(kind, json.dumps(python))) == rust
     assert config._from_checked(rust) == config()
 
 
@@ -273,3 +280,19 @@ def test_an_optimizer_tells_its_configuration() -> None:
     optimizer = SgdConfig(momentum=MomentumConfig()).init()
     assert optimizer.config == SgdConfig(momentum=MomentumConfig())
     assert repr(optimizer).startswith("Optimizer(SgdConfig(weight_decay=None, momentum=Momentum")
+
+
+@pytest.mark.parametrize("config", [RmsPropConfig(), AdaGradConfig(), MuonConfig()])
+def test_the_number_of_threads_changes_no_bit(
+    config: OptimizerConfig, artifact_dir: Path, small_data: Pair
+) -> None:
+    # Linear weights of some size, whose products several threads share.
+    def weights(threads: int) -> dict[str, bytes]:
+        changes = {"optimizer": config, "num_epochs": 1, "threads": threads}
+        whole = training("adamw", model=ModelConfig(hidden_size=256), **changes)
+        run = train(artifact_dir / str(threads), whole, small_data)
+        return {name: values.tobytes() for name, values in run.model.state_dict().items()}
+
+    one = weights(1)
+    assert weights(2) == one
+    assert weights(4) == one

@@ -8,7 +8,16 @@ from typing import Any
 import numpy
 import pytest
 
-from mnistburn import AdaGradConfig, ConvNetConfig, Gradients, Model, RmsPropConfig
+from mnistburn import (
+    AdaGradConfig,
+    AdamWConfig,
+    ConvNetConfig,
+    Gradients,
+    Model,
+    MomentumConfig,
+    MuonConfig,
+    RmsPropConfig,
+)
 from mnistburn.config import OptimizerConfig
 
 STEPS = numpy.load(Path(__file__).parent / "fixtures/optimizers/steps.npz")
@@ -23,6 +32,15 @@ CASES: dict[str, OptimizerConfig] = {
     ),
     "adagrad": AdaGradConfig(),
     "adagrad all": AdaGradConfig(lr_decay=0.5, epsilon=1e-3, weight_decay=0.1),
+    "muon": MuonConfig(),
+    "muon all": MuonConfig(
+        weight_decay=0.2,
+        momentum=MomentumConfig(momentum=0.8, dampening=0.0),
+        ns_coefficients=(2.0, -1.5, 0.5),
+        ns_steps=3,
+        adjust_lr_fn="MatchRmsAdamW",
+        adamw=AdamWConfig(beta_1=0.8, beta_2=0.9, weight_decay=0.1),
+    ),
 }
 
 

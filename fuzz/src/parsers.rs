@@ -3,9 +3,9 @@
 //! Nothing on the way catches a panic. What is refused is an error; what is read must hold what it claims.
 
 use mnistburn::config::{
-    AdaGradConfig, AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, NetworkConfig,
-    OptimizerConfig, Precision, Preprocessing, Recorder, RmsPropConfig, Settings, SgdConfig,
-    TrainingConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, MuonConfig,
+    NetworkConfig, OptimizerConfig, Precision, Preprocessing, Recorder, RmsPropConfig, Settings,
+    SgdConfig, TrainingConfig,
 };
 use mnistburn::data::{Picture, read_idx};
 use mnistburn::device::Device;
@@ -133,13 +133,14 @@ fn optimizer(bytes: &[u8]) -> Result<()> {
         centered: true,
         ..RmsPropConfig::default()
     };
-    let optimizers: [OptimizerConfig; 6] = [
+    let optimizers: [OptimizerConfig; 7] = [
         AdamConfig::default().into(),
         amsgrad.into(),
         SgdConfig::default().into(),
         momentum.into(),
         centered.into(),
         AdaGradConfig::default().into(),
+        MuonConfig::default().into(),
     ];
     any(&optimizers, bytes, |bytes, optimizer| {
         record::optimizer_again(bytes, optimizer, &model)
@@ -155,6 +156,7 @@ fn schedule(bytes: &[u8]) -> Result<()> {
         r#"{"Linear": {"final_lr": 0.5, "num_iters": 9}}"#,
         r#"{"Noam": {}}"#,
         r#"{"Step": {"step_size": 9}}"#,
+        r#"{"Sequential": {"schedules": [{"Exponential": {"gamma": 0.5}}, {"Noam": {}}], "milestones": [9]}}"#,
     ];
     let configs = schedules.map(|schedule| {
         let text = format!(r#"{{"lr_scheduler": {schedule}, "learning_rate": 1.0}}"#);

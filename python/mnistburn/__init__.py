@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         LinearLrSchedulerConfig,
         ModelConfig,
         MomentumConfig,
+        MuonConfig,
         NoamLrSchedulerConfig,
         OneCycleLrSchedulerConfig,
         ReduceOnPlateauLrSchedulerConfig,
@@ -52,16 +53,18 @@ if TYPE_CHECKING:
     from mnistburn.dataset_description import DatasetDescription, Finding
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
+    from mnistburn.dropout import DropoutKey
     from mnistburn.gradients import Gradients, Loss
     from mnistburn.image_statistics import ImageStatistics
     from mnistburn.lr_scheduler import LrScheduler
-    from mnistburn.model import ClassificationOutput, Evaluation, Model
+    from mnistburn.model import Evaluation, Model
     from mnistburn.optimizer import Optimizer
     from mnistburn.pictures import read_picture
     from mnistburn.rate_finder import RateCurve, find_rate
     from mnistburn.recipes import Recipe, recipe
     from mnistburn.results import History, TrainingResult, load_run
     from mnistburn.training import train
+    from mnistburn.training_forward import ClassificationOutput, RegressionOutput
 
 __all__ = [
     "AdaGradConfig",
@@ -81,6 +84,7 @@ __all__ = [
     "Dataset",
     "DatasetDescription",
     "Device",
+    "DropoutKey",
     "EarlyStopping",
     "Evaluation",
     "ExponentialLrSchedulerConfig",
@@ -97,12 +101,14 @@ __all__ = [
     "Model",
     "ModelConfig",
     "MomentumConfig",
+    "MuonConfig",
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "Optimizer",
     "RateCurve",
     "Recipe",
     "ReduceOnPlateauLrSchedulerConfig",
+    "RegressionOutput",
     "RmsPropConfig",
     "SequentialLrSchedulerConfig",
     "SgdConfig",
@@ -149,6 +155,7 @@ _HOMES: Final = {
         "LinearLrSchedulerConfig",
         "ModelConfig",
         "MomentumConfig",
+        "MuonConfig",
         "NoamLrSchedulerConfig",
         "OneCycleLrSchedulerConfig",
         "ReduceOnPlateauLrSchedulerConfig",
@@ -164,16 +171,18 @@ _HOMES: Final = {
     "dataset_description": ("DatasetDescription", "Finding"),
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
+    "dropout": ("DropoutKey",),
     "gradients": ("Gradients", "Loss"),
     "image_statistics": ("ImageStatistics",),
     "lr_scheduler": ("LrScheduler",),
-    "model": ("ClassificationOutput", "Evaluation", "Model"),
+    "model": ("Evaluation", "Model"),
     "optimizer": ("Optimizer",),
     "pictures": ("read_picture",),
     "rate_finder": ("RateCurve", "find_rate"),
     "recipes": ("Recipe", "recipe"),
     "results": ("History", "TrainingResult", "load_run"),
     "training": ("train",),
+    "training_forward": ("ClassificationOutput", "RegressionOutput"),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES: Final = ("callbacks", "datasets", "errors")

@@ -10,7 +10,6 @@ from typing_extensions import Buffer
 
 __all__ = [
     "VERSION",
-    "ClassificationOutput",
     "Dataset",
     "Gradients",
     "ImageFile",
@@ -21,6 +20,7 @@ __all__ = [
     "Picture",
     "PictureFolder",
     "RunView",
+    "TrainingOutput",
     "augment",
     "batch_order",
     "build_info",
@@ -56,22 +56,6 @@ VERSION: Final[str]
 """
 The version of the crate.
 """
-
-@final
-class ClassificationOutput:
-    """
-    What a training forward gives.
-    """
-    @property
-    def loss(self, /) -> Loss:
-        """
-        Mean cross-entropy of the batch.
-        """
-    @property
-    def output(self, /) -> bytearray:
-        """
-        Logits: n x num_classes float32 values, as bytes.
-        """
 
 @final
 class Dataset:
@@ -357,13 +341,39 @@ class Model:
         Returns:
             n x num_classes float32 values, as bytes.
         """
-    def forward_classification(self, /, images: Buffer, targets: Buffer) -> ClassificationOutput:
+    def forward_classification(
+        self,
+        /,
+        images: Buffer,
+        targets: Buffer,
+        weights: Buffer | None,
+        dropout: tuple[SupportsIndex, SupportsIndex, Buffer] | None,
+    ) -> TrainingOutput:
         """
-        Loss and logits with dropout; the tape is recorded.
+        Cross-entropy and logits with dropout; the tape is recorded.
 
         Args:
             images: As for forward; at least one.
             targets: n int64 classes.
+            weights: n float32 numbers, what the images count in the mean; None for alike.
+            dropout: What dropout masks follow from: seed, epoch and n int64 indices; None for the model's own.
+        """
+    def forward_regression(
+        self,
+        /,
+        images: Buffer,
+        targets: Buffer,
+        weights: Buffer | None,
+        dropout: tuple[SupportsIndex, SupportsIndex, Buffer] | None,
+    ) -> TrainingOutput:
+        """
+        Mean squared error and outputs with dropout; the tape is recorded.
+
+        Args:
+            images: As for forward; at least one.
+            targets: n x num_classes float32 values.
+            weights: As for forward_classification.
+            dropout: As for forward_classification.
         """
     @property
     def forwards(self, /) -> int:
@@ -643,6 +653,27 @@ class RunView:
 
         Raises:
             TrainingError: No callback is called.
+        """
+
+@final
+class TrainingOutput:
+    """
+    What a training forward gives.
+    """
+    @property
+    def loss(self, /) -> Loss:
+        """
+        Mean loss of the batch.
+        """
+    @property
+    def losses(self, /) -> bytearray:
+        """
+        The loss of each image: n float32 values, as bytes.
+        """
+    @property
+    def output(self, /) -> bytearray:
+        """
+        Logits: n x num_classes float32 values, as bytes.
         """
 
 def augment(

@@ -10,7 +10,7 @@ Example:
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy
 from numpy.typing import NDArray
@@ -18,28 +18,47 @@ from numpy.typing import NDArray
 from mnistburn import _native
 from mnistburn.arguments import LARGEST_SEED, as_integer, shown
 from mnistburn.dataset import Dataset
+from mnistburn.dropout import DropoutKey
 from mnistburn.errors import DataError
 
 __all__ = ["Batch", "DataLoader"]
 
 
-class Batch(NamedTuple):
-    """A part of a data set, as a step of training takes it.
+class _Pair(NamedTuple):
+    images: NDArray[numpy.uint8]
+    targets: NDArray[numpy.int64]
+
+
+class Batch(_Pair):
+    """A part of a data set, as a step of training takes it: a pair ``(images, targets)``.
 
     Attributes:
         images: Raw pixels, uint8 of shape ``[batch, height, width]``, or with channels behind.
         targets: Class numbers, int64 of shape ``[batch]``.
+        dropout: What the dropout masks of the images follow from in a step of `train`; None where
+            the loader has no seed.
     """
 
-    images: NDArray[numpy.uint8]
-    targets: NDArray[numpy.int64]
+    dropout: DropoutKey | None = None
+
+    @classmethod
+    def _of(
+        cls,
+        images: NDArray[numpy.uint8],
+        targets: NDArray[numpy.int64],
+        dropout: DropoutKey | None,
+    ) -> Self:
+        batch = cls(images, targets)
+        batch.dropout = dropout
+        return batch
 
 
 class DataLoader:
     """The batches of a data set, epoch after epoch.
 
     Each iteration is the next epoch, with an order of its own that depends on the seed and the
-    epoch alone: with the seed of a `TrainingConfig`, it is the order that `train` uses.
+    epoch alone: with the seed of a `TrainingConfig`, it is the order that `train` uses. So are the
+    dropout masks, where ``batch.dropout`` is passed on to the model.
 
     Example:
         >>> import mnistburn
@@ -109,16 +128,18 @@ class DataLoader:
     def _batches(self, epoch: int) -> Iterator[Batch]:
         targets = self.dataset.targets
         pixels = self.dataset._pixels  # noqa: SLF001  the loader of this class
-        order: NDArray[numpy.int64] | None = None
-        if self.shuffle is not None and len(self.dataset):
-            buffer = _native.batch_order(len(self.dataset), self.shuffle, epoch)
+        seed, order = self.shuffle, None
+        if seed is not None and len(self.dataset):
+            buffer = _native.batch_order(len(self.dataset), seed, epoch)
             order = numpy.frombuffer(buffer, dtype="<i8")
         for start in range(0, len(self.dataset), self.batch_size):
             part = slice(start, start + self.batch_size)
-            if order is None:
+            if order is None or seed is None:
                 yield Batch(pixels(part), targets[part])
             else:
-                yield Batch(pixels(order[part]), targets[order[part]])
+                indices = order[part]
+                key = DropoutKey(seed, epoch, indices)
+                yield Batch._of(pixels(indices), targets[indices], key)  # noqa: SLF001
 
     def __repr__(self) -> str:
         """Return the settings."""

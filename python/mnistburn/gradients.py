@@ -202,10 +202,10 @@ class Gradients:
 
 
 class Loss:
-    """The mean cross-entropy of a batch; ``float(loss)`` is its number."""
+    """The mean loss of a batch; ``float(loss)`` is its number."""
 
     def __init__(self, native: _native.Loss) -> None:
-        """Wrap what the Rust core computed; `Model.forward_classification` makes these objects."""
+        """Wrap what the Rust core computed; `Model.forward_classification` makes these."""
         self._native = native
 
     def __float__(self) -> float:

@@ -3,9 +3,9 @@
 Example:
     >>> import mnistburn
     >>> config = mnistburn.WarmUpLrSchedulerConfig(num_iters=2, start_factor=0.5)
-    >>> schedule = config.init(0.1)
+    >>> schedule = config.init(0.5)
     >>> [schedule.step() for _ in range(4)]
-    [0.05, 0.075, 0.1, 0.1]
+    [0.25, 0.375, 0.5, 0.5]
 """
 
 import json

@@ -33,6 +33,7 @@ from mnistburn.arrays import (
 from mnistburn.classes import match_classes
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
+from mnistburn.dropout import DropoutKey
 from mnistburn.errors import ConfigError, DataError, RecordError
 from mnistburn.gradients import Loss
 from mnistburn.hints import folder_hint
@@ -42,9 +43,15 @@ from mnistburn.metrics import Metric, own_value, shaped_values, split_metrics
 from mnistburn.networks import ModelConfig, NetworkConfig, check_network, network_from_json
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
+from mnistburn.training_forward import (
+    ClassificationOutput,
+    RegressionOutput,
+    as_dropout_key,
+    as_weights,
+)
 from mnistburn.views import Augment, as_views
 
-__all__ = ["ClassificationOutput", "Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
+__all__ = ["Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
 
 Pictures = Any
 """Arrays of images, paths, open files, images of Pillow, and lists of these."""
@@ -59,21 +66,6 @@ Precision = Literal["half", "full", "double"]
 
 ExportFormat = Literal["onnx", "safetensors", "npz"]
 """The formats that `Model.export` writes."""
-
-
-@dataclass(frozen=True, eq=False)
-class ClassificationOutput:
-    """What a training step computes forward.
-
-    Attributes:
-        loss: The mean cross-entropy, from which the gradients follow.
-        output: The logits, float32 of shape ``[batch, num_classes]``.
-        targets: The class numbers, int64 of shape ``[batch]``.
-    """
-
-    loss: Loss
-    output: NDArray[numpy.float32]
-    targets: NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
@@ -459,32 +451,99 @@ class Model:
         warn_of_unlike(self._statistics, pixels, shape, pictures=read is not None, told=self._told)
         return pixels, count
 
-    def forward_classification(self, images: ArrayLike, targets: ArrayLike) -> ClassificationOutput:
-        """Compute logits and loss as a training step does: with dropout, and a tape for gradients.
+    def forward_classification(
+        self,
+        images: ArrayLike,
+        targets: ArrayLike,
+        *,
+        weights: ArrayLike | None = None,
+        dropout: DropoutKey | None = None,
+    ) -> ClassificationOutput:
+        """Compute logits and cross-entropy as a training step does: with dropout, and a tape.
 
         Args:
             images: The images, in one of the shapes above.
             targets: The class numbers, integers of shape ``[batch]``.
+            weights: What each image counts in the mean loss, numbers of at least 0 of shape
+                ``[batch]``; None for all alike. The loss is ``sum(weights * losses) /
+                sum(weights)``.
+            dropout: What the dropout masks follow from, ``batch.dropout`` of a `DataLoader` for the
+                masks of `train`; None for masks of the model's own, others at each call.
 
         Returns:
             Loss, logits and targets.
 
         Raises:
-            DataError: The images or the targets have another shape, type or values, or there are
-                none, or the size of the model's images is not known.
+            DataError: The images, the targets or the weights have another shape, type or values, or
+                there are none, or the size of the model's images is not known.
         """
         pixels, count = as_images(images, self._image_shape())
         classes = as_targets(targets, count, self._config.num_classes)
-        if count == 0:
-            message = "images must not be empty: the mean loss of no images does not exist"
-            raise DataError(message)
-        out = self._native.forward_classification(pixels, classes)
-        logits = numpy.frombuffer(out.output, dtype="<f4")
+        _check_count(count)
+        out = self._native.forward_classification(
+            pixels, classes, as_weights(weights), as_dropout_key(dropout)
+        )
         return ClassificationOutput(
             loss=Loss(out.loss),
-            output=logits.reshape(count, self._config.num_classes),
+            losses=numpy.frombuffer(out.losses, dtype="<f4"),
+            output=self._rows(out.output),
             targets=classes,
         )
+
+    def forward_regression(
+        self,
+        images: ArrayLike,
+        targets: ArrayLike,
+        *,
+        weights: ArrayLike | None = None,
+        dropout: DropoutKey | None = None,
+    ) -> RegressionOutput:
+        """Compute outputs and mean squared error as a training step does: with dropout, and a tape.
+
+        Args:
+            images: The images, in one of the shapes above.
+            targets: The numbers that the outputs should be, of shape ``[batch, num_classes]``.
+            weights: What each image counts in the mean loss, as `forward_classification` has it.
+            dropout: What the dropout masks follow from, as `forward_classification` has it.
+
+        Returns:
+            Loss, outputs and targets.
+
+        Raises:
+            DataError: The images, the targets or the weights have another shape, type or values, or
+                there are none, or the size of the model's images is not known.
+
+        Example:
+            >>> import numpy, mnistburn
+            >>> model = mnistburn.Model(mnistburn.ModelConfig(num_classes=2), seed=1)
+            >>> images = mnistburn.datasets.load("mnist", split="test").images[:4]
+            >>> out = model.forward_regression(images, numpy.zeros((4, 2)))
+            >>> out.losses.shape
+            (4,)
+            >>> gradients = out.loss.backward()
+        """
+        pixels, count = as_images(images, self._image_shape())
+        _check_count(count)
+        values = as_float32(targets, "targets", DataError)
+        shape = (count, self._config.num_classes)
+        if values.shape != shape:
+            message = (
+                "targets must have the shape [batch, num_classes], a number for each output: "
+                f"{list(shape)}, got {list(values.shape)}"
+            )
+            raise DataError(message)
+        out = self._native.forward_regression(
+            pixels, values, as_weights(weights), as_dropout_key(dropout)
+        )
+        return RegressionOutput(
+            loss=Loss(out.loss),
+            losses=numpy.frombuffer(out.losses, dtype="<f4"),
+            output=self._rows(out.output),
+            targets=values,
+        )
+
+    def _rows(self, values: bytearray) -> NDArray[numpy.float32]:
+        return numpy.frombuffer(values, dtype="<f4").reshape(-1, self._config.num_classes)
 
     def evaluate(
         self,
@@ -654,3 +713,9 @@ def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:
         message = f"the names of a state are those that state_dict() gives, got {shown(name)}"
         raise RecordError(message)
     return as_float32(value, name, RecordError)
+
+
+def _check_count(count: int) -> None:
+    if count == 0:
+        message = "images must not be empty: the mean loss of no images does not exist"
+        raise DataError(message)

@@ -32,8 +32,8 @@ pub(crate) use network::for_each_network;
 pub use network::{ConvBlock, ConvNetConfig, ModelConfig, NetworkConfig, NetworkSettings, Norm};
 pub(crate) use optimizer::for_each_optimizer;
 pub use optimizer::{
-    AdaGradConfig, AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig,
-    OptimizerConfig, RmsPropConfig, SgdConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, AdjustLrFn, GradientClippingConfig, MomentumConfig,
+    MuonConfig, OptimizerConfig, RmsPropConfig, SgdConfig,
 };
 pub use recorder::{Precision, Recorder};
 pub use training::TrainingConfig;

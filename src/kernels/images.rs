@@ -260,6 +260,19 @@ impl<'a> Pixels<'a> {
         Self { values, ..*self }
     }
 
+    /// The images as a data loader gives them, so that a training step with either has the same bits.
+    pub(crate) fn images<B: Operations>(&self, device: &B::Device) -> Images<B> {
+        match self.values {
+            PixelValues::Raw(pixels) if B::ON_HOST => Images::Raw {
+                pixels: pixels.into(),
+                shape: self.shape,
+                indices: (0..self.len() as u64).collect(),
+                device: device.clone(),
+            },
+            _ => self.tensor(device).into(),
+        }
+    }
+
     /// The images as the network sees them, `[batch_size, channels, height, width]`.
     pub(crate) fn tensor<B: Operations>(&self, device: &B::Device) -> Tensor<B, 4> {
         match self.values {

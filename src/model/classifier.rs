@@ -4,10 +4,11 @@
 //! Python, a [`Classifier`] stands for the model on any of them.
 
 use super::engine::Engine;
-use super::interface::{Classifier, Evaluation, Stepper, TrainingForward};
+use super::interface::{Classifier, Evaluation, Stepper, Targets, TrainingForward};
 use super::metrics::{Measured, Metrics};
 use super::objective::classification;
 use super::stepper::ModelStepper;
+use super::worker::on_worker;
 use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::data::{Dataset, DropoutKey, targets_tensor};
 use crate::device::{Backend, Device, OnBackend, check_process, on_backend};
@@ -169,16 +170,18 @@ impl<B: Backend> Classifier for Engine<B> {
     fn forward_training(
         &self,
         pixels: Pixels<'_>,
-        targets: &[i64],
+        targets: Targets<'_>,
+        weights: Option<&[f32]>,
         key: &DropoutKey,
     ) -> Result<TrainingForward> {
         check_process(self.device)?;
         self.check_shape(pixels)?;
-        check_targets(targets, pixels.len(), key, self.config.num_classes())?;
-        let images = pixels.tensor(&self.burn_device);
-        let targets: Vec<u32> = targets.iter().map(|target| *target as u32).collect();
-        let targets = targets_tensor(&targets, &self.burn_device);
-        super::tape::forward(self, images, targets, key)
+        check_key(key, pixels.len())?;
+        check_targets(targets, pixels.len(), self.config.num_classes())?;
+        let shares = weights
+            .map(|weights| shares(weights, pixels.len()))
+            .transpose()?;
+        on_worker::<B, _>(|| super::tape::forward(self, pixels, targets, shares, key))
     }
 
     fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper> {
@@ -190,27 +193,71 @@ impl<B: Backend> Classifier for Engine<B> {
     }
 }
 
-fn check_targets(
-    targets: &[i64],
-    images: usize,
-    key: &DropoutKey,
-    num_classes: usize,
-) -> Result<()> {
-    if targets.len() != images || key.indices.len() != images || images == 0 {
+fn check_key(key: &DropoutKey, images: usize) -> Result<()> {
+    if images > 0 && key.indices.len() == images {
+        return Ok(());
+    }
+    Err(Error::Data(format!(
+        "there must be at least one image, and an index of the dropout for each, got {images} images and {} indices",
+        key.indices.len()
+    )))
+}
+
+fn check_targets(targets: Targets<'_>, images: usize, num_classes: usize) -> Result<()> {
+    let (found, expected) = match targets {
+        Targets::Classes(classes) => (classes.len(), images),
+        Targets::Values(values) => (values.len(), images * num_classes),
+    };
+    if found != expected {
         return Err(Error::Data(format!(
-            "there must be one target for each image, and at least one image, got {} targets for {images} images",
-            targets.len()
+            "there must be {expected} targets for {images} images, got {found}"
         )));
     }
-    match targets
-        .iter()
-        .enumerate()
-        .find(|(_, target)| !(0..num_classes as i64).contains(target))
-    {
-        None => Ok(()),
-        Some((index, target)) => Err(Error::Data(format!(
-            "targets must be classes from 0 to {}, got {target} at index {index}",
-            num_classes - 1
-        ))),
+    match targets {
+        Targets::Classes(classes) => {
+            let known = |class: &i64| (0..num_classes as i64).contains(class);
+            match classes.iter().position(|class| !known(class)) {
+                None => Ok(()),
+                Some(index) => Err(Error::Data(format!(
+                    "targets must be classes from 0 to {}, got {} at index {index}",
+                    num_classes - 1,
+                    classes[index]
+                ))),
+            }
+        }
+        Targets::Values(values) => match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(()),
+            Some(index) => Err(Error::Data(format!(
+                "targets must be finite numbers, got {} for output {} of image {}",
+                values[index],
+                index % num_classes,
+                index / num_classes
+            ))),
+        },
     }
+}
+
+/// The share of each image in the mean.
+fn shares(weights: &[f32], images: usize) -> Result<Vec<f32>> {
+    if weights.len() != images {
+        return Err(Error::Data(format!(
+            "there must be one weight for each of the {images} images, got {}",
+            weights.len()
+        )));
+    }
+    let holds = |weight: &f32| *weight >= 0.0 && weight.is_finite();
+    if let Some(index) = weights.iter().position(|weight| !holds(weight)) {
+        return Err(Error::Data(format!(
+            "weights must be finite numbers of at least 0, got {} for image {index}",
+            weights[index]
+        )));
+    }
+    let sum: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
+    if sum == 0.0 {
+        return Err(Error::Data(
+            "weights must not all be 0: the mean loss of no images does not exist".into(),
+        ));
+    }
+    let share = |weight: &f32| (f64::from(*weight) / sum) as f32;
+    Ok(weights.iter().map(share).collect())
 }

@@ -1,6 +1,6 @@
 //! A model and an optimizer whose back end and network are no longer in their types.
 
-use super::gradients::Gradients;
+use super::held_gradients::HeldGradients;
 use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::data::{Dataset, DropoutKey};
 use crate::device::Device;
@@ -44,11 +44,12 @@ pub trait Classifier: Send + Sync {
 
     /// Loss and logits with dropout by the masks of `key`, and the way back to the gradients.
     ///
-    /// There are as many targets and indices in `key` as images, and at least one; a target is a class of the model.
+    /// `weights` are what the images count in the mean, alike without.
     fn forward_training(
         &self,
         pixels: Pixels<'_>,
-        targets: &[i64],
+        targets: Targets<'_>,
+        weights: Option<&[f32]>,
         key: &DropoutKey,
     ) -> Result<TrainingForward>;
 
@@ -59,14 +60,25 @@ pub trait Classifier: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 }
 
+/// What the outputs of a network are compared with, and the loss that this gives.
+#[derive(Clone, Copy, Debug)]
+pub enum Targets<'a> {
+    /// The class of each image, `[batch_size]`: the cross-entropy.
+    Classes(&'a [i64]),
+    /// A number for each output, `[batch_size, num_classes]` row by row: the mean squared error.
+    Values(&'a [f32]),
+}
+
 /// A forward pass with dropout and its recorded tape.
 pub struct TrainingForward {
-    /// Mean cross-entropy of the batch.
+    /// Mean loss of the batch.
     pub loss: f32,
+    /// The loss of each image.
+    pub losses: Vec<f32>,
     /// Logits, `[batch_size, num_classes]` row by row.
     pub output: Vec<f32>,
     /// Computes the gradients, and uses up the tape.
-    pub backward: Box<dyn FnOnce() -> Result<Gradients> + Send>,
+    pub backward: Box<dyn FnOnce() -> Result<HeldGradients> + Send>,
 }
 
 /// An optimizer with its state.
@@ -76,7 +88,7 @@ pub trait Stepper: Send {
         &mut self,
         learning_rate: f64,
         model: &dyn Classifier,
-        gradients: &Gradients,
+        gradients: &HeldGradients,
     ) -> Result<Box<dyn Classifier>>;
 
     /// The configuration and the device of the model of the first step, which the state fits; `None` before it.

@@ -2,9 +2,10 @@
 
 use super::ModelOptimizer;
 use super::engine::Engine;
-use super::gradients::{Gradients, send_gradients};
+use super::held_gradients::HeldGradients;
 use super::interface::{Classifier, Stepper};
 use super::tape::to_training;
+use super::worker::on_worker;
 use crate::config::{NetworkConfig, OptimizerConfig};
 use crate::device::{AutodiffBackend, Backend, Device, check_process};
 use crate::error::{Error, Result};
@@ -46,7 +47,7 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
         &mut self,
         learning_rate: f64,
         model: &dyn Classifier,
-        gradients: &Gradients,
+        gradients: &HeldGradients,
     ) -> Result<Box<dyn Classifier>> {
         let Some(engine) = model.as_any().downcast_ref::<Engine<B>>() else {
             return Err(Error::Device(format!(
@@ -56,19 +57,18 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
         };
         check_process(engine.device)?;
         let specs = engine.config.parameters();
-        let ordered = gradients.in_order_of(
-            specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice())),
-            "gradients must be those of the model's parameters; take them from a loss of this model",
-        )?;
+        let tensors = gradients.send::<B>(&specs, &engine.burn_device)?;
         self.check_sizes(&engine.config, engine.device)?;
-        let tensors = send_gradients::<B>(ordered.into_iter().cloned(), &engine.burn_device)?;
-        let statistics = gradients.statistics.iter().cloned();
+        let statistics = gradients.statistics().iter().cloned();
         let statistics = statistics.map(|layer| layer.send(&engine.burn_device));
-        let model = self.optimizer.step(
-            learning_rate,
-            to_training(&engine.model, &engine.config),
-            tensors,
-        );
+        let optimizer = &mut self.optimizer;
+        let model = on_worker::<B, _>(|| {
+            optimizer.step(
+                learning_rate,
+                to_training(&engine.model, &engine.config),
+                tensors,
+            )
+        });
         Ok(Box::new(Engine::new(
             model.valid().with_statistics(statistics.collect()),
             engine.config.clone(),

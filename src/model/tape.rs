@@ -1,13 +1,15 @@
 //! The way from a loss back to the gradients, for loops of one's own.
 
 use super::engine::Engine;
-use super::gradients::{Gradients, read_gradients};
-use super::interface::TrainingForward;
-use super::objective::classification;
+use super::held_gradients::HeldGradients;
+use super::interface::{Targets, TrainingForward};
+use super::objective::{Objective, cross_entropies, regression, squared_errors};
+use super::worker::on_worker;
 use crate::config::NetworkConfig;
-use crate::data::DropoutKey;
-use crate::device::{Backend, Device, check_process};
+use crate::data::{DropoutKey, targets_tensor};
+use crate::device::{Backend, Device, check_process, finish};
 use crate::error::{Error, Result, contain_panics};
+use crate::kernels::Pixels;
 use crate::network::{
     AnyNetwork, HostStatistics, LayerStatistics, ParameterSpec, TrainingPass, host_values,
     parameter_id,
@@ -16,44 +18,67 @@ use burn::backend::Autodiff;
 use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::optim::GradientsParams;
 use burn::tensor::backend::Backend as BurnBackend;
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Tensor, TensorData};
 
-/// Runs a forward pass with dropout and records its tape.
-///
-/// # Shapes
-///
-/// - images: `[batch_size, channels, height, width]`
-/// - targets: `[batch_size]`
+/// Runs a forward pass with dropout and records its tape. The arguments are checked.
 pub(super) fn forward<B: Backend>(
     Engine {
         model,
         config,
         device,
+        burn_device,
         ..
     }: &Engine<B>,
-    images: Tensor<B, 4>,
-    targets: Tensor<B, 1, Int>,
+    pixels: Pixels<'_>,
+    targets: Targets<'_>,
+    shares: Option<Vec<f32>>,
     key: &DropoutKey,
 ) -> Result<TrainingForward> {
     let model = to_training(model, config);
     let pass = TrainingPass::new(key);
-    let logits = model.logits(Tensor::from_inner(images).into(), Some(&pass));
-    let item = classification(logits, Tensor::from_inner(targets));
-    let loss = host_values(item.loss.clone().into_data())?;
+    let logits = model.logits(pixels.images(burn_device), Some(&pass));
     let statistics = pass.into_statistics().into_iter();
+    let shape = [pixels.len(), config.num_classes()];
+    let of_images = |values: Vec<f32>| {
+        Tensor::<Autodiff<B>, 1>::from_data(TensorData::new(values, [shape[0]]), burn_device)
+    };
+    let (loss, output) = match targets {
+        Targets::Classes(classes) => {
+            let classes: Vec<u32> = classes.iter().map(|class| *class as u32).collect();
+            let classes = targets_tensor(&classes, burn_device);
+            // The mean of a classification is over the number of images.
+            let weights = shares.map(|shares| of_images(shares) * shape[0] as f64);
+            let item = Objective::default().classification(logits, classes, weights);
+            (item.loss, item.output)
+        }
+        Targets::Values(values) => {
+            let values = Tensor::from_data(TensorData::new(values.to_vec(), shape), burn_device);
+            let shares = shares.unwrap_or_else(|| vec![1.0 / shape[0] as f32; shape[0]]);
+            let item = regression(logits, values, of_images(shares));
+            (item.loss, item.output)
+        }
+    };
+    let output = host_values(output.into_data())?;
+    let losses = match targets {
+        Targets::Classes(classes) => cross_entropies(&output, classes),
+        Targets::Values(values) => squared_errors(&output, values, shape[1]),
+    };
+    let number = host_values(loss.clone().into_data())?;
     let mut tape = Tape {
-        loss: Some(item.loss),
+        loss: Some(loss),
         statistics: statistics
             .map(LayerStatistics::read)
             .collect::<Result<_>>()?,
         model,
         parameters: config.parameters(),
         device: *device,
+        burn_device: burn_device.clone(),
     };
     Ok(TrainingForward {
-        loss: loss.first().copied().unwrap_or(f32::NAN),
-        output: host_values(item.output.into_data())?,
-        backward: Box::new(move || tape.backward()),
+        loss: number.first().copied().unwrap_or(f32::NAN),
+        losses,
+        output,
+        backward: Box::new(move || on_worker::<B, _>(|| tape.backward())),
     })
 }
 
@@ -64,19 +89,26 @@ struct Tape<B: BurnBackend> {
     model: AnyNetwork<Autodiff<B>>,
     parameters: Vec<ParameterSpec>,
     device: Device,
+    burn_device: B::Device,
 }
 
-impl<B: BurnBackend> Tape<B> {
-    fn backward(&mut self) -> Result<Gradients> {
+impl<B: Backend> Tape<B> {
+    fn backward(&mut self) -> Result<HeldGradients> {
         let Some(loss) = self.loss.take() else {
             return Err(Error::Internal("a tape was used twice".into()));
         };
         check_process(self.device)?;
         let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        Ok(Gradients {
-            parameters: read_gradients(&gradients, &self.model, &self.parameters)?,
-            statistics: std::mem::take(&mut self.statistics),
-        })
+        // Another thread may use them.
+        finish::<B>(&self.burn_device)?;
+        let specs = std::mem::take(&mut self.parameters);
+        let statistics = std::mem::take(&mut self.statistics);
+        Ok(HeldGradients::of_pass(
+            gradients,
+            &self.model,
+            specs,
+            statistics,
+        ))
     }
 }
 

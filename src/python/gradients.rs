@@ -1,5 +1,6 @@
 use super::arguments::{ParameterBuffer, float_bytes, parameters};
 use super::run::detached;
+use crate::error::Result;
 use crate::model;
 use pyo3::exceptions::PyKeyError;
 use pyo3::prelude::*;
@@ -7,7 +8,24 @@ use pyo3::types::PyByteArray;
 
 /// Gradients by parameter. They never change: what changes them gives others.
 #[pyclass(frozen, module = "mnistburn._native")]
-pub struct Gradients(pub model::Gradients);
+pub struct Gradients(pub model::HeldGradients);
+
+impl Gradients {
+    /// Others that are made of these.
+    fn with(
+        &self,
+        py: Python<'_>,
+        make: impl FnOnce(&model::Gradients) -> Result<model::Gradients> + Send,
+    ) -> PyResult<Self> {
+        let made = detached(py, || make(self.0.get()?))?;
+        Ok(Self(made.into()))
+    }
+
+    /// The numbers, read from their device when they are first asked for.
+    fn get_host(&self, py: Python<'_>) -> PyResult<&model::Gradients> {
+        detached(py, || self.0.get())
+    }
+}
 
 #[pymethods]
 impl Gradients {
@@ -21,12 +39,13 @@ impl Gradients {
     #[new]
     fn py_new(py: Python<'_>, gradients: Vec<ParameterBuffer>) -> PyResult<Self> {
         let given = parameters(py, gradients)?;
-        detached(py, || model::Gradients::new(given)).map(Self)
+        let gradients = detached(py, || model::Gradients::new(given))?;
+        Ok(Self(gradients.into()))
     }
 
     /// The names of the parameters.
-    fn names(&self) -> Vec<&str> {
-        self.0.names()
+    fn names(&self, py: Python<'_>) -> PyResult<Vec<&str>> {
+        Ok(self.get_host(py)?.names())
     }
 
     /// Shape and float32 values, as bytes, of one gradient.
@@ -38,15 +57,15 @@ impl Gradients {
         py: Python<'py>,
         name: &str,
     ) -> PyResult<(Vec<usize>, Bound<'py, PyByteArray>)> {
-        let mut gradients = self.0.parameters.iter();
+        let mut gradients = self.get_host(py)?.parameters.iter();
         let gradient = gradients.find(|gradient| gradient.name == name);
         let gradient = gradient.ok_or_else(|| PyKeyError::new_err(name.to_owned()))?;
         Ok((gradient.shape.clone(), float_bytes(py, &gradient.values)?))
     }
 
     /// L2 norm over all gradients together.
-    fn norm(&self) -> f64 {
-        self.0.norm()
+    fn norm(&self, py: Python<'_>) -> PyResult<f64> {
+        detached(py, || Ok(self.0.get()?.norm()))
     }
 
     /// The sum with the gradients of the same parameters.
@@ -54,7 +73,7 @@ impl Gradients {
     /// Raises:
     ///     TrainingError: They are of others.
     fn add(&self, py: Python<'_>, other: &Self) -> PyResult<Self> {
-        detached(py, || self.0.clone().plus(&other.0)).map(Self)
+        self.with(py, |own| own.clone().plus(other.0.get()?))
     }
 
     /// Every value times a number.
@@ -62,7 +81,7 @@ impl Gradients {
     /// Raises:
     ///     ConfigError: The number is not finite.
     fn scale(&self, py: Python<'_>, factor: f64) -> PyResult<Self> {
-        detached(py, || self.0.clone().scale(factor)).map(Self)
+        self.with(py, |own| own.clone().scale(factor))
     }
 
     /// Scaled down where their norm is larger, as PyTorch's clip_grad_norm_ does it.
@@ -71,7 +90,7 @@ impl Gradients {
     ///     ConfigError: The bound is not above 0.
     ///     TrainingError: A value is not finite.
     fn clip_by_norm(&self, py: Python<'_>, max_norm: f64) -> PyResult<Self> {
-        detached(py, || self.0.clone().clip_by_norm(max_norm)).map(Self)
+        self.with(py, |own| own.clone().clip_by_norm(max_norm))
     }
 
     /// Every value within plus or minus max_value.
@@ -80,7 +99,7 @@ impl Gradients {
     ///     ConfigError: The bound is not above 0.
     ///     TrainingError: A value is not finite.
     fn clip_by_value(&self, py: Python<'_>, max_value: f64) -> PyResult<Self> {
-        detached(py, || self.0.clone().clip_by_value(max_value)).map(Self)
+        self.with(py, |own| own.clone().clip_by_value(max_value))
     }
 
     /// The same with other values for some of the parameters.
@@ -92,6 +111,6 @@ impl Gradients {
     ///     TrainingError: There is no such parameter, it has another shape, or a value is not finite.
     fn replace(&self, py: Python<'_>, gradients: Vec<ParameterBuffer>) -> PyResult<Self> {
         let given = parameters(py, gradients)?;
-        detached(py, || self.0.replace(given)).map(Self)
+        self.with(py, |own| own.replace(given))
     }
 }

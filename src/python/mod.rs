@@ -36,7 +36,7 @@ mod _native {
     #[pymodule_export]
     use super::lr_scheduler::LrScheduler;
     #[pymodule_export]
-    use super::model::{ClassificationOutput, Loss, Model, Optimizer};
+    use super::model::{Loss, Model, Optimizer, TrainingOutput};
     #[pymodule_export]
     use super::pictures::{
         Picture, PictureFolder, folder_classes, folder_pictures, is_called_picture, is_passed_over,

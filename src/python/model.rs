@@ -10,7 +10,7 @@ use crate::data::DropoutKey;
 use crate::error::{Error, Result};
 use crate::interchange::{self, Format, Input};
 use crate::learner::Start;
-use crate::model::{self, Classifier, Predictions, Stepper};
+use crate::model::{self, Classifier, Predictions, Stepper, Targets};
 use crate::record::{self, About, Loaded, StepperState};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
@@ -52,6 +52,48 @@ impl Model {
     pub fn as_start(&self, py: Python<'_>, path: Option<String>) -> PyResult<Start> {
         let classifier = self.classifier();
         detached(py, || Start::of(classifier.as_ref(), &self.about, path))
+    }
+
+    fn forward_training(
+        &self,
+        py: Python<'_>,
+        images: &ImageBuffer,
+        targets: Targets<'_>,
+        weights: Option<PyBuffer<f32>>,
+        dropout: Option<(u64, u64, PyBuffer<i64>)>,
+    ) -> PyResult<TrainingOutput> {
+        self.about.check_image_size()?;
+        let (classifier, images) = (self.classifier(), images.copy(py)?);
+        let weights = weights.map(|weights| weights.to_vec(py)).transpose()?;
+        let given = match dropout {
+            None => None,
+            Some((seed, epoch, indices)) => Some((seed, epoch, indices.to_vec(py)?)),
+        };
+        let forward = detached(py, || {
+            let pixels = images.pixels(classifier.config().image())?;
+            let key = match given {
+                Some((seed, epoch, indices)) => DropoutKey {
+                    seed,
+                    epoch,
+                    indices: indices.into_iter().map(|index| index as u64).collect(),
+                },
+                None => DropoutKey {
+                    seed: self.seed,
+                    epoch: self.forwards.fetch_add(1, Ordering::Relaxed) + 1,
+                    indices: (0..pixels.len() as u64).collect(),
+                },
+            };
+            classifier.forward_training(pixels, targets, weights.as_deref(), &key)
+        })?;
+        let loss = Loss {
+            value: forward.loss,
+            backward: Mutex::new(Some(forward.backward)),
+        };
+        Ok(TrainingOutput {
+            loss: Py::new(py, loss)?,
+            losses: float_bytes(py, &forward.losses)?.unbind(),
+            output: float_bytes(py, &forward.output)?.unbind(),
+        })
     }
 
     fn like(&self, classifier: Box<dyn Classifier>) -> Self {
@@ -261,37 +303,42 @@ impl Model {
         float_bytes(py, &values)
     }
 
-    /// Loss and logits with dropout; the tape is recorded.
+    /// Cross-entropy and logits with dropout; the tape is recorded.
     ///
     /// Args:
     ///     images: As for forward; at least one.
     ///     targets: n int64 classes.
+    ///     weights: n float32 numbers, what the images count in the mean; None for alike.
+    ///     dropout: What dropout masks follow from: seed, epoch and n int64 indices; None for the model's own.
     fn forward_classification(
         &self,
         py: Python<'_>,
         images: ImageBuffer,
         targets: PyBuffer<i64>,
-    ) -> PyResult<ClassificationOutput> {
-        self.about.check_image_size()?;
-        let (classifier, images, targets) =
-            (self.classifier(), images.copy(py)?, targets.to_vec(py)?);
-        let forward = detached(py, || {
-            let key = DropoutKey {
-                seed: self.seed,
-                epoch: self.forwards.fetch_add(1, Ordering::Relaxed) + 1,
-                indices: (0..targets.len() as u64).collect(),
-            };
-            let pixels = images.pixels(classifier.config().image())?;
-            classifier.forward_training(pixels, &targets, &key)
-        })?;
-        let loss = Loss {
-            value: forward.loss,
-            backward: Mutex::new(Some(forward.backward)),
-        };
-        Ok(ClassificationOutput {
-            loss: Py::new(py, loss)?,
-            output: float_bytes(py, &forward.output)?.unbind(),
-        })
+        weights: Option<PyBuffer<f32>>,
+        dropout: Option<(u64, u64, PyBuffer<i64>)>,
+    ) -> PyResult<TrainingOutput> {
+        let targets = targets.to_vec(py)?;
+        self.forward_training(py, &images, Targets::Classes(&targets), weights, dropout)
+    }
+
+    /// Mean squared error and outputs with dropout; the tape is recorded.
+    ///
+    /// Args:
+    ///     images: As for forward; at least one.
+    ///     targets: n x num_classes float32 values.
+    ///     weights: As for forward_classification.
+    ///     dropout: As for forward_classification.
+    fn forward_regression(
+        &self,
+        py: Python<'_>,
+        images: ImageBuffer,
+        targets: PyBuffer<f32>,
+        weights: Option<PyBuffer<f32>>,
+        dropout: Option<(u64, u64, PyBuffer<i64>)>,
+    ) -> PyResult<TrainingOutput> {
+        let targets = targets.to_vec(py)?;
+        self.forward_training(py, &images, Targets::Values(&targets), weights, dropout)
     }
 
     /// Mean loss and accuracy without dropout.
@@ -472,17 +519,24 @@ impl Model {
 
 /// What a training forward gives.
 #[pyclass(frozen, module = "mnistburn._native")]
-pub struct ClassificationOutput {
+pub struct TrainingOutput {
     loss: Py<Loss>,
+    losses: Py<PyByteArray>,
     output: Py<PyByteArray>,
 }
 
 #[pymethods]
-impl ClassificationOutput {
-    /// Mean cross-entropy of the batch.
+impl TrainingOutput {
+    /// Mean loss of the batch.
     #[getter]
     fn loss(&self, py: Python<'_>) -> Py<Loss> {
         self.loss.clone_ref(py)
+    }
+
+    /// The loss of each image: n float32 values, as bytes.
+    #[getter]
+    fn losses(&self, py: Python<'_>) -> Py<PyByteArray> {
+        self.losses.clone_ref(py)
     }
 
     /// Logits: n x num_classes float32 values, as bytes.
@@ -493,7 +547,7 @@ impl ClassificationOutput {
 }
 
 /// Computes the gradients of a loss, and uses up its tape.
-type Backward = Box<dyn FnOnce() -> Result<model::Gradients> + Send>;
+type Backward = Box<dyn FnOnce() -> Result<model::HeldGradients> + Send>;
 
 /// A loss with its tape.
 #[pyclass(frozen, module = "mnistburn._native")]
@@ -530,7 +584,7 @@ impl Loss {
         let gradients = detached(py, || {
             let backward = backward.ok_or_else(|| {
                 Error::Training(
-                    "backward must be called once for each forward_classification, got a second call; compute the loss again".into(),
+                    "backward must be called once for each forward pass, got a second call; compute the loss again".into(),
                 )
             })?;
             backward()

@@ -9,6 +9,7 @@ each step of each case under ``CASE/STEP/NAME``.
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy
 import torch
@@ -43,6 +44,60 @@ def adagrad(**options: Any) -> Any:
     return lambda tensors: [torch.optim.Adagrad(tensors.values(), **options)]
 
 
+def muon(adamw: Any = None, **options: Any) -> Any:
+    """Return what makes a Muon of the weights, as matrices with a row for each output.
+
+    All else is for AdamW. PyTorch has the iteration in bfloat16; it is float32 here.
+    """
+    options = {"weight_decay": 0.0, "momentum": 0.95, "nesterov": True, "eps": 1e-7, **options}
+
+    def make(tensors: Tensors) -> list[Any]:
+        weights = [Matrix(tensor) for tensor in tensors.values() if tensor.ndim > 1]
+        others = [tensor for tensor in tensors.values() if tensor.ndim == 1]
+        values = {"eps": 1e-5, "weight_decay": 1e-4, **(adamw or {})}
+        return [OfMatrices(weights, options), torch.optim.AdamW(others, **values)]
+
+    return make
+
+
+class Matrix:
+    """A weight as a matrix with a row for each output, and back."""
+
+    def __init__(self, tensor: torch.nn.Parameter) -> None:
+        self.tensor = tensor
+        self.matrix = torch.nn.Parameter(self.of(tensor.detach()))
+
+    def of(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the matrix of a weight: linear ones are [inputs, outputs]."""
+        rows = values.T if values.ndim == 2 else values.flatten(1)
+        return rows.clone()
+
+    def back(self) -> None:
+        """Give the weight the values of the matrix."""
+        values = self.matrix.detach()
+        linear = self.tensor.ndim == 2
+        self.tensor.data.copy_(values.T if linear else values.reshape(self.tensor.shape))
+
+
+class OfMatrices:
+    """Muon of matrices that stand for weights."""
+
+    def __init__(self, weights: list[Matrix], options: dict[str, Any]) -> None:
+        self.weights = weights
+        self.optimizer = torch.optim.Muon([weight.matrix for weight in weights], **options)
+        self.param_groups = self.optimizer.param_groups
+
+    def step(self) -> None:
+        """Take one step."""
+        for weight in self.weights:
+            assert weight.tensor.grad is not None
+            weight.matrix.grad = weight.of(weight.tensor.grad)
+        with mock.patch.object(torch, "bfloat16", torch.float32):
+            self.optimizer.step()
+        for weight in self.weights:
+            weight.back()
+
+
 # The names are those of the cases in tests/test_optimizers_of_pytorch.py.
 CASES = {
     "rmsprop": rmsprop(),
@@ -51,6 +106,16 @@ CASES = {
     "rmsprop all": rmsprop(alpha=0.8, momentum=0.5, eps=1e-3, centered=True, weight_decay=0.1),
     "adagrad": adagrad(),
     "adagrad all": adagrad(lr_decay=0.5, eps=1e-3, weight_decay=0.1),
+    "muon": muon(),
+    "muon all": muon(
+        {"betas": (0.8, 0.9), "weight_decay": 0.1},
+        weight_decay=0.2,
+        momentum=0.8,
+        nesterov=False,
+        ns_coefficients=(2.0, -1.5, 0.5),
+        ns_steps=3,
+        adjust_lr_fn="match_rms_adamw",
+    ),
 }
 
 

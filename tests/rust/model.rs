@@ -2,7 +2,7 @@ use crate::images;
 use mnistburn::config::{ImageShape, ModelConfig, OptimizerConfig};
 use mnistburn::data::DropoutKey;
 use mnistburn::device::Device;
-use mnistburn::model::{Classifier, Pixels, init};
+use mnistburn::model::{Classifier, Pixels, Targets, init};
 
 fn small(seed: u64) -> Box<dyn Classifier> {
     init(
@@ -78,7 +78,12 @@ fn a_step_lowers_the_loss_and_leaves_the_old_model_as_it_was() {
     };
 
     let forward = model
-        .forward_training(raw(sample.pixels().unwrap()), &targets, &key(16))
+        .forward_training(
+            raw(sample.pixels().unwrap()),
+            Targets::Classes(&targets),
+            None,
+            &key(16),
+        )
         .unwrap();
     let gradients = (forward.backward)().unwrap();
     let stepped = model

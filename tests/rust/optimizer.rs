@@ -8,8 +8,8 @@ use burn::optim::record::{AdaptorRecord, AdaptorRecordV1};
 use burn::optim::{AdaGrad, Adam, AdamW, Optimizer, RmsProp, Sgd, SimpleOptimizer};
 use burn::record::{DefaultRecorder, Recorder as _};
 use mnistburn::config::{
-    AdaGradConfig, AdamConfig, AdamWConfig, GradientClippingConfig, MomentumConfig,
-    OptimizerConfig, Recorder, RmsPropConfig, Settings, SgdConfig, TrainingConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, AdjustLrFn, GradientClippingConfig, MomentumConfig,
+    MuonConfig, OptimizerConfig, Recorder, RmsPropConfig, Settings, SgdConfig, TrainingConfig,
 };
 use mnistburn::device::Device;
 use mnistburn::learner::{Ended, TrainOptions, train};
@@ -32,6 +32,7 @@ fn optimizers() -> Vec<OptimizerConfig> {
         full_rmsprop().into(),
         AdaGradConfig::default().into(),
         full_adagrad().into(),
+        full_muon().into(),
     ]
 }
 
@@ -80,6 +81,22 @@ fn full_adagrad() -> AdaGradConfig {
     }
 }
 
+fn full_muon() -> MuonConfig {
+    MuonConfig {
+        weight_decay: Some(0.1),
+        momentum: MomentumConfig {
+            momentum: 0.8,
+            dampening: 0.25,
+            nesterov: false,
+        },
+        ns_coefficients: [2.0, -1.5, 0.5],
+        epsilon: 1e-6,
+        ns_steps: 3,
+        adjust_lr_fn: AdjustLrFn::MatchRmsAdamW,
+        adamw: AdamWConfig::default(),
+    }
+}
+
 fn with(optimizer: impl Into<OptimizerConfig>) -> TrainingConfig {
     TrainingConfig {
         optimizer: optimizer.into(),
@@ -112,12 +129,27 @@ fn configurations_cross_to_burn_and_back() {
 }
 
 #[test]
+fn the_configuration_of_muon_crosses_to_burn_and_back() {
+    for ours in [MuonConfig::default(), full_muon()] {
+        let theirs = burn::optim::MuonConfig::load_binary(ours.to_json().as_bytes()).unwrap();
+        assert_eq!(theirs.to_string(), ours.to_burn().to_string());
+        assert_eq!(MuonConfig::from_json(&theirs.to_string()).unwrap(), ours);
+    }
+    let beside = MuonConfig {
+        adamw: full_adamw(),
+        ..full_muon()
+    };
+    assert_eq!(MuonConfig::from_json(&beside.to_json()).unwrap(), beside);
+}
+
+#[test]
 fn the_defaults_are_burns() {
     let theirs = [
         burn::optim::AdamWConfig::new().to_string(),
         burn::optim::SgdConfig::new().to_string(),
         burn::optim::RmsPropConfig::new().to_string(),
         burn::optim::AdaGradConfig::new().to_string(),
+        burn::optim::MuonConfig::new().to_string(),
         burn::optim::momentum::MomentumConfig::new().to_string(),
     ];
     let ours = [
@@ -125,6 +157,7 @@ fn the_defaults_are_burns() {
         SgdConfig::default().to_burn().to_string(),
         RmsPropConfig::default().to_burn().to_string(),
         AdaGradConfig::default().to_burn().to_string(),
+        MuonConfig::default().to_burn().to_string(),
         MomentumConfig::default().to_json(),
     ];
     assert_eq!(
@@ -176,11 +209,11 @@ fn messages_name_the_key_the_rule_and_the_value() {
     let cases = [
         (
             r#"{"Adamw": {}}"#,
-            "unknown optimizer \"Adamw\" in optimizer: did you mean AdamW? the optimizers are Adam, AdamW, Sgd, RmsProp, AdaGrad",
+            "unknown optimizer \"Adamw\" in optimizer: did you mean AdamW? the optimizers are Adam, AdamW, Sgd, RmsProp, AdaGrad, Muon",
         ),
         (
             r#"{"Sgd": {}, "AdamW": {}}"#,
-            "optimizer must have one key alone where that is one of Adam, AdamW, Sgd, RmsProp, AdaGrad, got the keys [\"Sgd\",\"AdamW\"]",
+            "optimizer must have one key alone where that is one of Adam, AdamW, Sgd, RmsProp, AdaGrad, Muon, got the keys [\"Sgd\",\"AdamW\"]",
         ),
         (
             r#"{"Sgd": 3}"#,
@@ -230,6 +263,22 @@ fn messages_name_the_key_the_rule_and_the_value() {
         (
             r#"{"AdaGrad": {"epsilon": 0}}"#,
             "optimizer.AdaGrad.epsilon must be a number above 0, got 0",
+        ),
+        (
+            r#"{"Muon": {"ns_coefficients": [1, 2]}}"#,
+            "optimizer.Muon.ns_coefficients must be a list of three numbers, got [1,2]",
+        ),
+        (
+            r#"{"Muon": {"adjust_lr_fn": "original"}}"#,
+            "optimizer.Muon.adjust_lr_fn must be one of Original, MatchRmsAdamW, got \"original\"; did you mean Original?",
+        ),
+        (
+            r#"{"Muon": {"ns_steps": 0}}"#,
+            "optimizer.Muon.ns_steps must be a whole number from 1 to 100, got 0",
+        ),
+        (
+            r#"{"Muon": {"adamw": {"beta_1": 1}}}"#,
+            "optimizer.Muon.adamw.beta_1 must be a number of at least 0 and below 1, got 1",
         ),
         (
             r#"{"AdamW": {"weight_decay": null}}"#,
@@ -287,6 +336,8 @@ fn every_format_of_checkpoint_resumes() {
         (full_rmsprop().into(), Recorder::Json),
         (RmsPropConfig::default().into(), Recorder::NamedMpkGz),
         (full_adagrad().into(), Recorder::JsonGz),
+        (full_muon().into(), Recorder::Json),
+        (MuonConfig::default().into(), Recorder::NamedMpkGz),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let config = TrainingConfig {

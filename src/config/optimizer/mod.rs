@@ -3,6 +3,7 @@
 mod adagrad;
 mod adam;
 mod adamw;
+mod muon;
 mod rmsprop;
 mod rules;
 mod sgd;
@@ -10,6 +11,7 @@ mod sgd;
 pub use adagrad::AdaGradConfig;
 pub use adam::AdamConfig;
 pub use adamw::AdamWConfig;
+pub use muon::{AdjustLrFn, MuonConfig};
 pub use rmsprop::RmsPropConfig;
 pub use rules::GradientClippingConfig;
 pub use sgd::{MomentumConfig, SgdConfig};
@@ -29,6 +31,7 @@ macro_rules! for_each_optimizer {
             Sgd(SgdConfig);
             RmsProp(RmsPropConfig);
             AdaGrad(AdaGradConfig);
+            Muon(MuonConfig);
         }
     };
 }

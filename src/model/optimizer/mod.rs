@@ -2,8 +2,11 @@
 
 mod adagrad;
 mod adam;
+mod muon;
 mod rmsprop;
 mod sgd;
+
+pub use muon::{MuonState, matrix_shape};
 
 use crate::config::{OptimizerConfig, Settings, for_each_optimizer};
 use crate::device::AutodiffBackend;

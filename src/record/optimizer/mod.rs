@@ -2,6 +2,7 @@
 
 mod adagrad;
 mod adam;
+mod muon;
 mod rmsprop;
 mod sgd;
 mod stepper;

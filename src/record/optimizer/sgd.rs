@@ -16,9 +16,9 @@ pub(super) struct SgdItem<'a> {
 }
 
 #[derive(Deserialize)]
-struct MomentumItem<'a> {
+pub(super) struct MomentumItem<'a> {
     #[serde(borrow)]
-    velocity: TensorItem<'a>,
+    pub(super) velocity: TensorItem<'a>,
 }
 
 impl ReadState for SgdConfig {

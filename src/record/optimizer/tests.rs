@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::{
-    AdaGradConfig, AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, NetworkConfig,
-    RmsPropConfig, SgdConfig,
+    AdaGradConfig, AdamConfig, AdamWConfig, ImageShape, ModelConfig, MomentumConfig, MuonConfig,
+    NetworkConfig, RmsPropConfig, SgdConfig,
 };
 use crate::model::{ModelOptimizer, send_gradients};
 use crate::network::AnyNetwork;
@@ -19,7 +19,7 @@ const SMALL: ModelConfig = ModelConfig {
     image: ImageShape::MNIST,
 };
 
-fn optimizers() -> [OptimizerConfig; 8] {
+fn optimizers() -> [OptimizerConfig; 9] {
     [
         AdamConfig::default().into(),
         AdamWConfig {
@@ -42,6 +42,7 @@ fn optimizers() -> [OptimizerConfig; 8] {
         }
         .into(),
         AdaGradConfig::default().into(),
+        MuonConfig::default().into(),
     ]
 }
 
@@ -208,6 +209,32 @@ fn parts_of_another_shape_are_refused() {
     });
     assert!(
         error.contains("the steps of conv1.bias must be below 2^31"),
+        "{error}"
+    );
+    let muon = &optimizers()[8];
+    let error = changed(muon, |states| {
+        let vector = states[key("linear1.bias")]["V1"]["Rank1"].clone();
+        states[key("linear1.weight")] = json!({"V1": {"Rank2": vector}});
+    });
+    assert!(
+        error.contains("must have a velocity with two dimensions or more"),
+        "{error}"
+    );
+    let error = changed(muon, |states| {
+        states[key("conv1.bias")]["V1"]["Rank1"]["vector"] = Value::Null;
+    });
+    assert!(
+        error.contains("the state of conv1.bias must have a moment_1 with one dimension"),
+        "{error}"
+    );
+    // A convolution's is that of its matrix.
+    let error = changed(muon, |states| {
+        let state = &mut states[key("conv1.weight")]["V1"]["Rank4"]["matrix"]["velocity"];
+        assert_eq!(state["shape"], json!([8, 9]));
+        state["shape"] = json!([9, 8]);
+    });
+    assert!(
+        error.contains("the velocity of conv1.weight must have the shape [8, 9], found [9, 8]"),
         "{error}"
     );
     let amsgrad = &optimizers()[1];

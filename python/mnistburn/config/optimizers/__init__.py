@@ -6,6 +6,7 @@ from mnistburn.config.optimizers.adagrad import AdaGradConfig
 from mnistburn.config.optimizers.adam import AdamConfig
 from mnistburn.config.optimizers.adamw import AdamWConfig
 from mnistburn.config.optimizers.clipping import GradientClippingConfig
+from mnistburn.config.optimizers.muon import MuonConfig
 from mnistburn.config.optimizers.rmsprop import RmsPropConfig
 from mnistburn.config.optimizers.sgd import MomentumConfig, SgdConfig
 
@@ -16,18 +17,19 @@ __all__ = [
     "AdamWConfig",
     "GradientClippingConfig",
     "MomentumConfig",
+    "MuonConfig",
     "OptimizerConfig",
     "RmsPropConfig",
     "SgdConfig",
     "optimizer_from",
 ]
 
-OptimizerConfig = AdamConfig | AdamWConfig | SgdConfig | RmsPropConfig | AdaGradConfig
+OptimizerConfig = AdamConfig | AdamWConfig | SgdConfig | RmsPropConfig | AdaGradConfig | MuonConfig
 """Any optimizer."""
 
 OPTIMIZERS: Final[dict[str, type[OptimizerConfig]]] = {
     config._tag: config  # noqa: SLF001
-    for config in (AdamConfig, AdamWConfig, SgdConfig, RmsPropConfig, AdaGradConfig)
+    for config in (AdamConfig, AdamWConfig, SgdConfig, RmsPropConfig, AdaGradConfig, MuonConfig)
 }
 """The configurations by the names of their kinds in JSON."""
 
