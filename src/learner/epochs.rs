@@ -451,36 +451,35 @@ impl<B: AutodiffBackend> Run<B> {
         let rate = self.config.learning_rate;
         let anew =
             format!("start it again with a learning_rate below {rate}, or with clipped gradients");
-        let way_out = match self.directory.older_run() {
-            Some(path) => format!(
+        let way_out = if let Some(path) = self.directory.older_run() {
+            format!(
                 "this run has no checkpoint yet, and the older run in {} is unchanged; {anew}",
                 path.display()
-            ),
-            None => {
-                let root = self.directory.file("");
-                let is_whole = |path: &Path| checkpoints::is_whole(&root, path);
-                let all = checkpoints::all(&root).unwrap_or_default();
-                let mut whole = all.into_iter().rev().filter(|(_, path)| is_whole(path));
-                match (whole.next(), whole.next()) {
-                    (None, _) => format!("this run has no checkpoint yet; {anew}"),
-                    (Some((progress, path)), before) if of == Some(progress.at_step()) => {
-                        match before {
-                            // Every run that goes on from it would end so.
-                            None => format!(
-                                "its only checkpoint, {progress}, has the parameters of that loss; {anew}"
-                            ),
-                            Some((before, _)) => format!(
-                                "its last checkpoint, {progress}, has the parameters of that loss; remove the folder {}, go on from the \
+            )
+        } else {
+            let root = self.directory.file("");
+            let is_whole = |path: &Path| checkpoints::is_whole(&root, path);
+            let all = checkpoints::all(&root).unwrap_or_default();
+            let mut whole = all.into_iter().rev().filter(|(_, path)| is_whole(path));
+            match (whole.next(), whole.next()) {
+                (None, _) => format!("this run has no checkpoint yet; {anew}"),
+                // Every run that goes on from it would end so.
+                (Some((progress, path)), before) if of == Some(progress.at_step()) => {
+                    match before {
+                        None => format!(
+                            "its only checkpoint, {progress}, has the parameters of that loss; {anew}"
+                        ),
+                        Some((before, _)) => format!(
+                            "its last checkpoint, {progress}, has the parameters of that loss; remove the folder {}, go on from the \
                              checkpoint {before} with resume=True and a learning_rate below {rate}, or {anew}",
-                                path.display()
-                            ),
-                        }
+                            path.display()
+                        ),
                     }
-                    (Some((progress, _)), _) => format!(
-                        "its last whole checkpoint is of the moment {progress}; go on from there with resume=True and a \
-                         learning_rate below {rate}, or start it again with clipped gradients"
-                    ),
                 }
+                (Some((progress, _)), _) => format!(
+                    "its last whole checkpoint is of the moment {progress}; go on from there with resume=True and a \
+                     learning_rate below {rate}, or start it again with clipped gradients"
+                ),
             }
         };
         Error::Training(format!("{what}; {way_out}"))

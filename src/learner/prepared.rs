@@ -75,15 +75,7 @@ impl Prepared {
             mut retention,
             mut observer,
         } = self;
-        if config.recorder.precision() == Precision::Half {
-            let message =
-                "checkpoints in half precision: a resumed run will differ from one never stopped";
-            warn(observer.as_mut(), message.into());
-        }
-        let schedule = config.lr_scheduler.as_ref();
-        if let Some(message) =
-            schedule.and_then(|schedule| schedule.misfit(config.steps(data.train.len())))
-        {
+        for message in doubts(&config, data.train.len()) {
             warn(observer.as_mut(), message);
         }
         let mut rule = Rule::<Autodiff<B>>::new(&config)?;
@@ -166,4 +158,15 @@ impl Prepared {
         };
         Ok((model, run))
     }
+}
+
+/// What may be meant otherwise in the configuration of a run on so many images.
+fn doubts(config: &TrainingConfig, images: usize) -> impl Iterator<Item = String> {
+    let half = config.recorder.precision() == Precision::Half;
+    let half = half.then(|| {
+        "checkpoints in half precision: a resumed run will differ from one never stopped".to_owned()
+    });
+    let schedule = config.lr_scheduler.as_ref();
+    let misfit = schedule.and_then(|schedule| schedule.misfit(config.steps(images)));
+    half.into_iter().chain(misfit)
 }

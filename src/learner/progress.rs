@@ -59,13 +59,13 @@ impl Progress {
 
     /// The moment as one within an epoch: the end of an epoch is the one before the first step of the next.
     pub fn at_step(self) -> Self {
-        match self.ended {
-            false => self,
-            true => Self {
-                epoch: self.epoch + 1,
-                ended: false,
-                step: 0,
-            },
+        if !self.ended {
+            return self;
+        }
+        Self {
+            epoch: self.epoch + 1,
+            ended: false,
+            step: 0,
         }
     }
 

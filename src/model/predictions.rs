@@ -2,6 +2,7 @@
 
 use crate::config::{Average, Metric};
 use crate::error::{Error, Result};
+use std::cmp::Ordering;
 
 /// The scores of a model for images whose classes are known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -95,14 +96,15 @@ impl Predictions {
         let is_hit = |(row, target): &(&[f64], usize)| {
             let own = row[*target];
             let larger = row.iter().filter(|logit| **logit > own).count();
-            let equal = row[..*target].iter().filter(|logit| **logit == own).count();
+            let is_equal = |logit: &&f64| logit.partial_cmp(&&own) == Some(Ordering::Equal);
+            let equal = row[..*target].iter().filter(is_equal).count();
             larger + equal < count
         };
         share(self.rows().filter(is_hit).count(), self.targets.len())
     }
 
     /// The area under the ROC curve of a class against the rest: the share of pairs in which the image of the class has the higher
-    /// probability of it, pairs of equal ones by half (Hanley and McNeil, "The meaning and use of the area under a receiver
+    /// probability of it, pairs of equal ones by half (Hanley and `McNeil`, "The meaning and use of the area under a receiver
     /// operating characteristic (ROC) curve", 1982).
     fn auroc(&self, class: usize) -> f64 {
         let mut scores: Vec<(f64, bool)> = self
@@ -112,7 +114,7 @@ impl Predictions {
         scores.sort_by(|left, right| left.0.total_cmp(&right.0));
         let images = scores.iter().filter(|(_, is_own)| *is_own).count();
         let (mut pairs, mut others) = (0.0, 0);
-        for equal in scores.chunk_by(|left, right| left.0 == right.0) {
+        for equal in scores.chunk_by(|left, right| left.0.total_cmp(&right.0).is_eq()) {
             let own = equal.iter().filter(|(_, is_own)| *is_own).count();
             let other = equal.len() - own;
             pairs += own as f64 * (others as f64 + other as f64 / 2.0);

@@ -58,7 +58,7 @@ impl EventSender {
             Event::Log { .. } | Event::ValidStep { .. } => false,
             Event::StepStart { epoch, step } | Event::TrainStep { epoch, step, .. } => {
                 let step = (epoch - 1) * self.steps + step;
-                self.every.iter().any(|every| step % every == 0)
+                self.every.iter().any(|every| step.is_multiple_of(*every))
             }
             _ => true,
         }

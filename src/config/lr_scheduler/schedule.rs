@@ -302,7 +302,7 @@ impl LrSchedule {
                 // The rounding of each multiplication counts.
                 for _ in 0..steps {
                     let before = schedule.to_record::<B>();
-                    if schedule.step() == before {
+                    if schedule.step().total_cmp(&before).is_eq() {
                         break;
                     }
                 }
