@@ -159,7 +159,8 @@ def test_the_command_exits_with_130(tmp_path: Path) -> None:
 # SIGTERM from the process itself, at a place of the training that is known.
 TERMINATED = """
 import os, signal, sys
-from mnistburn import callbacks, training
+from mnistburn import training
+from mnistburn.callbacks import dispatch
 from mnistburn.cli import main
 
 def terminate(*arguments):
@@ -168,7 +169,7 @@ def terminate(*arguments):
 if sys.argv[1] == "reading":
     training.start_progress = terminate
 else:
-    callbacks.CallbackList.train_begin = terminate
+    dispatch.CallbackList.train_begin = terminate
 main(["train", sys.argv[2], "--device=cpu", "--hidden-size=16", "--num-epochs=1"])
 """
 

@@ -79,7 +79,7 @@ def test_a_run_that_diverges_in_a_fresh_directory_claims_no_checkpoint(
     artifact_dir: Path, small_config: TrainingConfig, small_data: Pair
 ) -> None:
     wild = dataclasses.replace(small_config, learning_rate=1e30)
-    with pytest.raises(TrainingError, match="there was no checkpoint yet"):
+    with pytest.raises(TrainingError, match="this run has no checkpoint yet"):
         run(artifact_dir, wild, small_data)
 
 

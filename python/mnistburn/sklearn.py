@@ -47,7 +47,7 @@ except ImportError as error:
     raise ImportError(message) from error
 
 if TYPE_CHECKING:
-    from mnistburn.callbacks import Callback
+    from mnistburn.callbacks import CallbackLike
     from mnistburn.optimizer import Optimizer
 
 __all__ = ["BurnClassifier"]
@@ -131,7 +131,7 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         image_shape: tuple[int, ...] | Literal["pad"] | None = None,
         pixel_range: tuple[float, float] | None = None,
         validation_fraction: float | None = None,
-        callbacks: Sequence["Callback | object"] = (),
+        callbacks: Sequence["CallbackLike"] = (),
         device: str | Sequence[str] = "cpu",
         threads: int | None = None,
         random_state: int | numpy.random.RandomState | None = None,

@@ -80,9 +80,8 @@ class CallbackList:
                 raise ConfigError(message)
             setattr(self, of_core, callback)
             return
-        every = getattr(callback, "every", 1)
-        if every is not None:
-            every = as_integer(every, "every", ConfigError, minimum=1)
+        steps = getattr(callback, "every", 1)
+        every = 0 if steps is None else as_integer(steps, "every", ConfigError, minimum=1)
         if isinstance(callback, type):
             message = (
                 f"callbacks must be objects, got the class {callback.__name__} at index {index}; "
@@ -104,7 +103,7 @@ class CallbackList:
                 )
                 raise ConfigError(message)
             # A method inherited as it is does nothing: leaving it out saves the wait for it.
-            if name in _OF_STEPS and every is None:
+            if name in _OF_STEPS and not every:
                 continue
             if callable(hook) and getattr(hook, "__func__", None) is not getattr(Callback, name):
                 self._hooks[name].append((every if name in _OF_STEPS else 1, hook))

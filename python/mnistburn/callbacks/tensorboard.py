@@ -57,7 +57,9 @@ class TensorBoard(Callback):
         done = event.run.history.train_steps
         last = self._step(int(done["epoch"][-1]), int(done["step"][-1])) if done["epoch"] else 0
         purge = {"purge_step": last + 1} if last else {}
-        self._writer = SummaryWriter(str(self.log_dir), **purge)
+        # Files are named for the second alone: parts of a run that begin in one have two names.
+        suffix = f".{last:09}"
+        self._writer = SummaryWriter(str(self.log_dir), filename_suffix=suffix, **purge)
 
     def on_epoch_end(self, event: EpochEnd) -> None:
         """Write the scalars of an epoch."""

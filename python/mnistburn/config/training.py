@@ -56,8 +56,7 @@ class TrainingConfig(File):
             ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
         metrics: What is measured on the validation images after each epoch beside loss and
             accuracy: ``"top_3_accuracy"``, ``"f1_macro"``, ``"recall_per_class"``,
-            ``"auroc_macro"``, ``"confusion"`` and the like; the guide to metrics in the
-            documentation has all names.
+            ``"auroc_macro"``, ``"confusion"`` and the like; ``docs/callbacks.md`` has all names.
         recorder: The format of the checkpoints, one of the names that `Model.save` takes.
         checkpoint_every: The seconds between two checkpoints within an epoch, or None to save one
             at the end of each epoch alone. Where saving takes long, they are further apart: at
