@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import itertools
 import json
+import shutil
 import struct
 import weakref
 from pathlib import Path
@@ -271,28 +272,45 @@ def events(folder: Path) -> list[Any]:
     return found
 
 
-def scalars(folder: Path) -> dict[str, dict[int, float]]:
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return what TensorBoard shows: a new part drops what was written from its first step on."""
-    found: dict[str, dict[int, float]] = {}
+    found: dict[str, list[tuple[int, float]]] = {}
     for event in events(folder):
         if event.session_log.status == SessionLog.START:
-            for values in found.values():
-                for step in [step for step in values if step >= event.step]:
-                    del values[step]
+            for tag, values in found.items():
+                found[tag] = [row for row in values if row[0] < event.step]
         for value in event.summary.value:
-            found.setdefault(value.tag, {})[event.step] = value.simple_value
+            found.setdefault(value.tag, []).append((event.step, value.simple_value))
     return found
 
 
+class CopyAt(Callback):
+    """Copies the directory of a run after an epoch: what is left of one that is killed there."""
+
+    def __init__(self, epoch: int, target: Path) -> None:
+        self.epoch, self.target = epoch, target
+
+    def on_epoch_end(self, event: EpochEnd) -> None:
+        if event.epoch == self.epoch:
+            shutil.copytree(event.run.artifact_dir, self.target)
+
+
+@pytest.mark.parametrize("killed", [False, True])
 def test_tensorboard_reads_what_was_measured(
-    artifact_dir: Path, tmp_path: Path, small_config: TrainingConfig, small_data: Pair
+    artifact_dir: Path,
+    tmp_path: Path,
+    small_config: TrainingConfig,
+    small_data: Pair,
+    killed: bool,
 ) -> None:
     config = dataclasses.replace(small_config, metrics=["f1_macro"])
     logs = tmp_path / "logs"
-    run(artifact_dir, config, small_data, callbacks=[TensorBoard(logs, every=2), StopAt(2, 2)])
-    result = run(
-        artifact_dir, None, small_data, resume=True, callbacks=[TensorBoard(logs, every=2)]
-    )
+    # A killed run may have logged beyond its last checkpoint.
+    end = CopyAt(1, tmp_path / "copy") if killed else StopAt(2, 2)
+    run(artifact_dir, config, small_data, callbacks=[TensorBoard(logs, every=2), end])
+    directory = tmp_path / "copy" if killed else artifact_dir
+    again = TensorBoard(logs, every=2)
+    result = run(directory, None, small_data, resume=True, callbacks=[again])
     found = scalars(logs)
     for tag, column in (
         ("train/loss", "train_loss"),
@@ -300,11 +318,12 @@ def test_tensorboard_reads_what_was_measured(
         ("valid/f1_macro", "valid_f1_macro"),
         ("learning_rate", "learning_rate"),
     ):
-        assert list(found[tag]) == [4, 8]
-        assert list(found[tag].values()) == pytest.approx(result.history[column], rel=1e-6)
-    assert list(found["step/loss"]) == [2, 4, 6, 8]
-    losses = result.history.train_steps["loss"][1::2]
-    assert list(found["step/loss"].values()) == pytest.approx(losses, rel=1e-6)
+        steps, values = zip(*found[tag], strict=True)
+        assert steps == (4, 8)
+        assert values == pytest.approx(result.history[column], rel=1e-6)
+    steps, values = zip(*found["step/loss"], strict=True)
+    assert steps == (2, 4, 6, 8)
+    assert values == pytest.approx(result.history.train_steps["loss"][1::2], rel=1e-6)
 
 
 def kept(directory: Path) -> list[int]:
