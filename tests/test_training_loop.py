@@ -27,7 +27,7 @@ from mnistburn import (
 )
 
 NORMALISED = ConvNetConfig(
-    blocks=[ConvBlock(channels=4, pool=True, norm=True), ConvBlock(channels=8, pool=True)],
+    blocks=[ConvBlock(channels=4, pool=True, norm="group"), ConvBlock(channels=8, pool=True)],
     hidden_sizes=(12,),
     dropout=0.3,
 )
