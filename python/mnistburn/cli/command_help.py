@@ -120,6 +120,9 @@ def _write(formatter: click.HelpFormatter, records: _Records) -> None:
         lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         if len(name) > column - 2:
             lines.insert(0, "")
+        if len(indent) + len(name) > formatter.width:
+            first, slash, name = name.partition(" / ")  # noqa: PLW2901  the rest of it
+            formatter.write(f"{indent}{first}{slash.rstrip()}\n")
         for place, line in enumerate(lines):
             start = "" if place else name
             formatter.write(f"{indent}{start:<{column}}{line}".rstrip() + "\n")
