@@ -120,6 +120,9 @@ def _write(formatter: click.HelpFormatter, records: _Records) -> None:
         lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
         if len(name) > column - 2:
             lines.insert(0, "")
+        if len(indent) + len(name) > formatter.width:
+            first, slash, name = name.partition(" / ")  # noqa: PLW2901  the rest of it
+            formatter.write(f"{indent}{first}{slash.rstrip()}\n")
         for place, line in enumerate(lines):
             start = "" if place else name
             formatter.write(f"{indent}{start:<{column}}{line}".rstrip() + "\n")
@@ -210,14 +213,16 @@ def _kinds(part: Field, options: _Options) -> Iterator[tuple[str, _Records]]:
     for kind in part.kinds.values():
         summary = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
         title = f"{word_of(part.path[-1], kind)}: {summary}" if len(part.kinds) > 1 else summary
-        records = []
-        for field in children(kind, part.path).values():
-            records.append(_record(options[field.path], whole=True, owner=kind))
-            if len(field.kinds) > 1:
-                keys = ", ".join(_keys(field))
-                records.append((f"{options[field.path].opts[0]}.KEY VALUE", f"{keys}."))
-            elif field.kinds:
-                (inner,) = field.kinds.values()
-                below = children(inner, field.path).values()
-                records += [_record(options[item.path], whole=True, owner=inner) for item in below]
-        yield title, records
+        yield title, list(_records(kind, part.path, options))
+
+
+def _records(kind: type[Any], path: Path, options: _Options) -> Iterator[tuple[str, str]]:
+    """Yield the options for the fields of a class, and for those of its parts."""
+    for field in children(kind, path).values():
+        if field.path not in options:
+            continue
+        yield _record(options[field.path], whole=True, owner=kind)
+        if len(field.kinds) > 1:
+            yield f"{options[field.path].opts[0]}.KEY VALUE", f"{', '.join(_keys(field))}."
+        for inner in field.kinds.values() if len(field.kinds) == 1 else ():
+            yield from _records(inner, field.path, options)
