@@ -118,10 +118,16 @@ def _write(formatter: click.HelpFormatter, records: _Records) -> None:
     width = formatter.width - len(indent) - column
     for name, text in records:
         lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-        if len(name) > column - 2:
+        # The two names of a flag may be too long for one line.
+        *above, last = textwrap.wrap(
+            name, formatter.width - len(indent), subsequent_indent=" ", break_on_hyphens=False
+        )
+        for line in above:
+            formatter.write(f"{indent}{line}\n")
+        if len(last) > column - 2:
             lines.insert(0, "")
         for place, line in enumerate(lines):
-            start = "" if place else name
+            start = "" if place else last
             formatter.write(f"{indent}{start:<{column}}{line}".rstrip() + "\n")
 
 
