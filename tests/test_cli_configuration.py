@@ -489,9 +489,12 @@ def test_help_fits_the_screen_and_says_what_there_is(option: str) -> None:
     else:
         assert nested
         assert "[default: 0.9]" in done.stdout
-        for path in FIELDS:
+        for whole in FIELDS:
+            # A part within another one of several kinds is said in one line, its keys behind.
+            ends = [end for end in range(2, len(whole)) if len(FIELDS[whole[:end]].kinds) > 1]
+            path = (*whole[: ends[0]], "KEY") if ends else whole
             if path[0] != "model":
-                assert f"--{'.'.join(path).replace('_', '-')}" in done.stdout, path
+                assert f"--{'.'.join(path).replace('_', '-')}" in done.stdout, whole
 
 
 def examples() -> list[str]:

@@ -216,14 +216,16 @@ def _kinds(part: Field, options: _Options) -> Iterator[tuple[str, _Records]]:
     for kind in part.kinds.values():
         summary = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
         title = f"{word_of(part.path[-1], kind)}: {summary}" if len(part.kinds) > 1 else summary
-        records = []
-        for field in children(kind, part.path).values():
-            records.append(_record(options[field.path], whole=True, owner=kind))
-            if len(field.kinds) > 1:
-                keys = ", ".join(_keys(field))
-                records.append((f"{options[field.path].opts[0]}.KEY VALUE", f"{keys}."))
-            elif field.kinds:
-                (inner,) = field.kinds.values()
-                below = children(inner, field.path).values()
-                records += [_record(options[item.path], whole=True, owner=inner) for item in below]
-        yield title, records
+        yield title, list(_fields_of(kind, part.path, options))
+
+
+def _fields_of(kind: type[Any], path: Path, options: _Options) -> Iterator[tuple[str, str]]:
+    """Yield the options of the fields of a class, those of their own parts behind each."""
+    for field in children(kind, path).values():
+        yield _record(options[field.path], whole=True, owner=kind)
+        if len(field.kinds) > 1:
+            keys = ", ".join(_keys(field))
+            yield f"{options[field.path].opts[0]}.KEY VALUE", f"{keys}."
+        elif field.kinds:
+            (inner,) = field.kinds.values()
+            yield from _fields_of(inner, field.path, options)
