@@ -18,6 +18,7 @@ from mnistburn import (
     ModelConfig,
     NoamLrSchedulerConfig,
     OneCycleLrSchedulerConfig,
+    ReduceOnPlateauLrSchedulerConfig,
     SequentialLrSchedulerConfig,
     StepLrSchedulerConfig,
     TrainingConfig,
@@ -86,7 +87,9 @@ def test_a_run_uses_them(artifact_dir: Path, test_data: Dataset) -> None:
 
 
 def test_every_kind_is_here() -> None:
-    assert {type(schedule) for schedule in EVERY} == set(SCHEDULES.values())
+    # A plateau goes by epochs, and has tests of its own.
+    every = {type(schedule) for schedule in EVERY} | {ReduceOnPlateauLrSchedulerConfig}
+    assert every == set(SCHEDULES.values())
 
 
 @pytest.mark.parametrize("number", range(len(EVERY)))
@@ -238,6 +241,16 @@ ERRORS: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
     "warm-up: after a name": (
         lambda: untyped.WarmUpLrSchedulerConfig(num_iters=5, after="cosine"),
         ("after must be None or one of", "'cosine'"),
+    ),
+    "warm-up: a plateau": (
+        lambda: WarmUpLrSchedulerConfig(num_iters=5, after=ReduceOnPlateauLrSchedulerConfig()),
+        ("WarmUp.after", "ReduceOnPlateau"),
+    ),
+    "sequential: a plateau": (
+        lambda: SequentialLrSchedulerConfig(
+            schedules=[None, ReduceOnPlateauLrSchedulerConfig()], milestones=[3]
+        ),
+        ("schedules[1]", "ReduceOnPlateau"),
     ),
     "sequential: one": (
         lambda: untyped.SequentialLrSchedulerConfig(schedules=EVERY[0], milestones=[]),

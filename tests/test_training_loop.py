@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy
 import pytest
@@ -20,17 +21,22 @@ from mnistburn import (
     Model,
     ModelConfig,
     MomentumConfig,
+    MuonConfig,
     RmsPropConfig,
     SgdConfig,
     TrainingConfig,
     WarmUpLrSchedulerConfig,
 )
 
-NORMALISED = ConvNetConfig(
-    blocks=[ConvBlock(channels=4, pool=True, norm="group"), ConvBlock(channels=8, pool=True)],
-    hidden_sizes=(12,),
-    dropout=0.3,
-)
+
+def normalised(norm: Literal["batch", "group"]) -> ConvNetConfig:
+    return ConvNetConfig(
+        blocks=[ConvBlock(channels=8, pool=True, norm=norm), ConvBlock(channels=8, pool=True)],
+        hidden_sizes=(12,),
+        dropout=0.3,
+    )
+
+
 CONFIGS = {
     "the book's": TrainingConfig(
         model=ModelConfig(hidden_size=16),
@@ -38,10 +44,18 @@ CONFIGS = {
         learning_rate=1e-2,
     ),
     "a convolutional network": TrainingConfig(
-        model=NORMALISED,
+        model=normalised("group"),
         optimizer=AdamWConfig(weight_decay=0.1),
         lr_scheduler=WarmUpLrSchedulerConfig(num_iters=3, after=CosineAnnealingLrSchedulerConfig()),
         learning_rate=1e-2,
+    ),
+    "batch normalisation": TrainingConfig(
+        model=normalised("batch"),
+        lr_scheduler=ExponentialLrSchedulerConfig(gamma=0.9),
+        learning_rate=1e-2,
+    ),
+    "Muon": TrainingConfig(
+        model=ModelConfig(hidden_size=16), optimizer=MuonConfig(), learning_rate=1e-2
     ),
     "SGD": TrainingConfig(
         model=ModelConfig(hidden_size=16),

@@ -42,6 +42,7 @@ pub(super) fn prepare(
     // Also the images are looked at by the run's own threads.
     in_pool(config.threads, || {
         data.check(&config)?;
+        let config = with_length(config, stored_config.as_ref(), &data.train);
         check_metrics(
             &config,
             data,
@@ -57,7 +58,6 @@ pub(super) fn prepare(
             _ => config,
         };
         let config = with_pixels(config, stored_config.as_ref(), &data.train)?;
-        let config = with_length(config, stored_config.as_ref(), &data.train);
         if config.batch_size < num_devices {
             return Err(Error::Config(format!(
                 "batch_size must be at least the number of devices, {num_devices}, got {}; use a larger batch or fewer devices",
