@@ -86,7 +86,9 @@ class _NoRun(RunView):
         self._native = None
 
     def __getattr__(self, name: str) -> None:
-        self._look()
+        if not name.startswith("_"):
+            self._look()
+        raise AttributeError(name)
 
 
 NO_RUN: Final[RunView] = _NoRun()
