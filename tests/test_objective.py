@@ -39,13 +39,13 @@ def balanced(data: Dataset) -> NDArray[numpy.float64]:
 
 
 def smoothed_loss(model: Model, data: Dataset, weights: NDArray[numpy.float64]) -> float:
-    """Return the mean of the images' losses times their weights, by the definition."""
+    """Return the weighted mean of the images' losses, by the definition."""
     logits = model(data.images).astype(numpy.float64)
     logarithms = logits - numpy.log(numpy.exp(logits).sum(1, keepdims=True))
     aims = numpy.full_like(logits, 0.2 / 10)
     aims[numpy.arange(len(data)), data.targets] += 0.8
     losses = -(aims * logarithms).sum(1)
-    return float((losses * weights[data.targets]).mean())
+    return float(numpy.average(losses, weights=weights[data.targets]))
 
 
 def test_the_loss_of_the_first_step_is_the_weighted_and_smoothed_one(tmp_path: Path) -> None:
@@ -53,6 +53,13 @@ def test_the_loss_of_the_first_step_is_the_weighted_and_smoothed_one(tmp_path: P
     start = Model(CONFIG.model, seed=CONFIG.seed)
     expected = smoothed_loss(start, DATA[0], balanced(DATA[0]))
     assert history.train_steps["loss"] == [pytest.approx(expected, rel=1e-5)]
+
+
+def test_weights_count_relative_to_those_of_the_batch(tmp_path: Path) -> None:
+    weights = tuple(100.0 * balanced(DATA[0]))
+    large = run(tmp_path / "large", dataclasses.replace(CONFIG, class_weights=weights))
+    named = run(tmp_path / "named")
+    assert large.history.train_steps["loss"] == pytest.approx(named.history.train_steps["loss"])
 
 
 def test_validation_measures_the_plain_cross_entropy(tmp_path: Path) -> None:

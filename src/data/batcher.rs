@@ -15,7 +15,7 @@ pub struct MnistBatch<B: BurnBackend> {
     pub images: Images<B>,
     /// `[batch_size]`
     pub targets: Tensor<B, 1, Int>,
-    /// How much each image counts in the loss, `[batch_size]`; `None` for 1.
+    /// How much each image counts in the loss, `[batch_size]`, of mean 1 over the step; `None` for 1.
     pub weights: Option<Tensor<B, 1>>,
     /// What the dropout masks of a training step follow from.
     pub dropout: DropoutKey,

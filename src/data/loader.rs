@@ -296,11 +296,21 @@ impl<B: Backend> EpochPlan<B> {
             (batch.images, batch.targets)
         };
         let weights = self.weights.as_ref().map(|all| {
-            let weights: Vec<f32> = dropout
-                .indices
-                .iter()
-                .map(|index| all[*index as usize])
-                .collect();
+            let of = |indices: &[usize]| -> Vec<f32> {
+                indices.iter().map(|index| all[*index]).collect()
+            };
+            let mut weights = of(indices);
+            // The mean of the whole batch's is 1: then losses of its parts add up to the weighted mean.
+            let total: f64 = of(&self.order[whole.clone()])
+                .into_iter()
+                .map(f64::from)
+                .sum();
+            if total > 0.0 {
+                let scale = whole.len() as f64 / total;
+                for weight in &mut weights {
+                    *weight = (f64::from(*weight) * scale) as f32;
+                }
+            }
             let images = weights.len();
             Tensor::from_data(TensorData::new(weights, [images]), &self.device)
         });

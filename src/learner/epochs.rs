@@ -1,29 +1,25 @@
 //! The loop over epochs and steps.
 
 use super::artifact::ArtifactDirectory;
-use super::checkpoints;
 use super::due::Due;
 use super::group::Group;
-use super::history::{Ended, History, TrainStepRow, ValidStepRow};
+use super::history::{Ended, History, TrainStepRow};
 use super::history_rows::HistoryRows;
 use super::metrics::{Read, Unread};
 use super::moment::RunMoment;
 use super::observer::{Event, Observer, tell};
 use super::progress::Progress;
 use super::rule::Rule;
-use crate::config::{CheckpointConfig, EpochMetric, TrainingConfig};
+use crate::config::{CheckpointConfig, TrainingConfig};
 use crate::data::DataLoader;
 use crate::device::{AutodiffBackend, Device};
 use crate::error::{Error, Result};
-use crate::model::{Objective, Predictions};
-use crate::network::{AnyNetwork, ParameterSpec, host_values};
+use crate::model::Objective;
+use crate::network::{AnyNetwork, ParameterSpec};
 use crate::record::About;
 use burn::data::dataloader::DataLoader as _;
-use burn::module::AutodiffModule;
-use burn::tensor::Tensor;
-use burn::train::{InferenceStep, Interrupter};
+use burn::train::Interrupter;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -220,7 +216,7 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     /// Why a run is over that was told to stop.
-    fn stopped(&self) -> Ended {
+    pub(super) fn stopped(&self) -> Ended {
         if self.interrupted.load(Ordering::Relaxed) {
             Ended::Interrupted
         } else {
@@ -332,161 +328,12 @@ impl<B: AutodiffBackend> Run<B> {
         Ok(())
     }
 
-    fn valid_epoch(&mut self, model: &AnyNetwork<B>, interrupter: &Interrupter) -> Result<Ended> {
-        let epoch = self.progress.epoch;
-        let steps = self.valid_loader.num_batches();
-        if self.observer.wants_all() {
-            self.notify_at(Event::ValidStart { epoch, steps }, model);
-        }
-        let model = model.valid();
-        let mut logits = Vec::new();
-        self.valid_loader.start_at(epoch as u64, 0);
-        let loader = Arc::clone(&self.valid_loader);
-        let mut batches = loader.iter();
-        let mut unread = self.unread();
-        for step in 1..=steps {
-            if interrupter.should_stop() {
-                // A resumed run validates this epoch from the start.
-                self.history.forget_validation(epoch);
-                return Ok(self.stopped());
-            }
-            let batch = batches
-                .next()
-                .ok_or_else(|| loader.fault().unwrap_or_else(missing_batch))?;
-            let output = InferenceStep::step(&model, batch);
-            if self.measures() {
-                logits.push(output.output.clone());
-            }
-            unread.push(vec![output], step, 0.0);
-            let read = unread.read_if_due()?;
-            self.take_valid_steps(&read, unread.seconds_each(&read))?;
-        }
-        let read = unread.read()?;
-        self.take_valid_steps(&read, unread.seconds_each(&read))?;
-        if self.measures() && !self.measure(logits)? {
-            self.history.forget_validation(epoch);
-            return Ok(self.stopped());
-        }
-        Ok(Ended::Completed)
-    }
-
-    /// Whether anything is measured beside loss and accuracy.
-    fn measures(&self) -> bool {
-        !self.config.metrics.is_empty() || !self.own_metrics.is_empty()
-    }
-
-    /// Measures what is asked for on the logits of the validation images; false where the observer could not.
-    fn measure(&mut self, logits: Vec<Tensor<B::InnerBackend, 2>>) -> Result<bool> {
-        let mut values = Vec::new();
-        for batch in logits {
-            values.extend(host_values(batch.into_data())?.into_iter().map(f64::from));
-        }
-        let num_classes = self.config.model.num_classes();
-        let predictions = Predictions {
-            logits: values,
-            targets: self.valid_targets.clone(),
-            num_classes,
-        };
-        let measured = predictions.measure(&self.config.metrics)?;
-        let named = self.config.metrics.iter().zip(measured);
-        self.measured = named
-            .flat_map(|(metric, values)| metric.values(num_classes).into_iter().zip(values))
-            .map(|(metric, value)| (EpochMetric::Valid(metric).to_string(), value))
-            .collect();
-        if self.own_metrics.is_empty() {
-            return Ok(true);
-        }
-        let Some(own) = self.observer.measure(&predictions) else {
-            return Ok(false);
-        };
-        let named = self.own_metrics.iter().zip(own);
-        self.measured
-            .extend(named.map(|(name, value)| (format!("valid_{name}"), value)));
-        Ok(true)
-    }
-
-    /// Takes note of validation steps that took as many seconds each.
-    fn take_valid_steps(&mut self, read: &[Read], seconds: f64) -> Result<()> {
-        let epoch = self.progress.epoch;
-        for Read { step, measured, .. } in read {
-            let step = *step;
-            let (images, loss, accuracy) = (measured.images, measured.loss, measured.accuracy());
-            if !loss.is_finite() {
-                return Err(self.diverged("validation", step, loss, self.progress));
-            }
-            self.history.valid_steps.push(ValidStepRow {
-                epoch,
-                step,
-                images,
-                loss,
-                accuracy,
-                seconds,
-            });
-            let images = self.valid_loader.images_in(step);
-            self.observer.notify(Event::ValidStep {
-                epoch,
-                step,
-                images,
-                loss,
-                accuracy,
-            });
-        }
-        Ok(())
-    }
-
-    fn unread(&self) -> Unread<B::InnerBackend> {
+    pub(super) fn unread(&self) -> Unread<B::InnerBackend> {
         Unread::new(B::ON_HOST || self.observer.wants_each_step())
-    }
-
-    fn diverged(&self, phase: &str, step: usize, loss: f64, of: Progress) -> Error {
-        let what = format!(
-            "the loss must stay finite, and it became {loss} in {phase} step {step} of epoch {}",
-            self.progress.epoch
-        );
-        self.not_finite(&what, Some(of))
-    }
-
-    /// What to do about what is not finite; where that is a loss, it is one of the parameters at the moment `of`.
-    pub(super) fn not_finite(&self, what: &str, of: Option<Progress>) -> Error {
-        let rate = self.config.learning_rate;
-        let anew =
-            format!("start it again with a learning_rate below {rate}, or with clipped gradients");
-        let way_out = if let Some(path) = self.directory.older_run() {
-            format!(
-                "this run has no checkpoint yet, and the older run in {} is unchanged; {anew}",
-                path.display()
-            )
-        } else {
-            let root = self.directory.file("");
-            let is_whole = |path: &Path| checkpoints::is_whole(&root, path);
-            let all = checkpoints::all(&root).unwrap_or_default();
-            let mut whole = all.into_iter().rev().filter(|(_, path)| is_whole(path));
-            match (whole.next(), whole.next()) {
-                (None, _) => format!("this run has no checkpoint yet; {anew}"),
-                // Every run that goes on from it would end so.
-                (Some((progress, path)), before) if of == Some(progress.at_step()) => {
-                    match before {
-                        None => format!(
-                            "its only checkpoint, {progress}, has the parameters of that loss; {anew}"
-                        ),
-                        Some((before, _)) => format!(
-                            "its last checkpoint, {progress}, has the parameters of that loss; remove the folder {}, go on from the \
-                             checkpoint {before} with resume=True and a learning_rate below {rate}, or {anew}",
-                            path.display()
-                        ),
-                    }
-                }
-                (Some((progress, _)), _) => format!(
-                    "its last whole checkpoint is of the moment {progress}; go on from there with resume=True and a \
-                     learning_rate below {rate}, or start it again with clipped gradients"
-                ),
-            }
-        };
-        Error::Training(format!("{what}; {way_out}"))
     }
 }
 
-fn missing_batch() -> Error {
+pub(super) fn missing_batch() -> Error {
     Error::Internal(
         "the data loader ended before its epoch, and a part of it is missing; please report it"
             .into(),

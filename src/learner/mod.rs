@@ -10,6 +10,7 @@ mod checkpoint;
 mod checkpoints;
 mod data;
 mod desktop;
+mod divergence;
 mod due;
 mod epochs;
 mod find_rate;
@@ -44,6 +45,7 @@ mod strategy;
 mod summary;
 mod switch;
 mod threads;
+mod validation;
 mod warm_up;
 
 pub use artifact::settle;

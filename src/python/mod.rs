@@ -7,8 +7,10 @@ mod error;
 mod functions;
 mod gradients;
 mod likeness;
+mod loss;
 mod lr_scheduler;
 mod model;
+mod optimizer;
 mod panics;
 mod pictures;
 mod pool;
@@ -34,9 +36,13 @@ mod _native {
     #[pymodule_export]
     use super::likeness::unlike;
     #[pymodule_export]
+    use super::loss::{Loss, TrainingOutput};
+    #[pymodule_export]
     use super::lr_scheduler::LrScheduler;
     #[pymodule_export]
-    use super::model::{Loss, Model, Optimizer, TrainingOutput};
+    use super::model::Model;
+    #[pymodule_export]
+    use super::optimizer::Optimizer;
     #[pymodule_export]
     use super::pictures::{
         Picture, PictureFolder, folder_classes, folder_pictures, is_called_picture, is_passed_over,

@@ -1,17 +1,14 @@
 use super::arguments::{ImageBuffer, ParameterBuffer, bytes_of, float_bytes, parameters};
 use super::dataset::Dataset;
-use super::gradients::Gradients;
+use super::loss::{Loss, TrainingOutput};
 use super::run::{detached, interruptible};
-use super::tapes;
-use crate::config::{
-    Metadata, Metric, NetworkConfig, OptimizerConfig, Precision, Recorder, Settings, Views,
-};
+use crate::config::{Metadata, Metric, NetworkConfig, Precision, Recorder, Settings, Views};
 use crate::data::DropoutKey;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::interchange::{self, Format, Input};
 use crate::learner::Start;
-use crate::model::{self, Classifier, Predictions, Stepper, Targets};
-use crate::record::{self, About, Loaded, StepperState};
+use crate::model::{self, Classifier, Predictions, Targets};
+use crate::record::{self, About, Loaded};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
@@ -39,7 +36,7 @@ impl Model {
         }
     }
 
-    fn classifier(&self) -> Arc<dyn Classifier> {
+    pub(super) fn classifier(&self) -> Arc<dyn Classifier> {
         Arc::clone(
             &self
                 .classifier
@@ -96,7 +93,7 @@ impl Model {
         })
     }
 
-    fn like(&self, classifier: Box<dyn Classifier>) -> Self {
+    pub(super) fn like(&self, classifier: Box<dyn Classifier>) -> Self {
         Self {
             classifier: RwLock::new(classifier.into()),
             about: Arc::clone(&self.about),
@@ -514,163 +511,5 @@ impl Model {
     /// A table of layers, output shapes and parameters.
     fn summary(&self) -> String {
         model::summary(self.classifier().config())
-    }
-}
-
-/// What a training forward gives.
-#[pyclass(frozen, module = "mnistburn._native")]
-pub struct TrainingOutput {
-    loss: Py<Loss>,
-    losses: Py<PyByteArray>,
-    output: Py<PyByteArray>,
-}
-
-#[pymethods]
-impl TrainingOutput {
-    /// Mean loss of the batch.
-    #[getter]
-    fn loss(&self, py: Python<'_>) -> Py<Loss> {
-        self.loss.clone_ref(py)
-    }
-
-    /// The loss of each image: n float32 values, as bytes.
-    #[getter]
-    fn losses(&self, py: Python<'_>) -> Py<PyByteArray> {
-        self.losses.clone_ref(py)
-    }
-
-    /// Logits: n x num_classes float32 values, as bytes.
-    #[getter]
-    fn output(&self, py: Python<'_>) -> Py<PyByteArray> {
-        self.output.clone_ref(py)
-    }
-}
-
-/// Computes the gradients of a loss, and uses up its tape.
-type Backward = Box<dyn FnOnce() -> Result<model::HeldGradients> + Send>;
-
-/// A loss with its tape.
-#[pyclass(frozen, module = "mnistburn._native")]
-pub struct Loss {
-    value: f32,
-    backward: Mutex<Option<Backward>>,
-}
-
-impl Drop for Loss {
-    fn drop(&mut self) {
-        let tape = self.backward.get_mut();
-        if let Some(tape) = tape.unwrap_or_else(PoisonError::into_inner).take() {
-            tapes::put_aside(Box::new(tape));
-        }
-    }
-}
-
-#[pymethods]
-impl Loss {
-    fn __float__(&self) -> f64 {
-        self.value.into()
-    }
-
-    /// The gradient of the loss for every parameter. Uses up the tape.
-    ///
-    /// Raises:
-    ///     TrainingError: The tape was used before.
-    fn backward(&self, py: Python<'_>) -> PyResult<Gradients> {
-        let backward = self
-            .backward
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let gradients = detached(py, || {
-            let backward = backward.ok_or_else(|| {
-                Error::Training(
-                    "backward must be called once for each forward pass, got a second call; compute the loss again".into(),
-                )
-            })?;
-            backward()
-        })?;
-        Ok(Gradients(gradients))
-    }
-}
-
-/// An optimizer with its state.
-#[pyclass(frozen, module = "mnistburn._native")]
-pub struct Optimizer {
-    config: OptimizerConfig,
-    /// Made at the first step, for the device of its model.
-    stepper: Mutex<Option<Box<dyn Stepper>>>,
-}
-
-#[pymethods]
-impl Optimizer {
-    /// An optimizer without state.
-    ///
-    /// Args:
-    ///     config: Optimizer configuration, JSON.
-    #[new]
-    fn py_new(config: &str) -> PyResult<Self> {
-        Ok(Self {
-            config: OptimizerConfig::from_json(config)?,
-            stepper: Mutex::new(None),
-        })
-    }
-
-    /// An optimizer as its state gave it.
-    ///
-    /// Args:
-    ///     config: Optimizer configuration, JSON.
-    ///     state: Burn's record, the configuration of the model it is of, JSON, and the device.
-    #[staticmethod]
-    fn restore(py: Python<'_>, config: &str, state: (Vec<u8>, String, String)) -> PyResult<Self> {
-        let (bytes, model, device) = state;
-        let (config, stepper) = detached(py, || {
-            let config = OptimizerConfig::from_json(config)?;
-            let state = StepperState {
-                bytes,
-                model: NetworkConfig::from_json(&model)?,
-                device: device.parse()?,
-            };
-            let stepper = state.restore(&config, Path::new("a pickled Optimizer"))?;
-            Ok((config, stepper))
-        })?;
-        Ok(Self {
-            config,
-            stepper: Mutex::new(Some(stepper)),
-        })
-    }
-
-    /// What it has learned of the gradients, as restore takes it; None before the first step.
-    fn state<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(Bound<'py, PyBytes>, String, String)>> {
-        let state = detached(py, || {
-            let stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
-            stepper.as_deref().map_or(Ok(None), StepperState::of)
-        })?;
-        Ok(state.map(|state| {
-            (
-                PyBytes::new(py, &state.bytes),
-                state.model.complete_json(),
-                state.device.to_string(),
-            )
-        }))
-    }
-
-    /// The model after one step; the given one stays as it is.
-    fn step(
-        &self,
-        py: Python<'_>,
-        learning_rate: f64,
-        model: &Model,
-        gradients: &Gradients,
-    ) -> PyResult<Model> {
-        let classifier = model.classifier();
-        let stepped = detached(py, || {
-            let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
-            let stepper = stepper.get_or_insert_with(|| classifier.optimizer(&self.config));
-            stepper.step(learning_rate, classifier.as_ref(), &gradients.0)
-        })?;
-        Ok(model.like(stepped))
     }
 }

@@ -50,8 +50,8 @@ class TrainingConfig(File):
             2016), from 0 to below 1. Validation measures the plain cross-entropy.
         class_weights: How much the images of each class count in the loss of training: a number
             for each class; ``"balanced"`` for all classes alike, whatever the number of their
-            images, as in scikit-learn; None for all images alike. The loss is the mean over the
-            batch of each image's loss times its weight, as in Keras.
+            images, as in scikit-learn; None for all images alike. The loss of a batch is the
+            weighted mean, ``sum(weights * losses) / sum(weights)``, as in PyTorch.
         freeze: The parameters that training leaves as they are: their names, as in
             ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
         metrics: What is measured on the validation images after each epoch beside loss and
