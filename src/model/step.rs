@@ -33,7 +33,7 @@ impl<B: AutodiffBackend> AnyNetwork<B> {
 }
 
 /// Burn's own learner has no place for the statistics of a step, which batch normalisations need: what trains here calls
-/// [`compute`](AnyNetwork::compute).
+/// `compute`.
 impl<B: AutodiffBackend> TrainStep for AnyNetwork<B> {
     type Input = MnistBatch<B>;
     type Output = ClassificationOutput<B>;
