@@ -175,7 +175,7 @@ pub fn read<B: Backend, M: Module<B>>(module: &M) -> Result<Vec<Parameter>> {
         .collect()
 }
 
-/// The module with the given parameters, all of its own and no others.
+/// The module with the given parameters, all of its own and no others, in the order of `specs`.
 pub fn write<B: Backend, M: Module<B>>(
     module: M,
     parameters: Vec<Parameter>,
@@ -184,8 +184,7 @@ pub fn write<B: Backend, M: Module<B>>(
 ) -> Result<M> {
     struct Write<'a, B: Backend> {
         path: Path,
-        parameters: BTreeMap<String, Parameter>,
-        specs: &'a [ParameterSpec],
+        parameters: BTreeMap<String, (Parameter, Role)>,
         device: &'a B::Device,
         missing: Option<String>,
     }
@@ -203,26 +202,25 @@ pub fn write<B: Backend, M: Module<B>>(
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
             let name = self.path.name();
             let found = self.parameters.remove(&name);
-            let Some(parameter) = found.filter(|parameter| parameter.shape.len() == D) else {
+            let Some((parameter, role)) = found.filter(|(found, _)| found.shape.len() == D) else {
                 self.missing.get_or_insert(name);
                 return param;
             };
             let data = TensorData::new(parameter.values, parameter.shape);
-            let mut specs = self.specs.iter();
-            let is_buffer = specs.any(|spec| spec.name == name && spec.role == Role::Buffer);
-            let tensor = Tensor::from_data(data, self.device).set_require_grad(!is_buffer);
+            let tensor = Tensor::from_data(data, self.device);
+            let tensor = tensor.set_require_grad(role == Role::Parameter);
             Param::initialized(parameter_id(&parameter.name), tensor)
         }
     }
 
     let parameters = parameters
         .into_iter()
-        .map(|parameter| (parameter.name.clone(), parameter))
+        .zip(specs)
+        .map(|(parameter, spec)| (parameter.name.clone(), (parameter, spec.role)))
         .collect();
     let mut write = Write::<B> {
         path: Path::default(),
         parameters,
-        specs,
         device,
         missing: None,
     };

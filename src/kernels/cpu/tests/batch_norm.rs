@@ -1,33 +1,13 @@
 use super::numbers;
+use super::tensors::{Training, assert_near, input, values};
 use crate::kernels::batch_norm::{BatchMoments, BatchNorm, moments_of, standard};
 use crate::kernels::cpu::{Level, kernels};
 use crate::kernels::{Activation, BatchNormKernel};
+use burn::backend::Flex;
 use burn::backend::flex::{FlexDevice, FlexTensor};
-use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
-type Training = Autodiff<Flex>;
-
 const EPSILON: f64 = 1e-5;
-
-fn input<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<Training, D> {
-    let values = numbers(shape.iter().product(), seed, 3.0);
-    Tensor::from_data(TensorData::new(values, shape), &FlexDevice).require_grad()
-}
-
-fn assert_near(actual: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(actual.len(), expected.len());
-    for (actual, expected) in actual.iter().zip(expected) {
-        assert!(
-            (actual - expected).abs() <= 1e-4 * expected.abs().max(1.0),
-            "{what}: {actual} for {expected}"
-        );
-    }
-}
-
-fn values<const D: usize>(tensor: Tensor<Flex, D>) -> Vec<f32> {
-    tensor.into_data().into_vec().unwrap()
-}
 
 fn primitive<const D: usize>(tensor: &Tensor<Training, D>) -> FlexTensor {
     FlexTensor::from_data(tensor.clone().inner().into_data())

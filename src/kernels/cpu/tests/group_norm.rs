@@ -1,31 +1,11 @@
 use super::numbers;
+use super::tensors::{assert_near, input, values};
 use crate::kernels::cpu::{Level, kernels};
 use crate::kernels::group_norm::{GroupNorm, standard};
 use crate::kernels::{Activation, GroupNormKernel};
-use burn::backend::flex::{FlexDevice, FlexTensor};
-use burn::backend::{Autodiff, Flex};
-use burn::tensor::{Tensor, TensorData};
-
-type Training = Autodiff<Flex>;
-
-fn input<const D: usize>(shape: [usize; D], seed: u64) -> Tensor<Training, D> {
-    let values = numbers(shape.iter().product(), seed, 3.0);
-    Tensor::from_data(TensorData::new(values, shape), &FlexDevice).require_grad()
-}
-
-fn assert_near(actual: &[f32], expected: &[f32], what: &str) {
-    assert_eq!(actual.len(), expected.len());
-    for (actual, expected) in actual.iter().zip(expected) {
-        assert!(
-            (actual - expected).abs() <= 1e-4 * expected.abs().max(1.0),
-            "{what}: {actual} for {expected}"
-        );
-    }
-}
-
-fn values<const D: usize>(tensor: Tensor<Flex, D>) -> Vec<f32> {
-    tensor.into_data().into_vec().unwrap()
-}
+use burn::backend::Flex;
+use burn::backend::flex::FlexTensor;
+use burn::tensor::TensorData;
 
 /// A kernel of each instruction set of this processor.
 fn each_level() -> impl Iterator<Item = &'static dyn GroupNormKernel<Flex>> {

@@ -8,6 +8,7 @@ mod cross_entropy;
 mod group_norm;
 mod guide;
 mod linear;
+mod tensors;
 
 use super::simd::Level;
 use crate::random::{Purpose, Stream};
