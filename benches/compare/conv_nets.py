@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy
 
@@ -34,11 +34,18 @@ class Network(NamedTuple):
     side: int
     channels: int
     widths: tuple[int, ...]
+    batch_norm: bool = False
+
+    @property
+    def peers(self) -> tuple[str, ...]:
+        """Who is measured: JAX has no batch normalisation of its own."""
+        return tuple(peer for peer in PEERS if peer != "jax" or not self.batch_norm)
 
 
 NETWORKS = {
     "28x28x1": Network(28, 1, (16, 32, 64)),
     "32x32x3": Network(32, 3, (32, 64, 64)),
+    "32x32x3 with batch norm": Network(32, 3, (32, 64, 64), batch_norm=True),
 }
 CLASSES = 10
 STEPS = 12
@@ -66,8 +73,15 @@ def config_of(network: Network) -> Any:
     """Return mnistburn's configuration."""
     import mnistburn
 
+    last = len(network.widths) - 1
+    norm: Literal["batch"] | None = "batch" if network.batch_norm else None
+    blocks = [
+        mnistburn.ConvBlock(channels=width, pool=second and place < last, norm=norm)
+        for place, width in enumerate(network.widths)
+        for second in (False, True)
+    ]
     return mnistburn.ConvNetConfig(
-        widths=network.widths,
+        blocks=blocks,
         image_height=network.side,
         image_width=network.side,
         image_channels=network.channels,
@@ -104,10 +118,12 @@ def pytorch_rates(network: Network, count: int) -> Iterator[tuple[str, float]]:
         inputs = network.channels
         for place, width in enumerate(network.widths):
             pool = place + 1 < len(network.widths)
-            layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU()]
-            layers += [nn.Conv2d(width, width, 3, padding=1)]
-            layers += [nn.MaxPool2d(2)] if pool else []
-            layers += [nn.ReLU()]
+            for second in (False, True):
+                bias = not network.batch_norm
+                layers += [nn.Conv2d(width if second else inputs, width, 3, padding=1, bias=bias)]
+                layers += [nn.MaxPool2d(2)] if second and pool else []
+                layers += [nn.BatchNorm2d(width)] if network.batch_norm else []
+                layers += [nn.ReLU(inplace=network.batch_norm)]
             inputs = width
         layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, CLASSES)]
         model = nn.Sequential(*layers).to(memory_format=layout)
@@ -121,7 +137,7 @@ def pytorch_rates(network: Network, count: int) -> Iterator[tuple[str, float]]:
 
         yield "train", median_rate(step, count)
         with torch.inference_mode():
-            yield "infer", median_rate(partial(model, x), count)
+            yield "infer", median_rate(partial(model.eval(), x), count)
 
 
 def jax_logits(layout: str) -> Callable[[Any, Any], Any]:
@@ -233,11 +249,11 @@ def compare(rounds: int, threads: int) -> None:
     """Print the medians of the rounds, and each peer's ratio to mnistburn."""
     variables = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS")
     environment = os.environ | dict.fromkeys(variables, str(threads))
-    for case in NETWORKS:
+    for case, network in NETWORKS.items():
         for count in (64, 256):
             rates: dict[str, dict[str, list[float]]] = {"train": {}, "infer": {}}
             for _ in range(rounds):
-                for peer in PEERS:
+                for peer in network.peers:
                     command = [sys.executable, __file__, "--peer", peer, case, str(count)]
                     output = subprocess.run(  # noqa: S603  this script itself
                         command, env=environment, check=True, capture_output=True, text=True
