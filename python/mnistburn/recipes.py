@@ -10,7 +10,7 @@ Example:
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from mnistburn.arguments import nearest, shown
@@ -26,7 +26,6 @@ from mnistburn.config import (
 )
 from mnistburn.dataset import Dataset
 from mnistburn.errors import ConfigError, DataError
-from mnistburn.networks import NetworkConfig
 
 __all__ = ["RECIPES", "Recipe", "expected_seconds", "recipe"]
 
@@ -136,29 +135,25 @@ def _book(train: Dataset, length: _Length) -> TrainingConfig:
 
 def _fast(train: Dataset, length: _Length) -> TrainingConfig:
     large = len(train) >= _SMALL
-    return _one_cycle(
-        train,
-        length,
-        _two_convolutions(train, widths=(16, 32), dropout=0.0),
+    return TrainingConfig(
+        model=_two_convolutions(train, widths=(16, 32), dropout=0.0),
         optimizer=AdamConfig(beta_1=0.7, beta_2=0.9),
-        least_epochs=1,
-        images=60_000,
-        batch_size=192 if large else 32,
+        num_epochs=_epochs(train, length, least=1, images=60_000),
+        batch_size=length.batch_size or (192 if large else 32),
         learning_rate=1e-2 if large else 3e-3,
+        lr_scheduler=_ONE_CYCLE,
     )
 
 
 def _accurate(train: Dataset, length: _Length) -> TrainingConfig:
     large = len(train) >= _SMALL
-    return _one_cycle(
-        train,
-        length,
-        _two_convolutions(train, widths=(16, 64), dropout=0.4),
+    return TrainingConfig(
+        model=_two_convolutions(train, widths=(16, 64), dropout=0.4),
         optimizer=AdamConfig(beta_1=0.9, beta_2=0.99),
-        least_epochs=10,
-        images=600_000,
-        batch_size=128 if large else 32,
+        num_epochs=_epochs(train, length, least=10, images=600_000),
+        batch_size=length.batch_size or (128 if large else 32),
         learning_rate=2e-3 if large else 1e-3,
+        lr_scheduler=_ONE_CYCLE,
         augmentation=AugmentationConfig(shift=0.07, rotate=8.0, scale=0.08),
     )
 
@@ -194,13 +189,12 @@ def _pictures(train: Dataset, length: _Length) -> TrainingConfig:
         for last in (False, True)
     ]
     colours = 0.2 if channels == 3 else 0.0  # noqa: PLR2004  red, green and blue
-    return _annealed(
-        train,
-        length,
-        ConvNetConfig.for_data(train, blocks=blocks),
-        least_epochs=10,
-        images=30_000,
+    return TrainingConfig(
+        model=ConvNetConfig.for_data(train, blocks=blocks),
+        num_epochs=_epochs(train, length, least=10, images=30_000),
+        batch_size=length.batch_size or (64 if len(train) >= _SMALL else 32),
         learning_rate=3e-3,
+        lr_scheduler=CosineAnnealingLrSchedulerConfig(),
         augmentation=AugmentationConfig(
             flip=True,
             crop=max(1, side // 8),
@@ -224,10 +218,8 @@ def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
         if place < poolings:
             blocks.append(ConvBlock(channels=channels_out, norm="group"))
         blocks.append(ConvBlock(channels=channels_out, pool=True, norm="group"))
-    return _one_cycle(
-        train,
-        length,
-        ConvNetConfig.for_data(
+    return TrainingConfig(
+        model=ConvNetConfig.for_data(
             train,
             blocks=blocks,
             # Where few pixels are left, each has its own weights.
@@ -236,10 +228,10 @@ def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
             dropout=0.5,
         ),
         optimizer=AdamConfig(beta_1=0.9, beta_2=0.99),
-        least_epochs=10,
-        images=0,
-        batch_size=128,
+        num_epochs=_epochs(train, length, least=10, images=0),
+        batch_size=length.batch_size or 128,
         learning_rate=2e-3,
+        lr_scheduler=_ONE_CYCLE,
         augmentation=AugmentationConfig(
             flip=True,
             # What is in the middle of grey pictures, as of clothes, is moved to its harm.
@@ -248,63 +240,9 @@ def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
     )
 
 
-def _annealed(
-    train: Dataset,
-    length: _Length,
-    model: NetworkConfig,
-    *,
-    least_epochs: int,
-    images: int,
-    learning_rate: float,
-    augmentation: AugmentationConfig | None = None,
-) -> TrainingConfig:
-    """Return a training with Adam whose rate follows half a cosine down to 0."""
-    config = TrainingConfig(
-        model=model,
-        num_epochs=_epochs(train, length, least_epochs, images),
-        batch_size=length.batch_size or (64 if len(train) >= _SMALL else 32),
-        learning_rate=learning_rate,
-        augmentation=augmentation,
-    )
-    schedule = CosineAnnealingLrSchedulerConfig(num_iters=_steps(config, train))
-    return replace(config, lr_scheduler=schedule)
-
-
-def _one_cycle(
-    train: Dataset,
-    length: _Length,
-    model: NetworkConfig,
-    *,
-    optimizer: AdamConfig,
-    least_epochs: int,
-    images: int,
-    batch_size: int,
-    learning_rate: float,
-    augmentation: AugmentationConfig | None = None,
-) -> TrainingConfig:
-    """Return a training with one cycle of its learning rate."""
-    config = TrainingConfig(
-        model=model,
-        optimizer=optimizer,
-        num_epochs=_epochs(train, length, least_epochs, images),
-        batch_size=length.batch_size or batch_size,
-        learning_rate=learning_rate,
-        augmentation=augmentation,
-    )
-    # A cycle has two steps at least.
-    steps = max(2, _steps(config, train))
-    schedule = OneCycleLrSchedulerConfig(num_iters=steps, pct_start=_WARM_UP)
-    return replace(config, lr_scheduler=schedule)
-
-
 def _epochs(train: Dataset, length: _Length, least: int, images: int) -> int:
     """Return the epochs: a small data set gets more, until that many images were seen."""
     return length.num_epochs or max(least, math.ceil(images / len(train)))
-
-
-def _steps(config: TrainingConfig, train: Dataset) -> int:
-    """Return the steps of a training."""
-    return config.num_epochs * math.ceil(len(train) / config.batch_size)
 
 
 # Steps whose time is taken; the fastest is the one that nothing else disturbed.
@@ -317,8 +255,7 @@ _MANY: Final = 20_000
 _FEW: Final = 4
 # Rows or columns of images that can spare a border.
 _SIDE: Final = 16
-# The share of a training in which the learning rate of one cycle rises.
-_WARM_UP: Final = 0.2
+_ONE_CYCLE: Final = OneCycleLrSchedulerConfig(pct_start=0.2)
 
 # By their names.
 RECIPES: Final = {
