@@ -48,7 +48,7 @@ impl ArtifactDirectory {
     /// file is refused; without `overwrite` an older run is too.
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
         check_path(path)?;
-        fs::create_dir_all(path)
+        file::repeated(|| fs::create_dir_all(path))
             .map_err(Error::io("could not create the artifact directory", path))?;
         // A directory that is not a run's is only looked at, and left exactly as it is. One that is may be another's at this
         // moment, and then there is nothing to look at.
@@ -69,7 +69,8 @@ impl ArtifactDirectory {
         older::sweep(path)?;
         let staging = if path.join(MANIFEST_FILE).exists() {
             let staging = file::temporary_beside(&path.join(MANIFEST_FILE));
-            fs::create_dir(&staging).map_err(Error::io("could not create", &staging))?;
+            file::repeated(|| fs::create_dir(&staging))
+                .map_err(Error::io("could not create", &staging))?;
             Some(staging)
         } else {
             None

@@ -43,7 +43,7 @@ fn fill(
     state: State,
     records: &Records,
 ) -> Result<()> {
-    fs::create_dir(directory).map_err(Error::io("could not create", path))?;
+    file::repeated(|| fs::create_dir(directory)).map_err(Error::io("could not create", path))?;
     let mut files = BTreeMap::new();
     for (stem, bytes) in [
         ("model", &records.model),
@@ -79,7 +79,8 @@ pub(super) fn remove(directory: &Path) -> Result<()> {
         .iter()
         .filter(|entry| is_checkpoint_file(&file::name(entry)))
     {
-        file::gone(fs::remove_file(entry)).map_err(Error::io("could not remove", entry))?;
+        file::gone(file::repeated(|| fs::remove_file(entry)))
+            .map_err(Error::io("could not remove", entry))?;
     }
     remove_if_empty(directory)
 }
@@ -123,7 +124,7 @@ pub(super) fn read(directory: &Path) -> Result<(State, Records)> {
 
 /// Removes a directory unless something is in it.
 pub(super) fn remove_if_empty(directory: &Path) -> Result<()> {
-    match fs::remove_dir(directory) {
+    match file::repeated(|| fs::remove_dir(directory)) {
         Err(error)
             if !matches!(
                 error.kind(),

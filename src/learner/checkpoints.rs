@@ -57,7 +57,8 @@ pub(super) fn save(
     records: &Records,
 ) -> Result<PathBuf> {
     let parent = artifact_dir.join(CHECKPOINT_DIRECTORY);
-    fs::create_dir_all(&parent).map_err(Error::io("could not create", &parent))?;
+    file::repeated(|| fs::create_dir_all(&parent))
+        .map_err(Error::io("could not create", &parent))?;
     let progress = state.progress;
     let path = parent.join(progress.directory_name());
     if path.exists() {

@@ -59,7 +59,7 @@ impl HistoryRows {
             // The history of a run that was over, and goes on.
             let ended = artifact_dir.join(HISTORY_FILE);
             file::append(&path, self.bytes, &text)?;
-            file::gone(std::fs::remove_file(&ended))
+            file::gone(file::repeated(|| std::fs::remove_file(&ended)))
                 .map_err(Error::io("could not remove", &ended))?;
             self.take(&text, history);
         }

@@ -100,7 +100,8 @@ pub(super) fn remove(root: &Path) -> Result<()> {
         .map(|name| root.join(name))
         .filter(|path| !is_directory(path))
     {
-        file::gone(fs::remove_file(&path)).map_err(Error::io("could not remove", &path))?;
+        file::gone(file::repeated(|| fs::remove_file(&path)))
+            .map_err(Error::io("could not remove", &path))?;
     }
     let checkpoints = root.join(CHECKPOINT_DIRECTORY);
     if !files.iter().any(|file| file == CHECKPOINT_DIRECTORY) || !is_directory(&checkpoints) {
@@ -134,10 +135,12 @@ pub(super) fn sweep(root: &Path) -> Result<()> {
 }
 
 fn remove_temporary(entry: &Path) -> Result<()> {
-    let removed = if is_directory(entry) {
-        fs::remove_dir_all(entry)
-    } else {
-        fs::remove_file(entry)
-    };
+    let removed = file::repeated(|| {
+        if is_directory(entry) {
+            fs::remove_dir_all(entry)
+        } else {
+            fs::remove_file(entry)
+        }
+    });
     file::gone(removed).map_err(Error::io("could not remove", entry))
 }

@@ -46,7 +46,8 @@ pub(super) fn complete(root: &Path) -> Result<()> {
 }
 
 fn step(from: &Path, to: &Path) -> Result<()> {
-    file::gone(fs::rename(from, to)).map_err(Error::io("could not move the new run to", to))?;
+    file::gone(file::repeated(|| fs::rename(from, to)))
+        .map_err(Error::io("could not move the new run to", to))?;
     file::sync_directory_of(to);
     Ok(())
 }

@@ -91,8 +91,9 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         return Err(Error::io("could not replace", path)(reason));
     }
     let temporary = temporary_beside(path);
-    let written = write_synced(&temporary, bytes, path)
-        .and_then(|()| fs::rename(&temporary, path).map_err(Error::io("could not write", path)));
+    let written = write_synced(&temporary, bytes, path).and_then(|()| {
+        repeated(|| fs::rename(&temporary, path)).map_err(Error::io("could not write", path))
+    });
     if written.is_err() {
         // What is left of a failed write is of no use; that it can't be removed changes nothing.
         let _ = fs::remove_file(&temporary);
@@ -199,9 +200,21 @@ pub fn move_over(from: &Path, to: &Path) -> Result<()> {
         for entry in list(from)? {
             move_over(&entry, &to.join(name(&entry)))?;
         }
-        return gone(fs::remove_dir(from)).map_err(Error::io("could not remove", from));
+        return gone(repeated(|| fs::remove_dir(from)))
+            .map_err(Error::io("could not remove", from));
     }
-    gone(fs::rename(from, to)).map_err(Error::io("could not move a file to", to))
+    gone(repeated(|| fs::rename(from, to))).map_err(Error::io("could not move a file to", to))
+}
+
+/// Repeats a call as long as signals interrupt it. File systems over a network are interrupted where local ones are not, and the
+/// standard library repeats reads and writes alone.
+pub fn repeated<T>(mut call: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// The same result, but that what is not there any more is no error.
