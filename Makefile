@@ -7,6 +7,8 @@ EPOCHS ?= 2
 COMPARE ?= --threads 1,2 --batch-size 16,64,256,1024
 # Options of the time to accuracy.
 ACCURACY ?=
+# Options of the proofs.
+PROVE ?=
 # What is fuzzed, and for how many seconds each.
 FUZZ_TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
 FUZZ_SECONDS ?= 60
@@ -19,7 +21,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz bench formats compare accuracy wheel clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,6 +94,9 @@ fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with car
 		cargo fuzz run $$name --fuzz-dir fuzz --codegen-units 16 target/corpus/$$name fuzz/corpus/$$name -- -dict=fuzz/names.dict -timeout=10 \
 			-malloc_limit_mb=256 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit; \
 	done
+
+prove: develop ## try what docs/reliability.md promises, as often as it says; PROVE has options, as in --only kill --share 0.1
+	PYTHONPATH=tests $(BIN)/python -m proofs $(PROVE)
 
 bench: ## the benchmarks
 	cargo bench --locked --bench augmentation --bench kernels --bench training

@@ -17,10 +17,12 @@ __all__ = ["ROWS"]
 
 # Makes one call again and again: it says when it begins, and what came of it.
 SCRIPT = """
-import sys
+import signal, sys
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig, TrainingConfig
 
+# A process in the background of a shell ignores Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 kind, work = sys.argv[1:]
 images = mnistburn.datasets.load("mnist", "train")
 model = Model(ModelConfig(), seed=1)
@@ -37,7 +39,7 @@ calls = {
     "evaluate": lambda: model.evaluate(images),
     "predict": lambda: model.predict(images.images),
     "from_folder": lambda: Dataset.from_folder(f"{work}/pictures", progress=False),
-    "describe": lambda: images.describe(),
+    "describe": lambda: Dataset.from_numpy(images.images, images.targets).describe(),
 }
 while True:
     try:
@@ -68,22 +70,30 @@ def interrupted(count: int, work: Path) -> Outcome:
         words = [sys.executable, "-c", SCRIPT, kind, str(work)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         with subprocess.Popen(words, text=True, **pipes) as process:  # type: ignore[call-overload]
-            process.stdout.readline()
+
+            def line(*expected: str) -> str:
+                text = str(process.stdout.readline()).strip()
+                if text not in expected:
+                    process.kill()
+                    message = f"{text!r} in place of {expected}: {process.stderr.read()[-300:]}"
+                    raise RuntimeError(message)
+                return text
+
+            line("begin")
             start = time.monotonic()
-            process.stdout.readline()
+            line("done")
             seconds = time.monotonic() - start
             for _ in range(count // len(CALLS)):
                 process.stdin.write("\n")
                 process.stdin.flush()
-                if process.stdout.readline() != "begin\n":
-                    return f"{kind}: {process.stderr.read()}"
+                line("begin")
                 time.sleep(choice.uniform(0, seconds))
                 process.send_signal(signal.SIGINT)
                 start = time.monotonic()
-                answer = process.stdout.readline()
+                if line("interrupted", "done") == "done":
+                    # The call was over, and it was the wait for the next one that was interrupted.
+                    line("interrupted")
                 slowest[kind] = max(slowest.get(kind, 0.0), time.monotonic() - start)
-                if answer not in ("interrupted\n", "done\n"):
-                    return f"{kind}: {process.stderr.read()}"
             process.kill()
         return f"{kind}: an answer took {slowest[kind]:.1f} s" if slowest[kind] > 1 else None
 
