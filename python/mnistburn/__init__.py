@@ -54,10 +54,18 @@ if TYPE_CHECKING:
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
     from mnistburn.dropout import DropoutKey
+    from mnistburn.evaluation import (
+        Calibration,
+        ClassScores,
+        ConfusedPair,
+        Evaluation,
+        McNemarTest,
+        WorstImage,
+    )
     from mnistburn.gradients import Gradients, Loss
     from mnistburn.image_statistics import ImageStatistics
     from mnistburn.lr_scheduler import LrScheduler
-    from mnistburn.model import Evaluation, Model
+    from mnistburn.model import Model
     from mnistburn.optimizer import Optimizer
     from mnistburn.pictures import read_picture
     from mnistburn.rate_finder import RateCurve, find_rate
@@ -73,9 +81,12 @@ __all__ = [
     "AugmentationConfig",
     "Batch",
     "BrokenPicture",
+    "Calibration",
     "Callback",
     "Checkpoint",
+    "ClassScores",
     "ClassificationOutput",
+    "ConfusedPair",
     "ConvBlock",
     "ConvNetConfig",
     "CosineAnnealingLrSchedulerConfig",
@@ -98,6 +109,7 @@ __all__ = [
     "LinearLrSchedulerConfig",
     "Loss",
     "LrScheduler",
+    "McNemarTest",
     "Model",
     "ModelConfig",
     "MomentumConfig",
@@ -118,6 +130,7 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "WarmUpLrSchedulerConfig",
+    "WorstImage",
     "__version__",
     "build_info",
     "callbacks",
@@ -172,10 +185,18 @@ _HOMES: Final = {
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
     "dropout": ("DropoutKey",),
+    "evaluation": (
+        "Calibration",
+        "ClassScores",
+        "ConfusedPair",
+        "Evaluation",
+        "McNemarTest",
+        "WorstImage",
+    ),
     "gradients": ("Gradients", "Loss"),
     "image_statistics": ("ImageStatistics",),
     "lr_scheduler": ("LrScheduler",),
-    "model": ("Evaluation", "Model"),
+    "model": ("Model",),
     "optimizer": ("Optimizer",),
     "pictures": ("read_picture",),
     "rate_finder": ("RateCurve", "find_rate"),

@@ -13,7 +13,6 @@ Example:
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -35,6 +34,7 @@ from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.dropout import DropoutKey
 from mnistburn.errors import ConfigError, DataError, RecordError
+from mnistburn.evaluation import MOST_LOGITS, Evaluation
 from mnistburn.gradients import Loss
 from mnistburn.hints import folder_hint
 from mnistburn.image_statistics import ImageStatistics
@@ -51,7 +51,7 @@ from mnistburn.training_forward import (
 )
 from mnistburn.views import Augment, as_views
 
-__all__ = ["Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
+__all__ = ["ExportFormat", "Model", "Precision", "Recorder"]
 
 Pictures = Any
 """Arrays of images, paths, open files, images of Pillow, and lists of these."""
@@ -66,22 +66,6 @@ Precision = Literal["half", "full", "double"]
 
 ExportFormat = Literal["onnx", "safetensors", "npz"]
 """The formats that `Model.export` writes."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How good a model is on a data set.
-
-    Attributes:
-        loss: The mean cross-entropy over the images.
-        accuracy: The share of images classified right, in 0..1.
-        metrics: What else was asked for, by name: a number, for ``_per_class`` a list with one for
-            each class, and for ``confusion`` a row of counts for each class.
-    """
-
-    loss: float
-    accuracy: float
-    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 class Model:
@@ -556,8 +540,10 @@ class Model:
     ) -> Evaluation:
         """Measure the model on a data set, without dropout.
 
-        The logger ``mnistburn`` warns once of images that are unlike those of the training. Classes
-        are found by their names where model and data set have such, in whatever order.
+        All that an `Evaluation` has follows from one pass over the images, whose logits it keeps:
+        4 bytes for each image and class. The logger ``mnistburn`` warns once of images that are
+        unlike those of the training. Classes are found by their names where model and data set have
+        such, in whatever order.
 
         Args:
             dataset: The images and their classes.
@@ -570,7 +556,7 @@ class Model:
                 number. With `augment` the logits are logarithms of the mean probabilities.
 
         Returns:
-            Loss, accuracy and the metrics.
+            Loss, accuracy and the metrics, and from the logits what else an `Evaluation` tells.
 
         Raises:
             DataError: The data set is of another type, empty, or has other classes than the model;
@@ -613,22 +599,40 @@ class Model:
         warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
         # A batch larger than the data set is the data set.
         size = min(size, len(dataset))
+        keeps = len(dataset) * num_classes <= MOST_LOGITS
         loss, accuracy, measured, kept = self._native.evaluate(
             dataset._native(),  # noqa: SLF001
             size,
             views,
             names,
-            bool(functions),
+            keeps or bool(functions),
         )
         values = {
             name: shaped_values(name, single, num_classes)
             for name, single in zip(names, measured, strict=True)
         }
+        logits = None
         if kept is not None:
-            logits = numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
+            rows = numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
             for name, function in functions.items():
-                values[name] = own_value(name, function, logits.copy(), dataset.targets.copy())
-        return Evaluation(loss, accuracy, values)
+                values[name] = own_value(name, function, rows.copy(), dataset.targets.copy())
+            if keeps:
+                logits = rows.astype(numpy.float32)
+                logits.flags.writeable = False
+        return Evaluation(
+            loss,
+            accuracy,
+            values,
+            class_names=self._names_of_classes(dataset),
+            dataset=dataset,
+            _logits=logits,
+        )
+
+    def _names_of_classes(self, dataset: Dataset) -> tuple[str, ...]:
+        """Return a name for each class: the model's, else those of the data, else the number."""
+        names = self._class_names or dataset.class_names or ()
+        numbers = range(self._config.num_classes)
+        return tuple(names[number] if number < len(names) else str(number) for number in numbers)
 
     def _dataset_hint(self, value: object) -> str:
         """Propose how what stands in the place of a data set becomes one."""
