@@ -49,7 +49,7 @@ if TYPE_CHECKING:
         WarmUpLrSchedulerConfig,
     )
     from mnistburn.data_loader import Batch, DataLoader
-    from mnistburn.dataset import BrokenPicture, Dataset
+    from mnistburn.dataset import Dataset
     from mnistburn.dataset_description import DatasetDescription, Finding
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from mnistburn.lr_scheduler import LrScheduler
     from mnistburn.model import Model
     from mnistburn.optimizer import Optimizer
+    from mnistburn.picture_folders import BrokenPicture
     from mnistburn.pictures import read_picture
     from mnistburn.rate_finder import RateCurve, find_rate
     from mnistburn.recipes import Recipe, recipe
@@ -180,7 +181,7 @@ _HOMES: Final = {
         "WarmUpLrSchedulerConfig",
     ),
     "data_loader": ("Batch", "DataLoader"),
-    "dataset": ("BrokenPicture", "Dataset"),
+    "dataset": ("Dataset",),
     "dataset_description": ("DatasetDescription", "Finding"),
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
@@ -198,6 +199,7 @@ _HOMES: Final = {
     "lr_scheduler": ("LrScheduler",),
     "model": ("Model",),
     "optimizer": ("Optimizer",),
+    "picture_folders": ("BrokenPicture",),
     "pictures": ("read_picture",),
     "rate_finder": ("RateCurve", "find_rate"),
     "recipes": ("Recipe", "recipe"),

@@ -13,14 +13,13 @@ import json
 import operator
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Self, TypeVar, overload
+from typing import Any, Self, overload
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, picture_folders
+from mnistburn import _native, idx_pair, picture_folders
 from mnistburn.arguments import (
     LARGEST_SEED,
     as_class_names,
@@ -29,48 +28,16 @@ from mnistburn.arguments import (
     as_share,
     shown,
 )
-from mnistburn.arrays import MNIST, ImageShape, as_array, as_images, as_targets, shape_of
+from mnistburn.arrays import MNIST, ImageShape, as_images, as_targets, shape_of
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
-from mnistburn.preprocessing import (
-    STRETCHED,
-    Fit,
-    Prepare,
-    Preprocessing,
-    as_fit,
-    as_prepare,
-)
+from mnistburn.picture_folders import NOTHING_TOLD, BrokenPicture, Told
+from mnistburn.positions import as_positions
+from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing, as_fit, as_prepare
+from mnistburn.read_only import owned, read_only
 
-__all__ = ["BrokenPicture", "Dataset"]
-
-# An uncompressed file of images that is larger stays on disk.
-_LARGEST_IN_MEMORY: Final = 1 << 30
-
-_Item = TypeVar("_Item", bound=numpy.generic)
-
-
-class BrokenPicture(NamedTuple):
-    """A picture that `Dataset.from_folder` passed over.
-
-    Attributes:
-        path: The file.
-        reason: Why it cannot be read.
-    """
-
-    path: Path
-    reason: str
-
-
-class _Told(NamedTuple):
-    """What reading a folder told, as the attributes of a data set have it."""
-
-    broken: tuple[BrokenPicture, ...] = ()
-    passed_over: Mapping[str, int] = MappingProxyType({})
-    shape_rule: str | None = None
-
-
-_NOTHING: Final = _Told()
+__all__ = ["Dataset"]
 
 
 class Dataset:
@@ -120,7 +87,7 @@ class Dataset:
             )
             raise DataError(message)
         self._fill(
-            _read_only(_own(pixels.view(numpy.uint8), images)), targets, class_names, STRETCHED
+            read_only(owned(pixels.view(numpy.uint8), images)), targets, class_names, STRETCHED
         )
 
     def _fill(
@@ -129,10 +96,10 @@ class Dataset:
         targets: ArrayLike,
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing,
-        told: _Told = _NOTHING,
+        told: Told = NOTHING_TOLD,
     ) -> None:
         self._images = images
-        numbers = _read_only(_own(as_targets(targets, len(images)), targets))
+        numbers = read_only(owned(as_targets(targets, len(images)), targets))
         self._set(
             targets=numbers,
             class_names=_checked_names(class_names, numbers),
@@ -182,7 +149,7 @@ class Dataset:
         targets: ArrayLike,
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing = STRETCHED,
-        told: _Told = _NOTHING,
+        told: Told = NOTHING_TOLD,
     ) -> Self:
         dataset = object.__new__(cls)
         dataset._fill(images, targets, class_names, preprocessing, told)
@@ -196,8 +163,8 @@ class Dataset:
         """Return the same images with other class numbers."""
         return self._of(self._images, targets, class_names, self.preprocessing, self._told())
 
-    def _told(self) -> _Told:
-        return _Told(self.broken, self.passed_over, self.shape_rule)
+    def _told(self) -> Told:
+        return Told(self.broken, self.passed_over, self.shape_rule)
 
     @classmethod
     def from_numpy(
@@ -248,24 +215,8 @@ class Dataset:
             DataError: A file is damaged or holds another shape; the message names it.
             OSError: A file cannot be read.
         """
-        path = as_path(images, "images", DataError)
-        if in_memory is None:
-            in_memory = not _is_large(path)
-        elif not isinstance(in_memory, bool):
-            message = f"in_memory must be True, False or None, got {shown(in_memory)}"
-            raise DataError(message)
-        if in_memory:
-            shape, pixels = _native.read_idx(str(path))
-            try:
-                array, count = as_images(numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape))
-            except DataError as error:
-                message = f"{path}: {error}"
-                raise DataError(message) from None
-            classes = _read_labels(labels, count, path)
-            return cls._of(_read_only(array.view(numpy.uint8)), classes, class_names)
-        on_disk = ImagesOnDisk(path)
-        classes = _read_labels(labels, len(on_disk), path)
-        return cls._of(on_disk, classes, class_names)
+        pixels, classes = idx_pair.read(images, labels, in_memory=in_memory)
+        return cls._of(pixels, classes, class_names)
 
     @classmethod
     def from_folder(
@@ -326,10 +277,9 @@ class Dataset:
             strict=strict,
             progress=progress,
         )
-        broken = tuple(BrokenPicture(file, reason) for file, reason in found.broken)
-        told = _Told(broken, found.passed_over, found.shape_rule)
-        images = _read_only(found.images)
-        return cls._of(images, found.targets, found.class_names, preprocessing, told)
+        return cls._of(
+            read_only(found.images), found.targets, found.class_names, preprocessing, found.told
+        )
 
     @property
     def images(self) -> NDArray[numpy.uint8]:
@@ -358,7 +308,7 @@ class Dataset:
     def class_counts(self) -> NDArray[numpy.int64]:
         """The number of images of each class, int64 of shape ``[num_classes]``."""
         counts = numpy.bincount(self.targets, minlength=self.num_classes)
-        return _read_only(counts.astype(numpy.int64))
+        return read_only(counts.astype(numpy.int64))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -423,8 +373,8 @@ class Dataset:
         told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None] = ((), {}, None),
     ) -> Self:
         broken, passed_over, shape_rule = told
-        found = _Told(broken, MappingProxyType(passed_over), shape_rule)
-        return cls._of(_read_only(images), targets, class_names, preprocessing, found)
+        found = Told(broken, MappingProxyType(passed_over), shape_rule)
+        return cls._of(read_only(images), targets, class_names, preprocessing, found)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
@@ -448,7 +398,7 @@ class Dataset:
         if isinstance(self._images, ImagesOnDisk):
             images = self._images.take(positions.astype(numpy.int64))
             return self._with(images, targets)
-        return self._with(_read_only(self._images[positions]), targets)
+        return self._with(read_only(self._images[positions]), targets)
 
     def subset(self, indices: Sequence[int] | NDArray[numpy.integer]) -> Self:
         """Return the images at the given positions, in the given order.
@@ -462,25 +412,7 @@ class Dataset:
         Raises:
             DataError: A position is none, or out of range; the first bad one is named.
         """
-        positions = as_array(indices, "indices", DataError)
-        if positions.ndim == 1 and positions.size == 0:
-            positions = positions.astype(numpy.int64)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
-            message = (
-                "indices must be a sequence of integers, got an array of shape "
-                f"{list(positions.shape)} and dtype {positions.dtype}; "
-                "a mask is numpy.flatnonzero(mask)"
-            )
-            raise DataError(message)
-        bad = (positions < 0) | (positions >= len(self))
-        if bad.any():
-            place = int(bad.argmax())
-            message = (
-                f"indices must be at least 0 and below {len(self)}, the number of images, "
-                f"got {int(positions[place])} at position {place}"
-            )
-            raise DataError(message)
-        return self._at(positions)
+        return self._at(as_positions(indices, len(self)))
 
     def concat(self, *others: "Dataset") -> Self:
         """Return this data set with others behind it, in memory.
@@ -513,7 +445,7 @@ class Dataset:
         parts: tuple[Dataset, ...] = (self, *others)
         images = numpy.concatenate([part.images for part in parts])
         targets = numpy.concatenate([part.targets for part in parts])
-        return self._of(_read_only(images), targets, self.class_names, self.preprocessing)
+        return self._of(read_only(images), targets, self.class_names, self.preprocessing)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.
@@ -570,30 +502,6 @@ class Dataset:
         )
 
 
-def _is_large(path: Path) -> bool:
-    """Whether a file is an uncompressed one that would fill the memory."""
-    try:
-        # Before it is opened: opening a pipe waits for somebody to write to it.
-        if not path.is_file() or path.stat().st_size <= _LARGEST_IN_MEMORY:
-            return False
-        with path.open("rb") as file:
-            return file.read(2) == b"\0\0"
-    except OSError:
-        return False  # the reader says why
-
-
-def _read_labels(labels: str | os.PathLike[str], count: int, images: Path) -> NDArray[numpy.uint8]:
-    path = as_path(labels, "labels", DataError)
-    shape, classes = _native.read_idx(str(path))
-    if shape != [count]:
-        message = (
-            f"{path} must hold one label for each of the {count} images of {images}, "
-            f"got the shape {shape}"
-        )
-        raise DataError(message)
-    return numpy.frombuffer(classes, dtype=numpy.uint8)
-
-
 def _checked_names(
     class_names: Sequence[str] | None, targets: NDArray[numpy.int64]
 ) -> tuple[str, ...] | None:
@@ -606,30 +514,3 @@ def _checked_names(
         )
         raise DataError(message)
     return names
-
-
-def _own(array: NDArray[_Item], given: object) -> NDArray[_Item]:
-    """Return a copy of an array that shares its memory with one that the caller can write to."""
-    if isinstance(given, list | tuple):
-        return array  # NumPy has made a new one of these
-    if not _is_writable(array) or not numpy.may_share_memory(array, numpy.asarray(given)):
-        return array
-    return array.copy()
-
-
-def _is_writable(array: object) -> bool:
-    """Whether the memory of an array can be written to through it or what it is a view of."""
-    while isinstance(array, numpy.ndarray):
-        if array.flags.writeable:
-            return True
-        array = array.base
-    return (isinstance(array, memoryview) and not array.readonly) or isinstance(array, bytearray)
-
-
-def _read_only(array: NDArray[_Item]) -> NDArray[_Item]:
-    """Return a view of an array of our own that nobody can write to, nor make writable."""
-    owner: Any = array
-    while isinstance(owner, numpy.ndarray):
-        owner.flags.writeable = False
-        owner = owner.base
-    return array.view()
