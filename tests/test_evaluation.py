@@ -307,12 +307,12 @@ def test_an_evaluation_without_a_mistake_has_no_confused_pair(evaluation: Evalua
 
 
 def test_too_many_logits_are_not_kept(trained: Model, test_data: Dataset) -> None:
-    from mnistburn import model
+    from mnistburn.evaluation import measure
 
     whole = trained.evaluate(test_data)
     assert whole.keeps_logits
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "MOST_LOGITS", 128 * 10 - 1)
+        patch.setattr(measure, "_MOST_LOGITS", 128 * 10 - 1)
         found = trained.evaluate(test_data)
         counted = trained.evaluate(test_data, metrics=[number_of_logits])
     assert found == whole

@@ -14,12 +14,12 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, datasets
+from mnistburn import _native, model_files
 from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
 from mnistburn.arrays import (
     Images,
@@ -29,17 +29,17 @@ from mnistburn.arrays import (
     as_images,
     as_targets,
 )
-from mnistburn.classes import match_classes
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.dropout import DropoutKey
 from mnistburn.errors import ConfigError, DataError, RecordError
-from mnistburn.evaluation import MOST_LOGITS, Evaluation
+from mnistburn.evaluation import Evaluation
+from mnistburn.evaluation.measure import Measured, measure
 from mnistburn.gradients import Loss
-from mnistburn.hints import folder_hint
 from mnistburn.image_statistics import ImageStatistics
-from mnistburn.likeness import LOOKED_AT, warn_of_unlike
-from mnistburn.metrics import Metric, own_value, shaped_values, split_metrics
+from mnistburn.likeness import warn_of_unlike
+from mnistburn.metrics import Metric
+from mnistburn.model_files import ExportFormat, Precision, Recorder
 from mnistburn.networks import ModelConfig, NetworkConfig, check_network, network_from_json
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
@@ -47,7 +47,9 @@ from mnistburn.training_forward import (
     ClassificationOutput,
     RegressionOutput,
     as_dropout_key,
+    as_values,
     as_weights,
+    check_count,
 )
 from mnistburn.views import Augment, as_views
 
@@ -55,17 +57,6 @@ __all__ = ["ExportFormat", "Model", "Precision", "Recorder"]
 
 Pictures = Any
 """Arrays of images, paths, open files, images of Pillow, and lists of these."""
-
-Recorder = Literal[
-    "compact", "default", "named-mpk", "named-mpk-gz", "bin", "bin-gz", "json", "json-gz"
-]
-"""The formats of model files, named after Burn's recorders."""
-
-Precision = Literal["half", "full", "double"]
-"""The width of the numbers in a model file: 16, 32 or 64 bits."""
-
-ExportFormat = Literal["onnx", "safetensors", "npz"]
-"""The formats that `Model.export` writes."""
 
 
 class Model:
@@ -204,12 +195,7 @@ class Model:
             RecordError: The path is none, or ends in the extension of another format.
             OSError: The file cannot be written.
         """
-        target = as_path(path, "path", RecordError)
-        for argument, value in (("recorder", recorder), ("precision", precision or "")):
-            if not isinstance(value, str):
-                message = f"{argument} must be the name of one, a str, got {shown(value)}"
-                raise ConfigError(message)
-        return Path(self._native.save(str(target), recorder, precision))
+        return model_files.save(self._native, path, recorder, precision)
 
     def export(
         self,
@@ -242,14 +228,7 @@ class Model:
             DataError: The size of the images is not known.
             OSError: The file cannot be written.
         """
-        target = as_path(path, "path", RecordError)
-        if format is not None and not isinstance(format, str):
-            message = f"format must be the name of one, a str, or None, got {shown(format)}"
-            raise ConfigError(message)
-        if not isinstance(normalise, bool):
-            message = f"normalise must be True or False, got {shown(normalise)}"
-            raise ConfigError(message)
-        return Path(self._native.export(str(target), format, normalise))
+        return model_files.export(self._native, path, format, normalise=normalise)
 
     @property
     def config(self) -> NetworkConfig:
@@ -463,7 +442,7 @@ class Model:
         """
         pixels, count = as_images(images, self._image_shape())
         classes = as_targets(targets, count, self._config.num_classes)
-        _check_count(count)
+        check_count(count)
         out = self._native.forward_classification(
             pixels, classes, as_weights(weights), as_dropout_key(dropout)
         )
@@ -507,15 +486,8 @@ class Model:
             >>> gradients = out.loss.backward()
         """
         pixels, count = as_images(images, self._image_shape())
-        _check_count(count)
-        values = as_float32(targets, "targets", DataError)
-        shape = (count, self._config.num_classes)
-        if values.shape != shape:
-            message = (
-                "targets must have the shape [batch, num_classes], a number for each output: "
-                f"{list(shape)}, got {list(values.shape)}"
-            )
-            raise DataError(message)
+        check_count(count)
+        values = as_values(targets, count, self._config.num_classes)
         out = self._native.forward_regression(
             pixels, values, as_weights(weights), as_dropout_key(dropout)
         )
@@ -564,85 +536,22 @@ class Model:
             ConfigError: The batch size breaks its rule, there are no such views, or the model was
                 trained without; or there is no such metric, or the images can't have it.
         """
-        if not isinstance(dataset, Dataset):
-            message = (
-                f"dataset must be a Dataset, got {shown(dataset)}{self._dataset_hint(dataset)}"
-            )
-            raise DataError(message)
-        size = as_integer(batch_size, "batch_size", ConfigError, minimum=1)
-        if not isinstance(by_number, bool):
-            message = f"by_number must be True or False, got {shown(by_number)}"
-            raise ConfigError(message)
-        views = as_views(augment)
-        names, functions = split_metrics(metrics)
-        shape = self._image_shape()
-        if not len(dataset):
-            message = "dataset must not be empty: the accuracy on no images does not exist"
-            raise DataError(message)
-        num_classes = self._config.num_classes
-        dataset = match_classes(dataset, self._class_names, num_classes, by_number=by_number)
-        if dataset.targets.max() >= num_classes:
-            message = (
-                f"targets must be below the number of classes, {num_classes}, got "
-                f"{dataset.targets.max()}; take data of the model's classes, which are here "
-                f"dataset.subset(numpy.flatnonzero(dataset.targets < {num_classes}))"
-            )
-            raise DataError(message)
-        if dataset.image_shape != shape:
-            message = (
-                f"the images of the data set must be of the model's {shape}, got "
-                f"{dataset.image_shape}{folder_hint(shape, self._preprocessing)}"
-            )
-            raise DataError(message)
-        step = -(-len(dataset) // LOOKED_AT)
-        some = dataset._pixels(slice(None, None, step))  # noqa: SLF001  few of those on disk
-        warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
-        # A batch larger than the data set is the data set.
-        size = min(size, len(dataset))
-        keeps = len(dataset) * num_classes <= MOST_LOGITS
-        loss, accuracy, measured, kept = self._native.evaluate(
-            dataset._native(),  # noqa: SLF001
-            size,
-            views,
-            names,
-            keeps or bool(functions),
+        return measure(
+            Measured(
+                native=self._native,
+                shape=self._image_shape(),
+                class_names=self._class_names,
+                num_classes=self._config.num_classes,
+                preprocessing=self._preprocessing,
+                statistics=self._statistics,
+                told=self._told,
+            ),
+            dataset,
+            batch_size,
+            by_number=by_number,
+            augment=augment,
+            metrics=metrics,
         )
-        values = {
-            name: shaped_values(name, single, num_classes)
-            for name, single in zip(names, measured, strict=True)
-        }
-        logits = None
-        if kept is not None:
-            rows = numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
-            for name, function in functions.items():
-                values[name] = own_value(name, function, rows.copy(), dataset.targets.copy())
-            if keeps:
-                logits = rows.astype(numpy.float32)
-                logits.flags.writeable = False
-        return Evaluation(
-            loss,
-            accuracy,
-            values,
-            class_names=self._names_of_classes(dataset),
-            dataset=dataset,
-            _logits=logits,
-        )
-
-    def _names_of_classes(self, dataset: Dataset) -> tuple[str, ...]:
-        """Return a name for each class: the model's, else those of the data, else the number."""
-        names = self._class_names or dataset.class_names or ()
-        numbers = range(self._config.num_classes)
-        return tuple(names[number] if number < len(names) else str(number) for number in numbers)
-
-    def _dataset_hint(self, value: object) -> str:
-        """Propose how what stands in the place of a data set becomes one."""
-        if isinstance(value, str | bytes | os.PathLike):
-            if isinstance(value, str) and datasets.is_name(value):
-                return f'; mnistburn.datasets.load({value!r}, "test") gives it'
-            return folder_hint(self._config.image_shape, self._preprocessing, value)
-        if hasattr(value, "load_pair"):  # the data of a run
-            return '; its .load("valid") gives what the run was validated on'
-        return "; arrays become one with Dataset.from_numpy(images, targets)"
 
     def state_dict(self) -> dict[str, NDArray[numpy.float32]]:
         """Return the parameters by name.
@@ -717,9 +626,3 @@ def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:
         message = f"the names of a state are those that state_dict() gives, got {shown(name)}"
         raise RecordError(message)
     return as_float32(value, name, RecordError)
-
-
-def _check_count(count: int) -> None:
-    if count == 0:
-        message = "images must not be empty: the mean loss of no images does not exist"
-        raise DataError(message)

@@ -12,7 +12,7 @@ Example:
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy
 from numpy.typing import NDArray
@@ -25,10 +25,7 @@ from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.evaluation.significance import wilson_interval
 from mnistburn.evaluation.text import confusion_lines, evaluation_lines
 
-__all__ = ["MOST_LOGITS", "Evaluation"]
-
-MOST_LOGITS: Final = 1 << 26
-"""More logits than these are not kept."""
+__all__ = ["Evaluation"]
 
 
 @dataclass(frozen=True)
