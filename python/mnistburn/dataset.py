@@ -13,6 +13,7 @@ import json
 import operator
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self, overload
 
@@ -32,7 +33,7 @@ from mnistburn.arrays import MNIST, ImageShape, as_images, as_targets, shape_of
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
-from mnistburn.picture_folders import NOTHING_TOLD, BrokenPicture, Told
+from mnistburn.picture_folders import NOTHING_TOLD, BrokenPicture, Files, Told
 from mnistburn.positions import as_positions
 from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing, as_fit, as_prepare
 from mnistburn.read_only import owned, read_only
@@ -47,7 +48,8 @@ class Dataset:
     can be written is copied; a read-only one of the right kind is shared and takes no more memory.
 
     Parts and copies of a data set know what `from_folder` told of the whole folder: ``broken``,
-    ``passed_over`` and ``shape_rule``. What `concat` joins may come from several and knows nothing.
+    ``passed_over`` and ``shape_rule``. What `concat` joins may come from several and knows the
+    ``files`` alone.
 
     Attributes:
         targets: Class numbers, int64 of shape ``[n]``.
@@ -97,8 +99,11 @@ class Dataset:
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing,
         told: Told = NOTHING_TOLD,
+        *,
+        files: Files | None = None,
     ) -> None:
         self._images = images
+        self._files = files
         numbers = read_only(owned(as_targets(targets, len(images)), targets))
         self._set(
             targets=numbers,
@@ -150,18 +155,27 @@ class Dataset:
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing = STRETCHED,
         told: Told = NOTHING_TOLD,
+        *,
+        files: Files | None = None,
     ) -> Self:
         dataset = object.__new__(cls)
-        dataset._fill(images, targets, class_names, preprocessing, told)
+        dataset._fill(images, targets, class_names, preprocessing, told, files=files)
         return dataset
 
-    def _with(self, images: NDArray[numpy.uint8] | ImagesOnDisk, targets: ArrayLike) -> Self:
-        """Return other images of the same kind, read from the same folder."""
-        return self._of(images, targets, self.class_names, self.preprocessing, self._told())
+    def _part(
+        self,
+        images: NDArray[numpy.uint8] | ImagesOnDisk,
+        places: slice | NDArray[numpy.integer],
+    ) -> Self:
+        """Return the images at some places, which are read already."""
+        files = None if self._files is None else self._files[places]
+        kind = (self.class_names, self.preprocessing, self._told())
+        return self._of(images, self.targets[places], *kind, files=files)
 
     def _with_classes(self, targets: ArrayLike, class_names: Sequence[str]) -> Self:
         """Return the same images with other class numbers."""
-        return self._of(self._images, targets, class_names, self.preprocessing, self._told())
+        kind = (class_names, self.preprocessing, self._told())
+        return self._of(self._images, targets, *kind, files=self._files)
 
     def _told(self) -> Told:
         return Told(self.broken, self.passed_over, self.shape_rule)
@@ -277,9 +291,8 @@ class Dataset:
             strict=strict,
             progress=progress,
         )
-        return cls._of(
-            read_only(found.images), found.targets, found.class_names, preprocessing, found.told
-        )
+        kind = (found.class_names, preprocessing, found.told)
+        return cls._of(read_only(found.images), found.targets, *kind, files=found.files)
 
     @property
     def images(self) -> NDArray[numpy.uint8]:
@@ -288,6 +301,11 @@ class Dataset:
         Those of a file on disk are mapped, not read; those of a part of it are copied.
         """
         return self._images.array() if isinstance(self._images, ImagesOnDisk) else self._images
+
+    @property
+    def files(self) -> tuple[Path, ...] | None:
+        """The file of each image, of length ``n``; None where images have no files of their own."""
+        return None if self._files is None else tuple(map(Path, self._files))
 
     @property
     def image_shape(self) -> ImageShape:
@@ -333,7 +351,7 @@ class Dataset:
         if isinstance(index, slice):
             if isinstance(self._images, ImagesOnDisk):
                 return self._at(numpy.arange(len(self), dtype=numpy.int64)[index])
-            return self._with(self._images[index], self.targets[index])
+            return self._part(self._images[index], index)
         try:
             position = operator.index(index)
         except TypeError:
@@ -360,7 +378,7 @@ class Dataset:
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[object, ...]]:
         """Take part in pickling and copying: a copy is read-only too, and in memory."""
         images = numpy.array(self.images)
-        told = (self.broken, dict(self.passed_over), self.shape_rule)
+        told = (self.broken, dict(self.passed_over), self.shape_rule, self._files)
         return self._copied, (images, self.targets, self.class_names, self.preprocessing, told)
 
     @classmethod
@@ -370,11 +388,12 @@ class Dataset:
         targets: NDArray[numpy.int64],
         class_names: tuple[str, ...] | None,
         preprocessing: Preprocessing,
-        told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None] = ((), {}, None),
+        told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None, Files | None],
     ) -> Self:
-        broken, passed_over, shape_rule = told
+        broken, passed_over, shape_rule, files = told
         found = Told(broken, MappingProxyType(passed_over), shape_rule)
-        return cls._of(read_only(images), targets, class_names, preprocessing, found)
+        kind = (class_names, preprocessing, found)
+        return cls._of(read_only(images), targets, *kind, files=files)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
@@ -394,11 +413,9 @@ class Dataset:
         return pixels
 
     def _at(self, positions: NDArray[numpy.integer]) -> Self:
-        targets = self.targets[positions]
         if isinstance(self._images, ImagesOnDisk):
-            images = self._images.take(positions.astype(numpy.int64))
-            return self._with(images, targets)
-        return self._with(read_only(self._images[positions]), targets)
+            return self._part(self._images.take(positions.astype(numpy.int64)), positions)
+        return self._part(read_only(self._images[positions]), positions)
 
     def subset(self, indices: Sequence[int] | NDArray[numpy.integer]) -> Self:
         """Return the images at the given positions, in the given order.
@@ -445,7 +462,10 @@ class Dataset:
         parts: tuple[Dataset, ...] = (self, *others)
         images = numpy.concatenate([part.images for part in parts])
         targets = numpy.concatenate([part.targets for part in parts])
-        return self._of(read_only(images), targets, self.class_names, self.preprocessing)
+        named = [part._files for part in parts if part._files is not None]  # noqa: SLF001
+        files = numpy.concatenate(named) if len(named) == len(parts) else None
+        kind = (self.class_names, self.preprocessing, NOTHING_TOLD)
+        return self._of(read_only(images), targets, *kind, files=files)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.

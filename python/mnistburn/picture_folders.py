@@ -19,7 +19,18 @@ from mnistburn.pictures import as_channels, expanded
 from mnistburn.preprocessing import Preprocessing
 from mnistburn.progress import CountProgress, start_count
 
-__all__ = ["NOTHING_TOLD", "BrokenPicture", "PictureFolder", "Told", "passed_over_text", "read"]
+__all__ = [
+    "NOTHING_TOLD",
+    "BrokenPicture",
+    "Files",
+    "PictureFolder",
+    "Told",
+    "passed_over_text",
+    "read",
+]
+
+Files = NDArray[numpy.object_]
+"""The files of images, a str for each: a `Path` would take several times the memory."""
 
 _logger: Final = logging.getLogger("mnistburn")
 
@@ -59,12 +70,14 @@ class PictureFolder:
         images: The images, uint8.
         targets: Their classes, int64.
         told: What else was found.
+        files: The file of each image; None where the folder was changed meanwhile.
     """
 
     class_names: list[str]
     images: NDArray[numpy.uint8]
     targets: NDArray[numpy.int64]
     told: Told
+    files: Files | None
 
 
 def read(
@@ -129,18 +142,34 @@ def read(
     height, width, depth = found.shape
     sizes = (height, width) if depth == 1 else (height, width, depth)
     images = numpy.frombuffer(found.pixels, dtype=numpy.uint8).reshape(-1, *sizes)
+    broken = tuple(BrokenPicture(Path(file), reason) for file, reason in found.broken)
     folder = PictureFolder(
         found.class_names,
         images,
         targets,
-        Told(
-            tuple(BrokenPicture(Path(file), reason) for file, reason in found.broken),
-            MappingProxyType(dict(found.passed_over)),
-            found.shape_rule,
-        ),
+        Told(broken, MappingProxyType(dict(found.passed_over)), found.shape_rule),
+        _files(path, found.class_names, targets, broken),
     )
     _tell(path, folder, found.animated, strict=strict, named=given is not None)
     return folder
+
+
+def _files(
+    path: Path,
+    class_names: Sequence[str],
+    targets: NDArray[numpy.int64],
+    broken: Sequence[BrokenPicture],
+) -> Files | None:
+    """Return the file of each image, in the order in which the core reads them."""
+    left_out = {str(picture.path) for picture in broken}
+    files: list[str] = []
+    for number, name in enumerate(class_names):
+        below = _native.folder_pictures(path / name)[0] if (path / name).is_dir() else ()
+        whole = [file for file in map(str, below) if file not in left_out]
+        if len(whole) != numpy.count_nonzero(targets == number):
+            return None
+        files += whole
+    return numpy.array(files, dtype=object)
 
 
 def passed_over_text(passed_over: Mapping[str, int]) -> str:

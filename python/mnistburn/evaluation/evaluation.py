@@ -224,6 +224,7 @@ class Evaluation:
         """
         most = as_integer(count, "count", ConfigError, minimum=1)
         order = numpy.argsort(-self.losses, kind="stable")[:most].tolist()
+        files = self.dataset.subset(order).files
         return tuple(
             WorstImage(
                 index=index,
@@ -232,9 +233,9 @@ class Evaluation:
                 probability=float(self.confidence[index]),
                 true_probability=float(numpy.exp(-self.losses[index])),
                 loss=float(self.losses[index]),
-                file=None,
+                file=None if files is None else files[place],
             )
-            for index in order
+            for place, index in enumerate(order)
         )
 
     def confusion_text(self) -> str:
