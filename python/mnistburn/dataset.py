@@ -15,12 +15,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, idx_pair, picture_folders
+from mnistburn import _native, idx_pair, picture_folders, plots
 from mnistburn.arguments import (
     LARGEST_SEED,
     as_class_names,
@@ -37,6 +37,9 @@ from mnistburn.picture_folders import NOTHING_TOLD, BrokenPicture, Files, Told
 from mnistburn.positions import as_positions
 from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing, as_fit, as_prepare
 from mnistburn.read_only import owned, read_only
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Dataset"]
 
@@ -466,6 +469,30 @@ class Dataset:
         files = numpy.concatenate(named) if len(named) == len(parts) else None
         kind = (self.class_names, self.preprocessing, NOTHING_TOLD)
         return self._of(read_only(images), targets, *kind, files=files)
+
+    def plot(
+        self,
+        indices: "Sequence[int] | NDArray[numpy.integer] | None" = None,
+        *,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw images with their classes.
+
+        Args:
+            indices: Positions of the images; None for the first of each class: a row of ten for
+                each of up to 12 classes, else one of each class.
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            DataError: There is no image, there are more than 400, or a position is none.
+            ConfigError: Matplotlib is not installed, or ax is no Axes.
+        """
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        places = None if indices is None else as_positions(indices, len(self))
+        return plots.draw_dataset(self._pixels, self.targets, names, places, ax=ax)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.

@@ -14,12 +14,12 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, model_files
+from mnistburn import _native, model_files, plots
 from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
 from mnistburn.arrays import (
     Images,
@@ -52,6 +52,9 @@ from mnistburn.training_forward import (
     check_count,
 )
 from mnistburn.views import Augment, as_views
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["ExportFormat", "Model", "Precision", "Recorder"]
 
@@ -582,6 +585,34 @@ class Model:
         self._native.load_state_dict(
             [(name, list(array.shape), array) for name, array in arrays.items()]
         )
+
+    def plot_filters(self, layer: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the filters of a convolution.
+
+        Filters of grey images are blue where a weight is below 0 and red where it is above, in one
+        scale for all. Those of colour images are colours, each from its smallest to its largest
+        weight. Of a deeper layer each row is a filter, with a kernel for each of its channels; of
+        both the first 16.
+
+        Args:
+            layer: The name of its weights, as in ``"conv2.weight"``; None for the first one.
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: There is no such convolution, matplotlib is not installed, or ax is no
+                Axes.
+        """
+        state = self.state_dict()
+        filters = [name for name, values in state.items() if values.ndim == plots.FILTER_DIMENSIONS]
+        if layer is None:
+            layer = filters[0]
+        if layer not in filters:
+            message = f"layer must be one of {', '.join(filters)}, got {shown(layer)}"
+            raise ConfigError(message)
+        return plots.draw_filters(state[layer], ax=ax)
 
     def summary(self) -> str:
         """Return a table of the layers, their shapes and parameter counts.

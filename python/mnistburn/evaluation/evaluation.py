@@ -12,18 +12,22 @@ Example:
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 from numpy.typing import NDArray
 
+from mnistburn import plots
 from mnistburn.arguments import as_integer
 from mnistburn.dataset import Dataset
 from mnistburn.errors import ConfigError, DataError
 from mnistburn.evaluation.calibration import Calibration
 from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.evaluation.significance import wilson_interval
-from mnistburn.evaluation.text import confusion_lines, evaluation_lines
+from mnistburn.evaluation.text import confusion_lines, evaluation_lines, worst_caption
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Evaluation"]
 
@@ -247,6 +251,56 @@ class Evaluation:
             The text, as wide as it has to be.
         """
         return "\n".join(confusion_lines(self.confusion, self.class_names))
+
+    def plot_confusion(self, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the confusion matrix: counts in the cells, colours for the share of the true class.
+
+        Args:
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: Matplotlib is not installed, or ax is no Axes.
+        """
+        return plots.draw_confusion(self.confusion, self.class_names, ax=ax)
+
+    def plot_calibration(self, num_bins: int = 15, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the reliability curve; the area of a dot is the share of the images in its bin.
+
+        Args:
+            num_bins: The number of bins.
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: num_bins breaks its rule, matplotlib is not installed, or ax is no Axes.
+        """
+        return plots.draw_calibration(self.calibration(num_bins), ax=ax)
+
+    def plot_worst(self, count: int = 16, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the images of highest loss, each with its class and what it is taken for.
+
+        Args:
+            count: The largest number of images.
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: The count breaks its rule, matplotlib is not installed, or ax is no Axes.
+        """
+        worst = self.worst(count)
+        images = self.dataset.subset([image.index for image in worst]).images
+        tiles = [
+            plots.Tile(image, worst_caption(about))
+            for image, about in zip(images, worst, strict=True)
+        ]
+        return plots.draw_images(tiles, 8, ax=ax)
 
     def __str__(self) -> str:
         """Return the important parts as text of at most 80 columns."""

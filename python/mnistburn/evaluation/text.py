@@ -7,10 +7,10 @@ import numpy
 from numpy.typing import NDArray
 
 from mnistburn.evaluation.calibration import Calibration
-from mnistburn.evaluation.rows import ClassScores, ConfusedPair
+from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.text_table import clipped, table, width_of
 
-__all__ = ["confusion_lines", "evaluation_lines"]
+__all__ = ["confusion_lines", "evaluation_lines", "worst_caption"]
 
 _COLUMNS: Final = 80
 _LONGEST_NAME: Final = 32
@@ -163,6 +163,12 @@ def confusion_lines(confusion: NDArray[numpy.int64], class_names: Sequence[str])
         for name, row in zip(names, confusion, strict=True)
     ]
     return table([("true \\ predicted", *numbered), *rows])
+
+
+def worst_caption(image: WorstImage) -> list[str]:
+    """Return the lines above a picture of an image of high loss."""
+    name = f"#{image.index}" if image.file is None else image.file.name
+    return [image.true, f"\u2192 {image.predicted}", f"{100 * image.probability:.0f} %  {name}"]
 
 
 def _number(value: float) -> str:
