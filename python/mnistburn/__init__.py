@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         JsonLinesLogger,
         TensorBoard,
     )
+    from mnistburn.comparison import Comparison, PairTest, compare
     from mnistburn.config import (
         AdaGradConfig,
         AdamConfig,
@@ -87,6 +88,7 @@ __all__ = [
     "Checkpoint",
     "ClassScores",
     "ClassificationOutput",
+    "Comparison",
     "ConfusedPair",
     "ConvBlock",
     "ConvNetConfig",
@@ -118,6 +120,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "Optimizer",
+    "PairTest",
     "RateCurve",
     "Recipe",
     "ReduceOnPlateauLrSchedulerConfig",
@@ -135,6 +138,7 @@ __all__ = [
     "__version__",
     "build_info",
     "callbacks",
+    "compare",
     "datasets",
     "describe",
     "devices",
@@ -156,6 +160,7 @@ _HOMES: Final = {
         "JsonLinesLogger",
         "TensorBoard",
     ),
+    "comparison": ("Comparison", "PairTest", "compare"),
     "config": (
         "AdaGradConfig",
         "AdamConfig",

@@ -24,7 +24,12 @@ from mnistburn.errors import ConfigError, DataError
 from mnistburn.evaluation.calibration import Calibration
 from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.evaluation.significance import wilson_interval
-from mnistburn.evaluation.text import confusion_lines, evaluation_lines, worst_caption
+from mnistburn.evaluation.text import (
+    confusion_lines,
+    evaluation_lines,
+    more_lines,
+    worst_caption,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -251,6 +256,14 @@ class Evaluation:
             The text, as wide as it has to be.
         """
         return "\n".join(confusion_lines(self.confusion, self.class_names))
+
+    def details(self) -> list[str]:
+        """Return what `print` tells beside loss, accuracy and metrics, and the worst images.
+
+        Returns:
+            The lines, of at most 80 columns.
+        """
+        return more_lines(self)
 
     def plot_confusion(self, *, ax: "Axes | None" = None) -> "Axes":
         """Draw the confusion matrix: counts in the cells, colours for the share of the true class.

@@ -10,7 +10,7 @@ from mnistburn.evaluation.calibration import Calibration
 from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.text_table import clipped, table, width_of
 
-__all__ = ["confusion_lines", "evaluation_lines", "worst_caption"]
+__all__ = ["confusion_lines", "evaluation_lines", "more_lines", "worst_caption"]
 
 _COLUMNS: Final = 80
 _LONGEST_NAME: Final = 32
@@ -68,6 +68,9 @@ class Evaluated(Protocol):
     def most_confused(self, count: int) -> tuple[ConfusedPair, ...]:
         """Return the most confused pairs."""
 
+    def worst(self, count: int) -> tuple[WorstImage, ...]:
+        """Return the images of highest loss."""
+
 
 def evaluation_lines(evaluation: Evaluated) -> list[str]:
     """Return the lines of an evaluation, of at most 80 columns.
@@ -78,16 +81,41 @@ def evaluation_lines(evaluation: Evaluated) -> list[str]:
     Returns:
         The lines.
     """
-    lines = headline(evaluation)
+    lines = _headline(evaluation)
     for name, value in evaluation.metrics.items():
         if isinstance(value, int | float):
             lines.append(f"{clipped(name, 18):<18} {_number(value)}")
     if not evaluation.keeps_logits:
         return lines
-    return [*lines, "", *detail_lines(evaluation)]
+    return [*lines, "", *_detail_lines(evaluation)]
 
 
-def headline(evaluation: Evaluated) -> list[str]:
+def more_lines(evaluation: Evaluated) -> list[str]:
+    """Return the lines of an evaluation beside loss, accuracy and metrics.
+
+    Args:
+        evaluation: The evaluation.
+
+    Returns:
+        The lines, those of the worst images too.
+    """
+    lines = _headline(evaluation)[2:]
+    if not evaluation.keeps_logits:
+        return lines
+    rows = [
+        (
+            clipped(str(image.index if image.file is None else image.file), 30),
+            clipped(image.true, 16),
+            clipped(image.predicted, 16),
+            f"{image.loss:.3f}",
+        )
+        for image in evaluation.worst(_MOST_PAIRS)
+    ]
+    worst = table([("highest loss", "class", "taken for", "loss"), *rows])
+    return [*lines, "", *_detail_lines(evaluation), "", *worst]
+
+
+def _headline(evaluation: Evaluated) -> list[str]:
     """Return the lines of loss, accuracy and calibration."""
     lower, upper = evaluation.accuracy_interval()
     counts = f"{evaluation.num_right:,} of {len(evaluation.dataset):,} images"
@@ -101,7 +129,7 @@ def headline(evaluation: Evaluated) -> list[str]:
     return lines
 
 
-def detail_lines(evaluation: Evaluated) -> list[str]:
+def _detail_lines(evaluation: Evaluated) -> list[str]:
     """Return the lines of classes, of the confusion matrix and of the most confused pairs."""
     lines = _class_lines(evaluation.per_class)
     if len(evaluation.class_names) <= _MOST_CLASSES:
