@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         CsvLogger,
         EarlyStopping,
         JsonLinesLogger,
+        LivePlot,
         TensorBoard,
     )
     from mnistburn.comparison import Comparison, PairTest, compare
@@ -110,6 +111,7 @@ __all__ = [
     "ImageStatistics",
     "JsonLinesLogger",
     "LinearLrSchedulerConfig",
+    "LivePlot",
     "Loss",
     "LrScheduler",
     "McNemarTest",
@@ -158,6 +160,7 @@ _HOMES: Final = {
         "CsvLogger",
         "EarlyStopping",
         "JsonLinesLogger",
+        "LivePlot",
         "TensorBoard",
     ),
     "comparison": ("Comparison", "PairTest", "compare"),

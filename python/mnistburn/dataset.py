@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, idx_pair, picture_folders, plots
+from mnistburn import _native, idx_pair, notebook, picture_folders, plots
 from mnistburn.arguments import (
     LARGEST_SEED,
     as_class_names,
@@ -493,6 +493,17 @@ class Dataset:
         names = self.class_names or tuple(map(str, range(self.num_classes)))
         places = None if indices is None else as_positions(indices, len(self))
         return plots.draw_dataset(self._pixels, self.targets, names, places, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        rows = [
+            ("images", f"{len(self):,} of {self.image_shape}"),
+            ("classes", f"{self.num_classes:,}"),
+        ]
+        if self.broken:
+            rows.append(("broken pictures", f"{len(self.broken):,}"))
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        return notebook.dataset_html(rows, self._pixels, self.targets, names)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.

@@ -14,12 +14,12 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, model_files, plots
+from mnistburn import _native, model_files, notebook, plots
 from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
 from mnistburn.arrays import (
     Images,
@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["ExportFormat", "Model", "Precision", "Recorder"]
+
+# Class names that a notebook shows of a model.
+_NAMED: Final = 12
 
 Pictures = Any
 """Arrays of images, paths, open files, images of Pillow, and lists of these."""
@@ -632,6 +635,21 @@ class Model:
             f"Model({self._config._sizes()}, "  # noqa: SLF001
             f"device={self.device!r}, num_params={self.num_params})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        names = self._class_names or ()
+        more = ", ..." if len(names) > _NAMED else ""
+        named = f": {', '.join(names[:_NAMED])}{more}" if names else ""
+        size = self._native.image_size
+        rows = [
+            ("model", self._config._sizes()),  # noqa: SLF001  of this package
+            ("images", "size not known" if size is None else str(self._config.image_shape)),
+            ("classes", f"{self._config.num_classes:,}{named}"),
+            ("parameters", f"{self.num_params:,}"),
+            ("device", self.device),
+        ]
+        return notebook.model_html(rows, None if size is None else self.summary())
 
     def __reduce__(self) -> tuple[Callable[..., "Model"], tuple[object, ...]]:
         """Take part in pickling and copying: a copy has the same bits, and goes on alike."""

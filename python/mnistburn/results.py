@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from mnistburn import _native, plots
+from mnistburn import _native, notebook, plots
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
@@ -127,6 +127,10 @@ class History(dict[str, Column]):
         """
         return plots.draw_history([self.measurements()], metrics, ax=ax)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return notebook.history_html(self.epochs, self.train_steps)
+
     def measurements(self, name: str = "") -> plots.Measurements:
         """Return what `plots` draws of it."""
         return plots.Measurements(name, self.epochs, self.train_steps)
@@ -226,6 +230,21 @@ class TrainingResult:
         """
         best = self.best_epoch if self.history.num_epochs > 1 else None
         return plots.draw_history([self.history.measurements()], metrics, best_epoch=best, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        best = "none yet" if self.best_epoch is None else f"{self.best_epoch}, {self.best_metric}"
+        done = f"{self.history.num_epochs} of {self.config.num_epochs} epochs, {self.seconds:.1f} s"
+        rows = [
+            ("run", str(self.artifact_dir)),
+            ("ended", f"{self.ended}, {done}"),
+            ("best epoch", best),
+            ("model", repr(self.model)),
+        ]
+        if self.data is not None:
+            source = "arrays" if self.data.source is None else str(self.data.source)
+            rows.append(("data", source))
+        return notebook.run_html(rows, self.history.epochs, self.history.train_steps)
 
     def summary(self) -> str:
         """Return the table that Burn's learner prints: metric, split, lowest and highest.

@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from mnistburn import plots
+from mnistburn import notebook, plots
 from mnistburn.arguments import nearest, shown
-from mnistburn.comparison.text import comparison_lines
+from mnistburn.comparison.text import comparison_lines, shown_setting
 from mnistburn.errors import ConfigError
 from mnistburn.evaluation import Evaluation, McNemarTest, mcnemar_test
 from mnistburn.results import TrainingResult
@@ -169,6 +169,14 @@ class Comparison:
     def __str__(self) -> str:
         """Return tables of the runs, of the tests and of the differences, of 80 columns."""
         return "\n".join(comparison_lines(self.to_json_object()))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        shown = {
+            key: [shown_setting(value) for value in values]
+            for key, values in self.differences.items()
+        }
+        return notebook.comparison_html(self.to_json_object(), shown)
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401  what JSON holds

@@ -10,14 +10,15 @@ Example:
     5
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy
 from numpy.typing import NDArray
 
-from mnistburn import plots
+from mnistburn import notebook, plots
 from mnistburn.arguments import as_integer
 from mnistburn.dataset import Dataset
 from mnistburn.errors import ConfigError, DataError
@@ -25,9 +26,11 @@ from mnistburn.evaluation.calibration import Calibration
 from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.evaluation.significance import wilson_interval
 from mnistburn.evaluation.text import (
+    MOST_CLASSES,
     confusion_lines,
     evaluation_lines,
     more_lines,
+    shown_scores,
     worst_caption,
 )
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Evaluation"]
+
+_WORST_IN_NOTEBOOK: Final = 12
 
 
 @dataclass(frozen=True)
@@ -318,3 +323,30 @@ class Evaluation:
     def __str__(self) -> str:
         """Return the important parts as text of at most 80 columns."""
         return "\n".join(evaluation_lines(self))
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        lower, upper = self.accuracy_interval()
+        counts = f"{self.num_right:,} of {len(self.dataset):,} images"
+        rows = [
+            ("loss", f"{self.loss:.4f}"),
+            ("accuracy", f"{self.accuracy:.4f}, {counts}"),
+            ("95 % interval", f"{lower:.4f} to {upper:.4f}"),
+        ]
+        rows += [
+            (name, f"{value:.4f}" if isinstance(value, float) else f"{value:,}")
+            for name, value in self.metrics.items()
+            if isinstance(value, int | float)
+        ]
+        if not self.keeps_logits:
+            return notebook.evaluation_html(rows, scores=(), confusion=None, worst=())
+        rows.append(("calibration error", f"{self.calibration().expected_error:.4f}"))
+        worst = self.worst(_WORST_IN_NOTEBOOK)
+        images = self.dataset.subset([image.index for image in worst]).images
+        is_small = len(self.class_names) <= MOST_CLASSES
+        return notebook.evaluation_html(
+            rows,
+            scores=[dataclasses.astuple(scores) for scores in shown_scores(self.per_class)],
+            confusion=(self.confusion, self.class_names) if is_small else None,
+            worst=list(zip(images, map(worst_caption, worst), strict=True)),
+        )

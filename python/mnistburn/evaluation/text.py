@@ -10,12 +10,20 @@ from mnistburn.evaluation.calibration import Calibration
 from mnistburn.evaluation.rows import ClassScores, ConfusedPair, WorstImage
 from mnistburn.text_table import clipped, table, width_of
 
-__all__ = ["confusion_lines", "evaluation_lines", "more_lines", "worst_caption"]
+__all__ = [
+    "MOST_CLASSES",
+    "confusion_lines",
+    "evaluation_lines",
+    "more_lines",
+    "shown_scores",
+    "worst_caption",
+]
 
 _COLUMNS: Final = 80
 _LONGEST_NAME: Final = 32
-# Of more classes, those with the lowest F1 are shown.
-_MOST_CLASSES: Final = 20
+MOST_CLASSES: Final = 20
+"""Of more classes, those with the lowest F1 are shown, and no confusion matrix."""
+
 _LOWEST_SHOWN: Final = 10
 _MOST_PAIRS: Final = 5
 
@@ -132,7 +140,7 @@ def _headline(evaluation: Evaluated) -> list[str]:
 def _detail_lines(evaluation: Evaluated) -> list[str]:
     """Return the lines of classes, of the confusion matrix and of the most confused pairs."""
     lines = _class_lines(evaluation.per_class)
-    if len(evaluation.class_names) <= _MOST_CLASSES:
+    if len(evaluation.class_names) <= MOST_CLASSES:
         matrix = confusion_lines(evaluation.confusion, evaluation.class_names)
         if max(map(width_of, matrix)) <= _COLUMNS:
             lines += ["", *matrix]
@@ -149,14 +157,19 @@ def _detail_lines(evaluation: Evaluated) -> list[str]:
     return lines
 
 
+def shown_scores(per_class: Sequence[ClassScores]) -> list[ClassScores]:
+    """Return the scores of all classes; of many, those with the lowest F1 that have images."""
+    if len(per_class) <= MOST_CLASSES:
+        return list(per_class)
+    occurring = [scores for scores in per_class if scores.support]
+    return sorted(occurring, key=lambda scores: scores.f1)[:_LOWEST_SHOWN]
+
+
 def _class_lines(per_class: Sequence[ClassScores]) -> list[str]:
     """Return the table of precision, recall and F1."""
-    shown = list(per_class)
+    shown = shown_scores(per_class)
     title = "class"
-    if len(shown) > _MOST_CLASSES:
-        # Classes without an image have nothing to be low at.
-        occurring = [scores for scores in shown if scores.support]
-        shown = sorted(occurring, key=lambda scores: scores.f1)[:_LOWEST_SHOWN]
+    if len(per_class) > MOST_CLASSES:
         title = f"class ({len(shown)} of {len(per_class)}, lowest F1)"
     rows = [
         (
