@@ -29,7 +29,7 @@ margin:0;background:rgba(128,128,128,.25)}
 .mnistburn .small img{width:40px;height:40px}
 .mnistburn .facts td{white-space:normal;max-width:48em;overflow-wrap:anywhere}
 .mnistburn pre{font-size:12px;margin:.4em 0;background:none;color:inherit;overflow-x:auto}
-.mnistburn svg{width:340px;max-width:100%;height:auto}
+.mnistburn svg{display:block;width:340px;max-width:100%;height:auto}
 .mnistburn svg text{fill:currentColor;font:12px sans-serif}
 .mnistburn svg .x{text-anchor:middle}
 .mnistburn svg .y{text-anchor:end}
