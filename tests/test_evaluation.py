@@ -140,7 +140,7 @@ def test_a_probability_on_an_edge_is_in_the_bin_below_and_none_is_lost(bins: int
     counts[0] = 2  # 0 and the upper edge of the first
     assert calibration.counts.tolist() == counts.tolist()
     beyond = Calibration.measure([numpy.nextafter(1.0, 2.0)], [True], bins)
-    assert beyond.counts[-1] == 1
+    assert beyond.counts.tolist() == [0] * (bins - 1) + [1]
 
 
 def test_a_perfectly_calibrated_model_has_no_error() -> None:

@@ -152,6 +152,8 @@ def test_a_picture_of_a_data_set_has_a_row_for_each_class(test_data: Dataset) ->
     assert len(ax.images) == rows.sum()
     first = numpy.flatnonzero(test_data.targets == 0)[0]
     numpy.testing.assert_array_equal(ax.images[0].get_array(), test_data.images[first])
+    assert ax.images[0].get_cmap().name == "gray"
+    assert ax.images[0].get_clim() == (0, 255)
     assert len(test_data.plot([3, 1]).images) == 2
     drawn(ax)
 
@@ -260,15 +262,46 @@ def test_several_metrics_take_an_array_of_axes(run: TrainingResult) -> None:
         run.plot(ax=grid[0])
 
 
-def test_a_picture_leaves_settings_and_backend_alone(
+def test_no_picture_is_shown(
     run: TrainingResult, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (dict(mpl.rcParams), mpl.get_backend())
     monkeypatch.setattr(pyplot, "show", lambda *_: pytest.fail("a figure was shown"))
     for picture in PICTURES:
         picture(run, evaluation, None)
-    assert (dict(mpl.rcParams), mpl.get_backend()) == before
     assert len(pyplot.get_fignums()) == len(PICTURES)
+
+
+LEFT_ALONE = """
+import matplotlib as mpl
+from matplotlib import pyplot
+import mnistburn
+pyplot.close(pyplot.figure())  # chooses the backend
+before = dict(mpl.rcParams)
+model = mnistburn.Model(seed=1)
+evaluation = model.evaluate(mnistburn.datasets.load("mnist", "test")[:50])
+history = mnistburn.History({"epoch": [1, 2], "train_loss": [2, 1]}, {}, {})
+for picture in (
+    model.plot_filters,
+    evaluation.plot_confusion,
+    evaluation.plot_calibration,
+    evaluation.plot_worst,
+    evaluation.dataset.plot,
+    lambda: history.plot("loss"),
+):
+    picture()
+print([key for key, value in before.items() if mpl.rcParams[key] != value])
+"""
+
+
+def test_pictures_leave_settings_and_backend_alone(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEFT_ALONE],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_captions_that_could_not_be_read_are_left_out(evaluation: Evaluation) -> None:

@@ -90,7 +90,7 @@ def draw_curves(
     first = min((min(curve.epochs) for curve in curves if len(curve.epochs)), default=1)
     if first == last:
         axes.set_xlim(first - 0.5, last + 0.5)
-    legend = axes.legend(handles, labels, frameon=False, fontsize="small")
+    legend = axes.legend(handles, labels, frameon=False, fontsize="small", handlelength=2.6)
     for text in legend.get_texts():
         text.set_parse_math(False)
     return axes
