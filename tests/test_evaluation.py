@@ -372,3 +372,16 @@ def test_widths_are_those_of_a_terminal() -> None:
     assert clipped("猫猫猫", 4) == "猫…"
     assert clipped("abcd", 4) == "abcd"
     assert table([("a", "bb"), ("猫", "c")]) == ["a   bb", "猫   c"]
+
+
+@pytest.mark.parametrize("weight", [numpy.nan, numpy.inf, -numpy.inf])
+def test_a_model_that_is_not_finite_has_an_evaluation(weight: float, test_data: Dataset) -> None:
+    model = Model(ModelConfig(hidden_size=4), seed=1)
+    state = model.state_dict()
+    state["linear2.weight"] = numpy.full_like(state["linear2.weight"], weight)
+    model.load_state_dict(state)
+    found = model.evaluate(test_data)
+    assert numpy.isnan(found.loss)
+    assert "loss               nan" in str(found)
+    assert len(found.worst(3)) == 3
+    assert numpy.isnan(found.calibration().expected_error)

@@ -136,17 +136,22 @@ class Evaluation:
 
     def _log_probabilities(self, classes: NDArray[numpy.int64]) -> NDArray[numpy.float64]:
         """Return the logarithm of the probability of a class of each image."""
-        rows = self.logits.astype(numpy.float64)
-        # Without the largest subtracted, exp overflows.
-        rows -= rows.max(axis=1, keepdims=True)
+        rows = self._shifted()
         own: NDArray[numpy.float64] = numpy.take_along_axis(rows, classes[:, None], axis=1)[:, 0]
         sums: NDArray[numpy.float64] = numpy.exp(rows, out=rows).sum(axis=1)
         return own - numpy.log(sums)
 
+    def _shifted(self) -> NDArray[numpy.float64]:
+        """Return the logits less the largest of each image: exp of others overflows."""
+        rows = self.logits.astype(numpy.float64)
+        # Logits that are not finite have a loss that is none.
+        with numpy.errstate(invalid="ignore"):
+            rows -= rows.max(axis=1, keepdims=True)
+        return rows
+
     def probabilities(self) -> NDArray[numpy.float64]:
         """Return the probability of each class for each image, float64 ``[n, num_classes]``."""
-        rows = self.logits.astype(numpy.float64)
-        rows -= rows.max(axis=1, keepdims=True)
+        rows = self._shifted()
         numpy.exp(rows, out=rows)
         rows /= rows.sum(axis=1, keepdims=True)
         return rows
