@@ -368,8 +368,11 @@ def test_widths_are_those_of_a_terminal() -> None:
     assert width_of("abc") == 3
     assert width_of("猫") == 2
     assert width_of("e\u0301") == 1
-    assert clipped("abcdef", 4) == "abc…"
-    assert clipped("猫猫猫", 4) == "猫…"
+    assert clipped("class number 17", 10) == "class … 17"
+    assert clipped("abcdef", 4) == "ab…f"
+    assert clipped("abcdef", 1) == "…"
+    assert clipped("猫猫猫猫", 6) == "猫猫…"
+    assert clipped("猫猫猫猫", 7) == "猫猫…猫"
     assert clipped("abcd", 4) == "abcd"
     assert table([("a", "bb"), ("猫", "c")]) == ["a   bb", "猫   c"]
 

@@ -25,6 +25,8 @@ def _width(character: str) -> int:
 def clipped(text: str, width: int) -> str:
     """Return a printable text that takes no more columns than it may, with an ellipsis if cut.
 
+    It is cut within: names often differ at their ends.
+
     Args:
         text: The text, of anyone.
         width: The columns, at least 1.
@@ -35,13 +37,19 @@ def clipped(text: str, width: int) -> str:
     text = printable(text)
     if width_of(text) <= width:
         return text
-    taken, used = [], 1
-    for character in text:
+    end = (width - 1) // 3
+    start = width - 1 - end
+    return f"{_first(text, start)}…{_first(text[::-1], end)[::-1]}"
+
+
+def _first(text: str, width: int) -> str:
+    """Return the first letters of a text, as many as fit."""
+    used = 0
+    for place, character in enumerate(text):
         used += _width(character)
         if used > width:
-            break
-        taken.append(character)
-    return "".join(taken) + "…"
+            return text[:place]
+    return text
 
 
 def table(rows: Sequence[Sequence[str]], *, gap: int = 2) -> list[str]:

@@ -84,7 +84,9 @@ def draw_confusion(
                 fontsize=8.0 if count < 10_000 else 6.5,  # noqa: PLR2004  five digits
                 color="white" if shares[true, predicted] ** _GAMMA > 0.6 else "#1a1a1a",  # noqa: PLR2004
             )
-    bar = axes.figure.colorbar(image, ax=axes, shrink=0.8, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1])
+    bar = axes.figure.colorbar(
+        image, ax=axes, shrink=0.8, aspect=25, pad=0.02, ticks=[0, 0.05, 0.2, 0.5, 1]
+    )
     bar.ax.set_yticklabels(["0", "5 %", "20 %", "50 %", "100 %"], fontsize=8)
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.spines[:].set_visible(False)

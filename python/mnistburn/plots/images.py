@@ -75,7 +75,7 @@ def draw_images(
     above = lines * _LINE + (0.05 if lines else 0.0)
     columns = min(columns, len(tiles))
     names = [clipped(name, _LONGEST_NAME) for name in row_names]
-    margin = 0.1 + 0.085 * max(map(width_of, names), default=0)
+    margin = 0.15 + 0.09 * max(map(width_of, names), default=0)
     step_x, step_y = 1 + _GAP, tall + above + _GAP
 
     def extent(number: int) -> tuple[float, float]:
@@ -135,5 +135,6 @@ def draw_images(
     # Each imshow has moved them.
     axes.set_xlim(0, across)
     axes.set_ylim(down, 0)
-    axes.set_aspect("equal")
+    # Room that is left over goes to the names.
+    axes.set_aspect("equal", anchor="E" if names else "C")
     return axes
