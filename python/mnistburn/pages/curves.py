@@ -161,7 +161,7 @@ class _Axis:
             # One value alone is drawn in the middle.
             margin = abs(low) * 0.1 or 0.5
             low, high = low - margin, high + margin
-        return cls(low, high, start, end, _round_step((high - low) / 4))
+        return cls(low, high, start, end, _round_step((high - low) / 5))
 
     def place(self, value: float) -> float:
         share = (value - self.low) / (self.high - self.low)
