@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Literal
 
 import numpy
 import pytest
@@ -324,6 +325,23 @@ def test_too_many_logits_are_not_kept(trained: Model, test_data: Dataset) -> Non
             ask()
     assert found.accuracy_interval() == whole.accuracy_interval()
     assert str(found).splitlines() == str(whole).splitlines()[:3]
+
+
+@pytest.mark.parametrize("augment", [False, "shift"])
+@pytest.mark.parametrize("batch_size", [7, 32, 1000])
+def test_images_are_measured_in_parts_as_at_once(
+    trained: Model, test_data: Dataset, batch_size: int, augment: Literal["shift", False]
+) -> None:
+    from mnistburn.evaluation import measure
+
+    whole = trained.evaluate(test_data, batch_size, augment=augment)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure, "_LOGITS_AT_A_TIME", 400)
+        parts = trained.evaluate(test_data, batch_size, augment=augment)
+    assert parts.loss == pytest.approx(whole.loss, rel=1e-12)
+    assert parts.accuracy == whole.accuracy
+    numpy.testing.assert_array_equal(parts.logits, whole.logits)
+    assert not parts.logits.flags.writeable
 
 
 def number_of_logits(logits: NDArray[numpy.float64], _: NDArray[numpy.int64]) -> float:

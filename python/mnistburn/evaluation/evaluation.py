@@ -49,9 +49,9 @@ class Evaluation:
     ``print(evaluation)`` tells the important parts. Loss, accuracy and metrics are there at once;
     all else is computed from the logits of the images when it is first asked for, in some
     milliseconds for 10,000 images. The logits take 4 bytes for each image and class as long as the
-    evaluation lives, and five times that while it is made. More than 2^26 of them (256 MiB) are not
-    kept; what would follow from them is refused then. The images are those of the data set, without
-    a copy. Two evaluations are equal where loss, accuracy and metrics are.
+    evaluation lives; with metrics five times that while it is made. More than 2^26 of them (256
+    MiB) are not kept; what would follow from them is refused then. The images are those of the
+    data set, without a copy. Two evaluations are equal where loss, accuracy and metrics are.
 
     Attributes:
         loss: The mean cross-entropy over the images.

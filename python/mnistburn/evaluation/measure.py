@@ -3,8 +3,10 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy
+from numpy.typing import NDArray
 
 from mnistburn import _native, datasets
 from mnistburn.arguments import as_integer, shown
@@ -23,7 +25,9 @@ from mnistburn.views import Augment, as_views
 __all__ = ["Measured", "measure"]
 
 # More logits than these are not kept.
-_MOST_LOGITS = 1 << 26
+_MOST_LOGITS: Final = 1 << 26
+# The core gives logits in double precision: so many of them at a time take some megabytes.
+_LOGITS_AT_A_TIME: Final = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,26 +94,31 @@ def measure(
     warn_of_unlike(model.statistics, some, dataset.image_shape, told=model.told)
     num_classes = model.num_classes
     keeps = len(dataset) * num_classes <= _MOST_LOGITS
-    loss, accuracy, measured, kept = model.native.evaluate(
-        dataset._native(),  # noqa: SLF001
-        # A batch larger than the data set is the data set.
-        min(size, len(dataset)),
-        views,
-        names,
-        keeps or bool(functions),
-    )
-    values = {
-        name: shaped_values(name, single, num_classes)
-        for name, single in zip(names, measured, strict=True)
-    }
+    # A batch larger than the data set is the data set.
+    size = min(size, len(dataset))
+    values: dict[str, Any] = {}
     logits = None
-    if kept is not None:
-        rows = numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
-        for name, function in functions.items():
-            values[name] = own_value(name, function, rows.copy(), dataset.targets.copy())
-        if keeps:
-            logits = rows.astype(numpy.float32)
-            logits.flags.writeable = False
+    if keeps and not names and not functions:
+        loss, accuracy, logits = _in_parts(model, dataset, size, views)
+    else:
+        keep = keeps or bool(functions)
+        loss, accuracy, measured, kept = model.native.evaluate(
+            dataset._native(),  # noqa: SLF001
+            size,
+            views,
+            names,
+            keep,
+        )
+        for name, single in zip(names, measured, strict=True):
+            values[name] = shaped_values(name, single, num_classes)
+        rows = None if kept is None else _rows(kept, num_classes)
+        if rows is not None:
+            for name, function in functions.items():
+                values[name] = own_value(name, function, rows.copy(), dataset.targets.copy())
+            if keeps:
+                logits = rows.astype(numpy.float32)
+    if logits is not None:
+        logits.flags.writeable = False
     known = model.class_names or dataset.class_names or ()
     return Evaluation(
         loss,
@@ -119,6 +128,37 @@ def measure(
         dataset=dataset,
         _logits=logits,
     )
+
+
+def _in_parts(
+    model: Measured, dataset: Dataset, size: int, views: list[str] | None
+) -> tuple[float, float, NDArray[numpy.float32]]:
+    """Return loss, accuracy and logits of images of which not all are computed at once."""
+    count, num_classes = len(dataset), model.num_classes
+    # Whole batches, so that a batch is the same whatever the parts.
+    step = max(1, _LOGITS_AT_A_TIME // num_classes // size) * size
+    logits = numpy.empty((count, num_classes), dtype=numpy.float32)
+    losses, hits = [], 0
+    for first in range(0, count, step):
+        part = dataset[first : first + step]
+        loss, accuracy, _, kept = model.native.evaluate(
+            part._native(),  # noqa: SLF001  of this package
+            size,
+            views,
+            [],
+            True,  # noqa: FBT003  the logits are kept
+        )
+        assert kept is not None  # noqa: S101  they were asked for
+        logits[first : first + step] = _rows(kept, num_classes)
+        losses.append((loss, len(part)))
+        hits += round(accuracy * len(part))
+    if len(losses) == 1:
+        return loss, accuracy, logits
+    return sum(loss * images for loss, images in losses) / count, hits / count, logits
+
+
+def _rows(kept: bytearray, num_classes: int) -> NDArray[numpy.float64]:
+    return numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
 
 
 def _matched(model: Measured, dataset: Dataset, *, by_number: bool) -> Dataset:
