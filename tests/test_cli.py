@@ -220,12 +220,19 @@ def test_evaluate_prints_what_the_model_measures(
     done = command("evaluate", model_file, "--data=mnist", "--json", "--device=cpu")
     assert done.exit_code == 0, done.output
     expected = Model.load(model_file).evaluate(small_data[1])
-    assert json.loads(done.stdout) == {
-        "data": "mnist, test",
-        "images": 64,
-        "loss": expected.loss,
-        "accuracy": expected.accuracy,
-    }
+    found = json.loads(done.stdout)
+    assert (found["data"], found["images"]) == ("mnist, test", 64)
+    assert (found["loss"], found["accuracy"]) == (expected.loss, expected.accuracy)
+    assert tuple(found["accuracy_interval"]) == expected.accuracy_interval()
+    assert found["expected_calibration_error"] == expected.calibration().expected_error
+    assert [row["recall"] for row in found["per_class"]] == [
+        row.recall for row in expected.per_class
+    ]
+    assert [image["index"] for image in found["worst"]] == [
+        image.index for image in expected.worst()
+    ]
+    pairs = [(pair["true"], pair["predicted"], pair["count"]) for pair in found["most_confused"]]
+    assert pairs == [(pair.true, pair.predicted, pair.count) for pair in expected.most_confused()]
     done = command("evaluate", model_file, "--data=mnist", "--split=train", "--batch-size=100")
     assert "on 256 images" in done.stdout
     done = command("evaluate", model_file, "--data=mnist", "--batch-size=0")

@@ -542,3 +542,57 @@ def test_a_training_tells_the_rule_of_the_shape_once(
         mnistburn.train(tmp_path / "run", config, "cpu", data=pair, progress=False)
     assert caplog.text.count("the size of all") == 1
     assert sum("the size of all" in line for line in pair.told) == 1  # for the command line
+
+
+def files_of(root: Path) -> tuple[Path, ...]:
+    return tuple(
+        path
+        for folder in sorted(root.iterdir(), key=lambda folder: int(folder.name))
+        for path in sorted(folder.iterdir())
+    )
+
+
+def test_each_image_knows_its_file(mnist_folder: Path) -> None:
+    found = Dataset.from_folder(mnist_folder / "train", progress=False)
+    assert found.files == files_of(mnist_folder / "train")
+    for place in (0, 17, 599):
+        picture = mnistburn.read_picture(found.files[place])
+        assert numpy.array_equal(picture, found.images[place])
+    indices = [5, 3, 5]
+    assert found.subset(indices).files == tuple(found.files[index] for index in indices)
+    assert found[10:2:-3].files == found.files[10:2:-3]
+    rest, share = found.split(0.25)
+    assert set(rest.files or ()) | set(share.files or ()) == set(found.files)
+    for path, (image, _) in zip(share.files or (), share, strict=True):
+        assert numpy.array_equal(mnistburn.read_picture(path), image)
+    assert rest.concat(share).files == (rest.files or ()) + (share.files or ())
+    for again in (copy.copy(found), pickle.loads(pickle.dumps(share))):  # noqa: S301
+        assert again.files == (found if len(again) == 600 else share).files
+
+
+def test_images_without_files_have_none(mnist_folder: Path) -> None:
+    found = Dataset.from_folder(mnist_folder / "train", progress=False)
+    arrays = Dataset(found.images, found.targets, class_names=found.class_names)
+    assert arrays.files is None
+    assert arrays[:3].files is None
+    assert arrays.concat(found).files is None
+
+
+def test_broken_pictures_and_other_files_have_no_place_among_the_files(tmp_path: Path) -> None:
+    for number in range(4):
+        write_png(tmp_path / "ä <b>" / "deep" / f"{number}.png", grey(8, 8))
+        write_png(tmp_path / "b" / f"{number}.png", grey(8, 8))
+    (tmp_path / "b" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "b" / "0.txt").write_text("no picture")
+    names = ["ä <b>", "without a folder", "b"]
+    found = Dataset.from_folder(tmp_path, class_names=names, progress=False)
+    expected = [tmp_path / "ä <b>" / "deep" / f"{number}.png" for number in range(4)]
+    expected += [tmp_path / "b" / f"{number}.png" for number in (0, 2, 3)]
+    assert found.files == tuple(expected)
+
+
+def test_the_worst_images_name_their_files(mnist_folder: Path) -> None:
+    found = Dataset.from_folder(mnist_folder / "test", progress=False)
+    worst = Model(ModelConfig(hidden_size=4), seed=1).evaluate(found).worst(5)
+    assert found.files is not None
+    assert [image.file for image in worst] == [found.files[image.index] for image in worst]

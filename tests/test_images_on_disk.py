@@ -95,9 +95,9 @@ def test_a_large_file_stays_on_disk_unless_it_is_compressed(
     packed.write_bytes(gzip.compress(files[0].read_bytes()))
     size = files[0].stat().st_size
     for limit, expected in ((size, False), (size - 1, True)):
-        monkeypatch.setattr("mnistburn.dataset._LARGEST_IN_MEMORY", limit)
+        monkeypatch.setattr("mnistburn.idx_pair._LARGEST_IN_MEMORY", limit)
         assert isinstance(Dataset.from_idx(*files).images, numpy.memmap) is expected
-    monkeypatch.setattr("mnistburn.dataset._LARGEST_IN_MEMORY", 1000)
+    monkeypatch.setattr("mnistburn.idx_pair._LARGEST_IN_MEMORY", 1000)
     assert not isinstance(Dataset.from_idx(packed, files[1]).images, numpy.memmap)
 
 

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
         CsvLogger,
         EarlyStopping,
         JsonLinesLogger,
+        LivePlot,
         TensorBoard,
     )
+    from mnistburn.comparison import Comparison, PairTest, compare
     from mnistburn.config import (
         AdaGradConfig,
         AdamConfig,
@@ -49,16 +51,25 @@ if TYPE_CHECKING:
         WarmUpLrSchedulerConfig,
     )
     from mnistburn.data_loader import Batch, DataLoader
-    from mnistburn.dataset import BrokenPicture, Dataset
+    from mnistburn.dataset import Dataset
     from mnistburn.dataset_description import DatasetDescription, Finding
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
     from mnistburn.dropout import DropoutKey
+    from mnistburn.evaluation import (
+        Calibration,
+        ClassScores,
+        ConfusedPair,
+        Evaluation,
+        McNemarTest,
+        WorstImage,
+    )
     from mnistburn.gradients import Gradients, Loss
     from mnistburn.image_statistics import ImageStatistics
     from mnistburn.lr_scheduler import LrScheduler
-    from mnistburn.model import Evaluation, Model
+    from mnistburn.model import Model
     from mnistburn.optimizer import Optimizer
+    from mnistburn.picture_folders import BrokenPicture
     from mnistburn.pictures import read_picture
     from mnistburn.rate_finder import RateCurve, find_rate
     from mnistburn.recipes import Recipe, recipe
@@ -73,9 +84,13 @@ __all__ = [
     "AugmentationConfig",
     "Batch",
     "BrokenPicture",
+    "Calibration",
     "Callback",
     "Checkpoint",
+    "ClassScores",
     "ClassificationOutput",
+    "Comparison",
+    "ConfusedPair",
     "ConvBlock",
     "ConvNetConfig",
     "CosineAnnealingLrSchedulerConfig",
@@ -96,8 +111,10 @@ __all__ = [
     "ImageStatistics",
     "JsonLinesLogger",
     "LinearLrSchedulerConfig",
+    "LivePlot",
     "Loss",
     "LrScheduler",
+    "McNemarTest",
     "Model",
     "ModelConfig",
     "MomentumConfig",
@@ -105,6 +122,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "Optimizer",
+    "PairTest",
     "RateCurve",
     "Recipe",
     "ReduceOnPlateauLrSchedulerConfig",
@@ -118,9 +136,11 @@ __all__ = [
     "TrainingConfig",
     "TrainingResult",
     "WarmUpLrSchedulerConfig",
+    "WorstImage",
     "__version__",
     "build_info",
     "callbacks",
+    "compare",
     "datasets",
     "describe",
     "devices",
@@ -140,8 +160,10 @@ _HOMES: Final = {
         "CsvLogger",
         "EarlyStopping",
         "JsonLinesLogger",
+        "LivePlot",
         "TensorBoard",
     ),
+    "comparison": ("Comparison", "PairTest", "compare"),
     "config": (
         "AdaGradConfig",
         "AdamConfig",
@@ -167,16 +189,25 @@ _HOMES: Final = {
         "WarmUpLrSchedulerConfig",
     ),
     "data_loader": ("Batch", "DataLoader"),
-    "dataset": ("BrokenPicture", "Dataset"),
+    "dataset": ("Dataset",),
     "dataset_description": ("DatasetDescription", "Finding"),
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
     "dropout": ("DropoutKey",),
+    "evaluation": (
+        "Calibration",
+        "ClassScores",
+        "ConfusedPair",
+        "Evaluation",
+        "McNemarTest",
+        "WorstImage",
+    ),
     "gradients": ("Gradients", "Loss"),
     "image_statistics": ("ImageStatistics",),
     "lr_scheduler": ("LrScheduler",),
-    "model": ("Evaluation", "Model"),
+    "model": ("Model",),
     "optimizer": ("Optimizer",),
+    "picture_folders": ("BrokenPicture",),
     "pictures": ("read_picture",),
     "rate_finder": ("RateCurve", "find_rate"),
     "recipes": ("Recipe", "recipe"),

@@ -15,12 +15,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, picture_folders
+from mnistburn import _native, idx_pair, notebook, picture_folders, plots
 from mnistburn.arguments import (
     LARGEST_SEED,
     as_class_names,
@@ -29,48 +29,19 @@ from mnistburn.arguments import (
     as_share,
     shown,
 )
-from mnistburn.arrays import MNIST, ImageShape, as_array, as_images, as_targets, shape_of
+from mnistburn.arrays import MNIST, ImageShape, as_images, as_targets, shape_of
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
-from mnistburn.preprocessing import (
-    STRETCHED,
-    Fit,
-    Prepare,
-    Preprocessing,
-    as_fit,
-    as_prepare,
-)
+from mnistburn.picture_folders import NOTHING_TOLD, BrokenPicture, Files, Told
+from mnistburn.positions import as_positions
+from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing, as_fit, as_prepare
+from mnistburn.read_only import owned, read_only
 
-__all__ = ["BrokenPicture", "Dataset"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-# An uncompressed file of images that is larger stays on disk.
-_LARGEST_IN_MEMORY: Final = 1 << 30
-
-_Item = TypeVar("_Item", bound=numpy.generic)
-
-
-class BrokenPicture(NamedTuple):
-    """A picture that `Dataset.from_folder` passed over.
-
-    Attributes:
-        path: The file.
-        reason: Why it cannot be read.
-    """
-
-    path: Path
-    reason: str
-
-
-class _Told(NamedTuple):
-    """What reading a folder told, as the attributes of a data set have it."""
-
-    broken: tuple[BrokenPicture, ...] = ()
-    passed_over: Mapping[str, int] = MappingProxyType({})
-    shape_rule: str | None = None
-
-
-_NOTHING: Final = _Told()
+__all__ = ["Dataset"]
 
 
 class Dataset:
@@ -80,7 +51,8 @@ class Dataset:
     can be written is copied; a read-only one of the right kind is shared and takes no more memory.
 
     Parts and copies of a data set know what `from_folder` told of the whole folder: ``broken``,
-    ``passed_over`` and ``shape_rule``. What `concat` joins may come from several and knows nothing.
+    ``passed_over`` and ``shape_rule``. What `concat` joins may come from several and knows the
+    ``files`` alone.
 
     Attributes:
         targets: Class numbers, int64 of shape ``[n]``.
@@ -120,7 +92,7 @@ class Dataset:
             )
             raise DataError(message)
         self._fill(
-            _read_only(_own(pixels.view(numpy.uint8), images)), targets, class_names, STRETCHED
+            read_only(owned(pixels.view(numpy.uint8), images)), targets, class_names, STRETCHED
         )
 
     def _fill(
@@ -129,10 +101,13 @@ class Dataset:
         targets: ArrayLike,
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing,
-        told: _Told = _NOTHING,
+        told: Told = NOTHING_TOLD,
+        *,
+        files: Files | None = None,
     ) -> None:
         self._images = images
-        numbers = _read_only(_own(as_targets(targets, len(images)), targets))
+        self._files = files
+        numbers = read_only(owned(as_targets(targets, len(images)), targets))
         self._set(
             targets=numbers,
             class_names=_checked_names(class_names, numbers),
@@ -182,22 +157,31 @@ class Dataset:
         targets: ArrayLike,
         class_names: Sequence[str] | None,
         preprocessing: Preprocessing = STRETCHED,
-        told: _Told = _NOTHING,
+        told: Told = NOTHING_TOLD,
+        *,
+        files: Files | None = None,
     ) -> Self:
         dataset = object.__new__(cls)
-        dataset._fill(images, targets, class_names, preprocessing, told)
+        dataset._fill(images, targets, class_names, preprocessing, told, files=files)
         return dataset
 
-    def _with(self, images: NDArray[numpy.uint8] | ImagesOnDisk, targets: ArrayLike) -> Self:
-        """Return other images of the same kind, read from the same folder."""
-        return self._of(images, targets, self.class_names, self.preprocessing, self._told())
+    def _part(
+        self,
+        images: NDArray[numpy.uint8] | ImagesOnDisk,
+        places: slice | NDArray[numpy.integer],
+    ) -> Self:
+        """Return the images at some places, which are read already."""
+        files = None if self._files is None else self._files[places]
+        kind = (self.class_names, self.preprocessing, self._told())
+        return self._of(images, self.targets[places], *kind, files=files)
 
     def _with_classes(self, targets: ArrayLike, class_names: Sequence[str]) -> Self:
         """Return the same images with other class numbers."""
-        return self._of(self._images, targets, class_names, self.preprocessing, self._told())
+        kind = (class_names, self.preprocessing, self._told())
+        return self._of(self._images, targets, *kind, files=self._files)
 
-    def _told(self) -> _Told:
-        return _Told(self.broken, self.passed_over, self.shape_rule)
+    def _told(self) -> Told:
+        return Told(self.broken, self.passed_over, self.shape_rule)
 
     @classmethod
     def from_numpy(
@@ -248,24 +232,8 @@ class Dataset:
             DataError: A file is damaged or holds another shape; the message names it.
             OSError: A file cannot be read.
         """
-        path = as_path(images, "images", DataError)
-        if in_memory is None:
-            in_memory = not _is_large(path)
-        elif not isinstance(in_memory, bool):
-            message = f"in_memory must be True, False or None, got {shown(in_memory)}"
-            raise DataError(message)
-        if in_memory:
-            shape, pixels = _native.read_idx(str(path))
-            try:
-                array, count = as_images(numpy.frombuffer(pixels, dtype=numpy.uint8).reshape(shape))
-            except DataError as error:
-                message = f"{path}: {error}"
-                raise DataError(message) from None
-            classes = _read_labels(labels, count, path)
-            return cls._of(_read_only(array.view(numpy.uint8)), classes, class_names)
-        on_disk = ImagesOnDisk(path)
-        classes = _read_labels(labels, len(on_disk), path)
-        return cls._of(on_disk, classes, class_names)
+        pixels, classes = idx_pair.read(images, labels, in_memory=in_memory)
+        return cls._of(pixels, classes, class_names)
 
     @classmethod
     def from_folder(
@@ -326,10 +294,8 @@ class Dataset:
             strict=strict,
             progress=progress,
         )
-        broken = tuple(BrokenPicture(file, reason) for file, reason in found.broken)
-        told = _Told(broken, found.passed_over, found.shape_rule)
-        images = _read_only(found.images)
-        return cls._of(images, found.targets, found.class_names, preprocessing, told)
+        kind = (found.class_names, preprocessing, found.told)
+        return cls._of(read_only(found.images), found.targets, *kind, files=found.files)
 
     @property
     def images(self) -> NDArray[numpy.uint8]:
@@ -338,6 +304,11 @@ class Dataset:
         Those of a file on disk are mapped, not read; those of a part of it are copied.
         """
         return self._images.array() if isinstance(self._images, ImagesOnDisk) else self._images
+
+    @property
+    def files(self) -> tuple[Path, ...] | None:
+        """The file of each image, of length ``n``; None where images have no files of their own."""
+        return None if self._files is None else tuple(map(Path, self._files))
 
     @property
     def image_shape(self) -> ImageShape:
@@ -358,7 +329,7 @@ class Dataset:
     def class_counts(self) -> NDArray[numpy.int64]:
         """The number of images of each class, int64 of shape ``[num_classes]``."""
         counts = numpy.bincount(self.targets, minlength=self.num_classes)
-        return _read_only(counts.astype(numpy.int64))
+        return read_only(counts.astype(numpy.int64))
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -383,7 +354,7 @@ class Dataset:
         if isinstance(index, slice):
             if isinstance(self._images, ImagesOnDisk):
                 return self._at(numpy.arange(len(self), dtype=numpy.int64)[index])
-            return self._with(self._images[index], self.targets[index])
+            return self._part(self._images[index], index)
         try:
             position = operator.index(index)
         except TypeError:
@@ -410,7 +381,7 @@ class Dataset:
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[object, ...]]:
         """Take part in pickling and copying: a copy is read-only too, and in memory."""
         images = numpy.array(self.images)
-        told = (self.broken, dict(self.passed_over), self.shape_rule)
+        told = (self.broken, dict(self.passed_over), self.shape_rule, self._files)
         return self._copied, (images, self.targets, self.class_names, self.preprocessing, told)
 
     @classmethod
@@ -420,11 +391,12 @@ class Dataset:
         targets: NDArray[numpy.int64],
         class_names: tuple[str, ...] | None,
         preprocessing: Preprocessing,
-        told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None] = ((), {}, None),
+        told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None, Files | None],
     ) -> Self:
-        broken, passed_over, shape_rule = told
-        found = _Told(broken, MappingProxyType(passed_over), shape_rule)
-        return cls._of(_read_only(images), targets, class_names, preprocessing, found)
+        broken, passed_over, shape_rule, files = told
+        found = Told(broken, MappingProxyType(passed_over), shape_rule)
+        kind = (class_names, preprocessing, found)
+        return cls._of(read_only(images), targets, *kind, files=files)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
@@ -444,11 +416,9 @@ class Dataset:
         return pixels
 
     def _at(self, positions: NDArray[numpy.integer]) -> Self:
-        targets = self.targets[positions]
         if isinstance(self._images, ImagesOnDisk):
-            images = self._images.take(positions.astype(numpy.int64))
-            return self._with(images, targets)
-        return self._with(_read_only(self._images[positions]), targets)
+            return self._part(self._images.take(positions.astype(numpy.int64)), positions)
+        return self._part(read_only(self._images[positions]), positions)
 
     def subset(self, indices: Sequence[int] | NDArray[numpy.integer]) -> Self:
         """Return the images at the given positions, in the given order.
@@ -462,25 +432,7 @@ class Dataset:
         Raises:
             DataError: A position is none, or out of range; the first bad one is named.
         """
-        positions = as_array(indices, "indices", DataError)
-        if positions.ndim == 1 and positions.size == 0:
-            positions = positions.astype(numpy.int64)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
-            message = (
-                "indices must be a sequence of integers, got an array of shape "
-                f"{list(positions.shape)} and dtype {positions.dtype}; "
-                "a mask is numpy.flatnonzero(mask)"
-            )
-            raise DataError(message)
-        bad = (positions < 0) | (positions >= len(self))
-        if bad.any():
-            place = int(bad.argmax())
-            message = (
-                f"indices must be at least 0 and below {len(self)}, the number of images, "
-                f"got {int(positions[place])} at position {place}"
-            )
-            raise DataError(message)
-        return self._at(positions)
+        return self._at(as_positions(indices, len(self)))
 
     def concat(self, *others: "Dataset") -> Self:
         """Return this data set with others behind it, in memory.
@@ -513,7 +465,45 @@ class Dataset:
         parts: tuple[Dataset, ...] = (self, *others)
         images = numpy.concatenate([part.images for part in parts])
         targets = numpy.concatenate([part.targets for part in parts])
-        return self._of(_read_only(images), targets, self.class_names, self.preprocessing)
+        named = [part._files for part in parts if part._files is not None]  # noqa: SLF001
+        files = numpy.concatenate(named) if len(named) == len(parts) else None
+        kind = (self.class_names, self.preprocessing, NOTHING_TOLD)
+        return self._of(read_only(images), targets, *kind, files=files)
+
+    def plot(
+        self,
+        indices: "Sequence[int] | NDArray[numpy.integer] | None" = None,
+        *,
+        ax: "Axes | None" = None,
+    ) -> "Axes":
+        """Draw images with their classes.
+
+        Args:
+            indices: Positions of the images; None for the first of each class: a row of ten for
+                each of up to 12 classes, else one of each class.
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            DataError: There is no image, there are more than 400, or a position is none.
+            ConfigError: Matplotlib is not installed, or ax is no Axes.
+        """
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        places = None if indices is None else as_positions(indices, len(self))
+        return plots.draw_dataset(self._pixels, self.targets, names, places, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        rows = [
+            ("images", f"{len(self):,} of {self.image_shape}"),
+            ("classes", f"{self.num_classes:,}"),
+        ]
+        if self.broken:
+            rows.append(("broken pictures", f"{len(self.broken):,}"))
+        names = self.class_names or tuple(map(str, range(self.num_classes)))
+        return notebook.dataset_html(rows, self._pixels, self.targets, names)
 
     def describe(self, against: "Dataset | None" = None) -> "DatasetDescription":
         """Count what the data set holds, and say what is odd about it.
@@ -570,30 +560,6 @@ class Dataset:
         )
 
 
-def _is_large(path: Path) -> bool:
-    """Whether a file is an uncompressed one that would fill the memory."""
-    try:
-        # Before it is opened: opening a pipe waits for somebody to write to it.
-        if not path.is_file() or path.stat().st_size <= _LARGEST_IN_MEMORY:
-            return False
-        with path.open("rb") as file:
-            return file.read(2) == b"\0\0"
-    except OSError:
-        return False  # the reader says why
-
-
-def _read_labels(labels: str | os.PathLike[str], count: int, images: Path) -> NDArray[numpy.uint8]:
-    path = as_path(labels, "labels", DataError)
-    shape, classes = _native.read_idx(str(path))
-    if shape != [count]:
-        message = (
-            f"{path} must hold one label for each of the {count} images of {images}, "
-            f"got the shape {shape}"
-        )
-        raise DataError(message)
-    return numpy.frombuffer(classes, dtype=numpy.uint8)
-
-
 def _checked_names(
     class_names: Sequence[str] | None, targets: NDArray[numpy.int64]
 ) -> tuple[str, ...] | None:
@@ -606,30 +572,3 @@ def _checked_names(
         )
         raise DataError(message)
     return names
-
-
-def _own(array: NDArray[_Item], given: object) -> NDArray[_Item]:
-    """Return a copy of an array that shares its memory with one that the caller can write to."""
-    if isinstance(given, list | tuple):
-        return array  # NumPy has made a new one of these
-    if not _is_writable(array) or not numpy.may_share_memory(array, numpy.asarray(given)):
-        return array
-    return array.copy()
-
-
-def _is_writable(array: object) -> bool:
-    """Whether the memory of an array can be written to through it or what it is a view of."""
-    while isinstance(array, numpy.ndarray):
-        if array.flags.writeable:
-            return True
-        array = array.base
-    return (isinstance(array, memoryview) and not array.readonly) or isinstance(array, bytearray)
-
-
-def _read_only(array: NDArray[_Item]) -> NDArray[_Item]:
-    """Return a view of an array of our own that nobody can write to, nor make writable."""
-    owner: Any = array
-    while isinstance(owner, numpy.ndarray):
-        owner.flags.writeable = False
-        owner = owner.base
-    return array.view()

@@ -13,14 +13,13 @@ Example:
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy
 from numpy.typing import ArrayLike, NDArray
 
-from mnistburn import _native, datasets
+from mnistburn import _native, model_files, notebook, plots
 from mnistburn.arguments import LARGEST_SEED, as_class_names, as_integer, as_path, shown
 from mnistburn.arrays import (
     Images,
@@ -30,16 +29,17 @@ from mnistburn.arrays import (
     as_images,
     as_targets,
 )
-from mnistburn.classes import match_classes
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.dropout import DropoutKey
 from mnistburn.errors import ConfigError, DataError, RecordError
+from mnistburn.evaluation import Evaluation
+from mnistburn.evaluation.measure import Measured, measure
 from mnistburn.gradients import Loss
-from mnistburn.hints import folder_hint
 from mnistburn.image_statistics import ImageStatistics
-from mnistburn.likeness import LOOKED_AT, warn_of_unlike
-from mnistburn.metrics import Metric, own_value, shaped_values, split_metrics
+from mnistburn.likeness import warn_of_unlike
+from mnistburn.metrics import Metric
+from mnistburn.model_files import ExportFormat, Precision, Recorder
 from mnistburn.networks import ModelConfig, NetworkConfig, check_network, network_from_json
 from mnistburn.pictures import read_pictures
 from mnistburn.preprocessing import Preprocessing
@@ -47,41 +47,22 @@ from mnistburn.training_forward import (
     ClassificationOutput,
     RegressionOutput,
     as_dropout_key,
+    as_values,
     as_weights,
+    check_count,
 )
 from mnistburn.views import Augment, as_views
 
-__all__ = ["Evaluation", "ExportFormat", "Model", "Precision", "Recorder"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ExportFormat", "Model", "Precision", "Recorder"]
+
+# Class names that a notebook shows of a model.
+_NAMED: Final = 12
 
 Pictures = Any
 """Arrays of images, paths, open files, images of Pillow, and lists of these."""
-
-Recorder = Literal[
-    "compact", "default", "named-mpk", "named-mpk-gz", "bin", "bin-gz", "json", "json-gz"
-]
-"""The formats of model files, named after Burn's recorders."""
-
-Precision = Literal["half", "full", "double"]
-"""The width of the numbers in a model file: 16, 32 or 64 bits."""
-
-ExportFormat = Literal["onnx", "safetensors", "npz"]
-"""The formats that `Model.export` writes."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How good a model is on a data set.
-
-    Attributes:
-        loss: The mean cross-entropy over the images.
-        accuracy: The share of images classified right, in 0..1.
-        metrics: What else was asked for, by name: a number, for ``_per_class`` a list with one for
-            each class, and for ``confusion`` a row of counts for each class.
-    """
-
-    loss: float
-    accuracy: float
-    metrics: dict[str, Any] = field(default_factory=dict)
 
 
 class Model:
@@ -220,12 +201,7 @@ class Model:
             RecordError: The path is none, or ends in the extension of another format.
             OSError: The file cannot be written.
         """
-        target = as_path(path, "path", RecordError)
-        for argument, value in (("recorder", recorder), ("precision", precision or "")):
-            if not isinstance(value, str):
-                message = f"{argument} must be the name of one, a str, got {shown(value)}"
-                raise ConfigError(message)
-        return Path(self._native.save(str(target), recorder, precision))
+        return model_files.save(self._native, path, recorder, precision)
 
     def export(
         self,
@@ -258,14 +234,7 @@ class Model:
             DataError: The size of the images is not known.
             OSError: The file cannot be written.
         """
-        target = as_path(path, "path", RecordError)
-        if format is not None and not isinstance(format, str):
-            message = f"format must be the name of one, a str, or None, got {shown(format)}"
-            raise ConfigError(message)
-        if not isinstance(normalise, bool):
-            message = f"normalise must be True or False, got {shown(normalise)}"
-            raise ConfigError(message)
-        return Path(self._native.export(str(target), format, normalise))
+        return model_files.export(self._native, path, format, normalise=normalise)
 
     @property
     def config(self) -> NetworkConfig:
@@ -479,7 +448,7 @@ class Model:
         """
         pixels, count = as_images(images, self._image_shape())
         classes = as_targets(targets, count, self._config.num_classes)
-        _check_count(count)
+        check_count(count)
         out = self._native.forward_classification(
             pixels, classes, as_weights(weights), as_dropout_key(dropout)
         )
@@ -523,15 +492,8 @@ class Model:
             >>> gradients = out.loss.backward()
         """
         pixels, count = as_images(images, self._image_shape())
-        _check_count(count)
-        values = as_float32(targets, "targets", DataError)
-        shape = (count, self._config.num_classes)
-        if values.shape != shape:
-            message = (
-                "targets must have the shape [batch, num_classes], a number for each output: "
-                f"{list(shape)}, got {list(values.shape)}"
-            )
-            raise DataError(message)
+        check_count(count)
+        values = as_values(targets, count, self._config.num_classes)
         out = self._native.forward_regression(
             pixels, values, as_weights(weights), as_dropout_key(dropout)
         )
@@ -556,8 +518,10 @@ class Model:
     ) -> Evaluation:
         """Measure the model on a data set, without dropout.
 
-        The logger ``mnistburn`` warns once of images that are unlike those of the training. Classes
-        are found by their names where model and data set have such, in whatever order.
+        All that an `Evaluation` has follows from one pass over the images, whose logits it keeps:
+        4 bytes for each image and class. The logger ``mnistburn`` warns once of images that are
+        unlike those of the training. Classes are found by their names where model and data set have
+        such, in whatever order.
 
         Args:
             dataset: The images and their classes.
@@ -570,7 +534,7 @@ class Model:
                 number. With `augment` the logits are logarithms of the mean probabilities.
 
         Returns:
-            Loss, accuracy and the metrics.
+            Loss, accuracy and the metrics, and from the logits what else an `Evaluation` tells.
 
         Raises:
             DataError: The data set is of another type, empty, or has other classes than the model;
@@ -578,67 +542,22 @@ class Model:
             ConfigError: The batch size breaks its rule, there are no such views, or the model was
                 trained without; or there is no such metric, or the images can't have it.
         """
-        if not isinstance(dataset, Dataset):
-            message = (
-                f"dataset must be a Dataset, got {shown(dataset)}{self._dataset_hint(dataset)}"
-            )
-            raise DataError(message)
-        size = as_integer(batch_size, "batch_size", ConfigError, minimum=1)
-        if not isinstance(by_number, bool):
-            message = f"by_number must be True or False, got {shown(by_number)}"
-            raise ConfigError(message)
-        views = as_views(augment)
-        names, functions = split_metrics(metrics)
-        shape = self._image_shape()
-        if not len(dataset):
-            message = "dataset must not be empty: the accuracy on no images does not exist"
-            raise DataError(message)
-        num_classes = self._config.num_classes
-        dataset = match_classes(dataset, self._class_names, num_classes, by_number=by_number)
-        if dataset.targets.max() >= num_classes:
-            message = (
-                f"targets must be below the number of classes, {num_classes}, got "
-                f"{dataset.targets.max()}; take data of the model's classes, which are here "
-                f"dataset.subset(numpy.flatnonzero(dataset.targets < {num_classes}))"
-            )
-            raise DataError(message)
-        if dataset.image_shape != shape:
-            message = (
-                f"the images of the data set must be of the model's {shape}, got "
-                f"{dataset.image_shape}{folder_hint(shape, self._preprocessing)}"
-            )
-            raise DataError(message)
-        step = -(-len(dataset) // LOOKED_AT)
-        some = dataset._pixels(slice(None, None, step))  # noqa: SLF001  few of those on disk
-        warn_of_unlike(self._statistics, some, dataset.image_shape, told=self._told)
-        # A batch larger than the data set is the data set.
-        size = min(size, len(dataset))
-        loss, accuracy, measured, kept = self._native.evaluate(
-            dataset._native(),  # noqa: SLF001
-            size,
-            views,
-            names,
-            bool(functions),
+        return measure(
+            Measured(
+                native=self._native,
+                shape=self._image_shape(),
+                class_names=self._class_names,
+                num_classes=self._config.num_classes,
+                preprocessing=self._preprocessing,
+                statistics=self._statistics,
+                told=self._told,
+            ),
+            dataset,
+            batch_size,
+            by_number=by_number,
+            augment=augment,
+            metrics=metrics,
         )
-        values = {
-            name: shaped_values(name, single, num_classes)
-            for name, single in zip(names, measured, strict=True)
-        }
-        if kept is not None:
-            logits = numpy.frombuffer(kept, dtype="<f8").reshape(-1, num_classes)
-            for name, function in functions.items():
-                values[name] = own_value(name, function, logits.copy(), dataset.targets.copy())
-        return Evaluation(loss, accuracy, values)
-
-    def _dataset_hint(self, value: object) -> str:
-        """Propose how what stands in the place of a data set becomes one."""
-        if isinstance(value, str | bytes | os.PathLike):
-            if isinstance(value, str) and datasets.is_name(value):
-                return f'; mnistburn.datasets.load({value!r}, "test") gives it'
-            return folder_hint(self._config.image_shape, self._preprocessing, value)
-        if hasattr(value, "load_pair"):  # the data of a run
-            return '; its .load("valid") gives what the run was validated on'
-        return "; arrays become one with Dataset.from_numpy(images, targets)"
 
     def state_dict(self) -> dict[str, NDArray[numpy.float32]]:
         """Return the parameters by name.
@@ -670,6 +589,34 @@ class Model:
             [(name, list(array.shape), array) for name, array in arrays.items()]
         )
 
+    def plot_filters(self, layer: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
+        """Draw the filters of a convolution.
+
+        Filters of grey images are blue where a weight is below 0 and red where it is above, in one
+        scale for all. Those of colour images are colours, each from its smallest to its largest
+        weight. Of a deeper layer each row is a filter, with a kernel for each of its channels; of
+        both the first 16.
+
+        Args:
+            layer: The name of its weights, as in ``"conv2.weight"``; None for the first one.
+            ax: The Axes to draw into; None for a figure of its own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: There is no such convolution, matplotlib is not installed, or ax is no
+                Axes.
+        """
+        state = self.state_dict()
+        filters = [name for name, values in state.items() if values.ndim == plots.FILTER_DIMENSIONS]
+        if layer is None:
+            layer = filters[0]
+        if layer not in filters:
+            message = f"layer must be one of {', '.join(filters)}, got {shown(layer)}"
+            raise ConfigError(message)
+        return plots.draw_filters(state[layer], ax=ax)
+
     def summary(self) -> str:
         """Return a table of the layers, their shapes and parameter counts.
 
@@ -688,6 +635,21 @@ class Model:
             f"Model({self._config._sizes()}, "  # noqa: SLF001
             f"device={self.device!r}, num_params={self.num_params})"
         )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        names = self._class_names or ()
+        more = ", ..." if len(names) > _NAMED else ""
+        named = f": {', '.join(names[:_NAMED])}{more}" if names else ""
+        size = self._native.image_size
+        rows = [
+            ("model", self._config._sizes()),  # noqa: SLF001  of this package
+            ("images", "size not known" if size is None else str(self._config.image_shape)),
+            ("classes", f"{self._config.num_classes:,}{named}"),
+            ("parameters", f"{self.num_params:,}"),
+            ("device", self.device),
+        ]
+        return notebook.model_html(rows, None if size is None else self.summary())
 
     def __reduce__(self) -> tuple[Callable[..., "Model"], tuple[object, ...]]:
         """Take part in pickling and copying: a copy has the same bits, and goes on alike."""
@@ -713,9 +675,3 @@ def _as_parameter(name: object, value: ArrayLike) -> NDArray[numpy.float32]:
         message = f"the names of a state are those that state_dict() gives, got {shown(name)}"
         raise RecordError(message)
     return as_float32(value, name, RecordError)
-
-
-def _check_count(count: int) -> None:
-    if count == 0:
-        message = "images must not be empty: the mean loss of no images does not exist"
-        raise DataError(message)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy
 from numpy.typing import NDArray
@@ -19,12 +19,46 @@ from mnistburn.pictures import as_channels, expanded
 from mnistburn.preprocessing import Preprocessing
 from mnistburn.progress import CountProgress, start_count
 
-__all__ = ["PictureFolder", "passed_over_text", "read"]
+__all__ = [
+    "NOTHING_TOLD",
+    "BrokenPicture",
+    "Files",
+    "PictureFolder",
+    "Told",
+    "passed_over_text",
+    "read",
+]
+
+Files = NDArray[numpy.object_]
+"""The files of images, a str for each: a `Path` would take several times the memory."""
 
 _logger: Final = logging.getLogger("mnistburn")
 
 # Files that a line of the log names; the data set lists all broken ones.
 _NAMED: Final = 5
+
+
+class BrokenPicture(NamedTuple):
+    """A picture that `Dataset.from_folder` passed over.
+
+    Attributes:
+        path: The file.
+        reason: Why it cannot be read.
+    """
+
+    path: Path
+    reason: str
+
+
+class Told(NamedTuple):
+    """What reading a folder told, as the attributes of a data set have it."""
+
+    broken: tuple[BrokenPicture, ...] = ()
+    passed_over: Mapping[str, int] = MappingProxyType({})
+    shape_rule: str | None = None
+
+
+NOTHING_TOLD: Final = Told()
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +69,15 @@ class PictureFolder:
         class_names: The names of the classes.
         images: The images, uint8.
         targets: Their classes, int64.
-        broken: The pictures that cannot be read, with the reasons.
-        passed_over: How many files were no pictures that are read, by what they are.
-        shape_rule: Why the images have their shape; None where it was asked for.
+        told: What else was found.
+        files: The file of each image; None where the folder was changed meanwhile.
     """
 
     class_names: list[str]
     images: NDArray[numpy.uint8]
     targets: NDArray[numpy.int64]
-    broken: list[tuple[Path, str]]
-    passed_over: Mapping[str, int]
-    shape_rule: str | None
+    told: Told
+    files: Files | None
 
 
 def read(
@@ -110,16 +142,34 @@ def read(
     height, width, depth = found.shape
     sizes = (height, width) if depth == 1 else (height, width, depth)
     images = numpy.frombuffer(found.pixels, dtype=numpy.uint8).reshape(-1, *sizes)
+    broken = tuple(BrokenPicture(Path(file), reason) for file, reason in found.broken)
     folder = PictureFolder(
         found.class_names,
         images,
         targets,
-        [(Path(file), reason) for file, reason in found.broken],
-        MappingProxyType(dict(found.passed_over)),
-        found.shape_rule,
+        Told(broken, MappingProxyType(dict(found.passed_over)), found.shape_rule),
+        _files(path, found.class_names, targets, broken),
     )
     _tell(path, folder, found.animated, strict=strict, named=given is not None)
     return folder
+
+
+def _files(
+    path: Path,
+    class_names: Sequence[str],
+    targets: NDArray[numpy.int64],
+    broken: Sequence[BrokenPicture],
+) -> Files | None:
+    """Return the file of each image, in the order in which the core reads them."""
+    left_out = {str(picture.path) for picture in broken}
+    files: list[str] = []
+    for number, name in enumerate(class_names):
+        below = _native.folder_pictures(path / name)[0] if (path / name).is_dir() else ()
+        whole = [file for file in map(str, below) if file not in left_out]
+        if len(whole) != numpy.count_nonzero(targets == number):
+            return None
+        files += whole
+    return numpy.array(files, dtype=object)
 
 
 def passed_over_text(passed_over: Mapping[str, int]) -> str:
@@ -148,7 +198,7 @@ def _tell(
     named: bool,
 ) -> None:
     """Log what is odd, or raise it."""
-    whole, broken = len(folder.targets), folder.broken
+    whole, broken = len(folder.targets), folder.told.broken
     texts = []
     if broken:
         files = _listed([f"{file}: {reason}" for file, reason in broken], "; ")
@@ -157,8 +207,8 @@ def _tell(
         )
         if whole == 0:
             raise DataError(texts[0])
-    if folder.passed_over:
-        texts.append(f"in {path} {passed_over_text(folder.passed_over)}")
+    if folder.told.passed_over:
+        texts.append(f"in {path} {passed_over_text(folder.told.passed_over)}")
     if strict and texts:
         message = f"{'; '.join(texts)}; remove them, or leave strict=True out"
         raise DataError(message)
@@ -184,8 +234,8 @@ def _tell(
             path,
             files,
         )
-    if folder.shape_rule is not None:
-        _logger.info("%s: %s", path, folder.shape_rule)
+    if folder.told.shape_rule is not None:
+        _logger.info("%s: %s", path, folder.told.shape_rule)
 
 
 def _shared_folders(path: Path, class_names: Sequence[str]) -> list[str]:

@@ -14,11 +14,12 @@ Example:
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from mnistburn import _native
+from mnistburn import _native, notebook, plots
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.device import resolve_device
@@ -27,6 +28,9 @@ from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnErr
 from mnistburn.model import Model
 from mnistburn.run_data import DATA_FILE, RunData
 from mnistburn.run_start import RunStart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
@@ -101,6 +105,36 @@ class History(dict[str, Column]):
         """The number of epochs that are done."""
         return len(self.epochs.get("epoch", []))
 
+    def plot(
+        self,
+        metrics: str | Sequence[str] = ("loss", "accuracy"),
+        *,
+        ax: "Axes | Sequence[Axes] | None" = None,
+    ) -> "tuple[Axes, ...]":
+        """Draw columns over the epochs, those of training and validation in one picture.
+
+        Args:
+            metrics: Names, as in ``"loss"`` for ``train_loss`` and ``valid_loss``, or in
+                ``"learning_rate"``; a picture for each.
+            ax: The Axes to draw into, one for each metric; None for a figure of their own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: There is no such metric, matplotlib is not installed, or ax is no Axes.
+            DataError: No epoch is finished.
+        """
+        return plots.draw_history([self.measurements()], metrics, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        return notebook.history_html(self.epochs, self.train_steps)
+
+    def measurements(self, name: str = "") -> plots.Measurements:
+        """Return what `plots` draws of it."""
+        return plots.Measurements(name, self.epochs, self.train_steps)
+
     def __repr__(self) -> str:
         """Return the number of rows and the columns."""
         steps = len(self.train_steps.get("step", []))
@@ -174,6 +208,43 @@ class TrainingResult:
         epoch = _best(self.artifact_dir, self.best_epoch)
         native = _native.load_run(str(self.artifact_dir), self.model.device, epoch)
         return Model._wrap(native)  # noqa: SLF001
+
+    def plot(
+        self,
+        metrics: str | Sequence[str] = ("loss", "accuracy"),
+        *,
+        ax: "Axes | Sequence[Axes] | None" = None,
+    ) -> "tuple[Axes, ...]":
+        """Draw the history as `History.plot` does, and mark the best epoch.
+
+        Args:
+            metrics: Names of metrics, a picture for each.
+            ax: The Axes to draw into, one for each metric; None for a figure of their own.
+
+        Returns:
+            The Axes.
+
+        Raises:
+            ConfigError: There is no such metric, matplotlib is not installed, or ax is no Axes.
+            DataError: No epoch is finished.
+        """
+        best = self.best_epoch if self.history.num_epochs > 1 else None
+        return plots.draw_history([self.history.measurements()], metrics, best_epoch=best, ax=ax)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        best = "none yet" if self.best_epoch is None else f"{self.best_epoch}, {self.best_metric}"
+        done = f"{self.history.num_epochs} of {self.config.num_epochs} epochs, {self.seconds:.1f} s"
+        rows = [
+            ("run", str(self.artifact_dir)),
+            ("ended", f"{self.ended}, {done}"),
+            ("best epoch", best),
+            ("model", repr(self.model)),
+        ]
+        if self.data is not None:
+            source = "arrays" if self.data.source is None else str(self.data.source)
+            rows.append(("data", source))
+        return notebook.run_html(rows, self.history.epochs, self.history.train_steps)
 
     def summary(self) -> str:
         """Return the table that Burn's learner prints: metric, split, lowest and highest.

@@ -11,7 +11,14 @@ from mnistburn.dropout import DropoutKey
 from mnistburn.errors import DataError
 from mnistburn.gradients import Loss
 
-__all__ = ["ClassificationOutput", "RegressionOutput", "as_dropout_key", "as_weights"]
+__all__ = [
+    "ClassificationOutput",
+    "RegressionOutput",
+    "as_dropout_key",
+    "as_values",
+    "as_weights",
+    "check_count",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,25 @@ class RegressionOutput:
     losses: NDArray[numpy.float32]
     output: NDArray[numpy.float32]
     targets: NDArray[numpy.float32]
+
+
+def check_count(count: int) -> None:
+    """Refuse to compute the mean loss of no images."""
+    if count == 0:
+        message = "images must not be empty: the mean loss of no images does not exist"
+        raise DataError(message)
+
+
+def as_values(targets: object, count: int, num_classes: int) -> NDArray[numpy.float32]:
+    """Return what the outputs for images should be as the Rust core takes it."""
+    values = as_float32(targets, "targets", DataError)
+    if values.shape != (count, num_classes):
+        message = (
+            "targets must have the shape [batch, num_classes], a number for each output: "
+            f"{[count, num_classes]}, got {list(values.shape)}"
+        )
+        raise DataError(message)
+    return values
 
 
 def as_weights(weights: object) -> NDArray[numpy.float32] | None:

@@ -18,7 +18,8 @@ is raised by `train`; the work is kept as well.
 Each event has a `RunView`, ``event.run``, with the model as it is, the history so far and the data.
 
 There are `EarlyStopping`, which stops a training that gets no better, `Checkpoint`, which says what
-is kept, and the loggers `CsvLogger`, `JsonLinesLogger` and `TensorBoard`.
+is kept, the loggers `CsvLogger`, `JsonLinesLogger` and `TensorBoard`, and `LivePlot`, which draws
+in a notebook.
 
 Example:
     >>> import mnistburn
@@ -40,6 +41,7 @@ from mnistburn.callbacks.events import (
     ValidationBegin,
     ValidationEnd,
 )
+from mnistburn.callbacks.live_plot import LivePlot
 from mnistburn.callbacks.loggers import CsvLogger, JsonLinesLogger
 from mnistburn.callbacks.tensorboard import TensorBoard
 from mnistburn.callbacks.view import RunView
@@ -53,6 +55,7 @@ __all__ = [
     "EpochBegin",
     "EpochEnd",
     "JsonLinesLogger",
+    "LivePlot",
     "RunView",
     "StepBegin",
     "StepEnd",

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import mnistburn
+from mnistburn.cli.compare import compare
 from mnistburn.cli.completion import completion
 from mnistburn.cli.data import data
 from mnistburn.cli.evaluate import evaluate
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, predict, export, show, data, devices, bench),
+    *(train, find_rate, recipes, evaluate, compare, predict, export, show, data, devices, bench),
     completion,
 ):
     main.add_command(command)

@@ -8,14 +8,11 @@ from typing import Literal
 import click
 
 import mnistburn
-from mnistburn import _native
 from mnistburn.cli.groups import Group
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
 from mnistburn.datasets.known import KnownDataset
-from mnistburn.datasets.parts import Split
 from mnistburn.datasets.source import (
-    DataSource,
     PictureOptions,
     classes_line,
     load_part,
@@ -104,7 +101,7 @@ def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_jso
     options = PictureOptions() if against is None else PictureOptions.of(against.image_shape)
     part = load_part(source, split, options=options)
     found = part.describe(against)
-    files = _files_found(found, _files_of(source, split, part), _files_of(source, "train", against))
+    files = _files_found(found, part.files, None if against is None else against.files)
     if as_json:
         broken = [{"path": str(path), "reason": reason} for path, reason in part.broken]
         told = {"broken": broken, "shape_rule": part.shape_rule, "files": files}
@@ -118,31 +115,21 @@ def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_jso
             click.echo("".join(part if part.isprintable() else "?" for part in line))
 
 
-def _files_of(source: DataSource, split: Split, dataset: mnistburn.Dataset | None) -> list[Path]:
-    """Return the pictures of a part of a folder in their order; none for other data."""
-    folder = source.parts[split]
-    if dataset is None or source.kind != "folder" or source.location is None or folder is None:
-        return []
-    broken = {picture.path for picture in dataset.broken}
-    base = Path(source.location) / folder
-    names = [name for name in dataset.class_names or () if (base / name).is_dir()]
-    below = (_native.folder_pictures(str(base / name))[0] for name in names)
-    files = [path for paths in below for path in map(Path, paths) if path not in broken]
-    # Somebody may have changed the folder meanwhile.
-    return files if len(files) == len(dataset) else []
-
-
 def _files_found(
-    found: mnistburn.DatasetDescription, here: list[Path], there: list[Path]
+    found: mnistburn.DatasetDescription,
+    here: tuple[Path, ...] | None,
+    there: tuple[Path, ...] | None,
 ) -> dict[str, list[str]]:
     """Return the files of the first findings, by what was found."""
     named = {}
     for name in ("leaks", "duplicates", "conflicts", "constant"):
         first = getattr(found, name).first
-        if first is None or not here or (name == "leaks" and not there):
+        second = there if name == "leaks" else here
+        if first is None or here is None or second is None:
             continue
-        lists = (here, there) if name == "leaks" else (here, here)
-        named[name] = [str(files[place]) for place, files in zip(first, lists, strict=False)]
+        named[name] = [
+            str(files[place]) for place, files in zip(first, (here, second), strict=False)
+        ]
     return named
 
 

@@ -1,5 +1,6 @@
 """``mnistburn evaluate``."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mnistburn.cli.options import (
 )
 from mnistburn.cli.trained import Trained
 from mnistburn.datasets.parts import Split
+from mnistburn.evaluation import Evaluation
 from mnistburn.views import View
 
 __all__ = ["evaluate"]
@@ -69,7 +71,9 @@ def evaluate(
     """Measure the model in PATH, a run's directory or a model file.
 
     The images are the test images of the data that the run was trained on, or what it was
-    validated on where it has none; --data names others.
+    validated on where it has none; --data names others. Told are loss and accuracy, its 95 %
+    interval, the calibration error, the scores of each class, the confusion matrix of up to 20
+    classes where it fits, the most confused classes and the images of highest loss.
     """
     trained = Trained.load(path, device, epoch=epoch, image_size=image_size)
     dataset, told = trained.dataset(data, split, prepare=not no_prepare)
@@ -78,18 +82,40 @@ def evaluate(
         dataset, by_number=by_number, augment=views or augment, metrics=metrics, **given
     )
     if as_json:
-        measured = {"loss": evaluation.loss, "accuracy": evaluation.accuracy, **evaluation.metrics}
-        click.echo(json.dumps({"data": told, "images": len(dataset), **measured}))
-    else:
-        click.echo(
-            f"loss {evaluation.loss:.4f}, accuracy {evaluation.accuracy:.4f} "
-            f"on {len(dataset)} images ({printable(told)})"
-        )
-        for name, value in evaluation.metrics.items():
-            rows = value if name == "confusion" else [value]
-            for row in rows:
-                values = row if isinstance(row, list) else [row]
-                click.echo(f"{name} {' '.join(_shown(item) for item in values)}")
+        click.echo(json.dumps({"data": told, "images": len(dataset), **_measured(evaluation)}))
+        return
+    click.echo(
+        f"loss {evaluation.loss:.4f}, accuracy {evaluation.accuracy:.4f} "
+        f"on {len(dataset)} images ({printable(told)})"
+    )
+    for name, value in evaluation.metrics.items():
+        rows = value if name == "confusion" else [value]
+        for row in rows:
+            values = row if isinstance(row, list) else [row]
+            click.echo(f"{name} {' '.join(_shown(item) for item in values)}")
+    for line in evaluation.details():
+        click.echo(line)
+
+
+def _measured(evaluation: Evaluation) -> dict[str, Any]:
+    """Return what was measured as what JSON can hold; the metrics asked for stand by themselves."""
+    measured: dict[str, Any] = {
+        "loss": evaluation.loss,
+        "accuracy": evaluation.accuracy,
+        "accuracy_interval": list(evaluation.accuracy_interval()),
+    }
+    if evaluation.keeps_logits:
+        calibration = evaluation.calibration()
+        measured["expected_calibration_error"] = calibration.expected_error
+        measured["per_class"] = [dataclasses.asdict(row) for row in evaluation.per_class]
+        measured["most_confused"] = [
+            dataclasses.asdict(pair) for pair in evaluation.most_confused()
+        ]
+        measured["worst"] = [
+            dataclasses.asdict(image) | {"file": None if image.file is None else str(image.file)}
+            for image in evaluation.worst()
+        ]
+    return measured | evaluation.metrics
 
 
 def _shown(value: float) -> str:

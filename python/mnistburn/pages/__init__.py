@@ -1,0 +1,1 @@
+"""What the pages of `mnistburn report` and `mnistburn watch` are made of."""
