@@ -176,7 +176,8 @@ class TrainEnd(Event):
 
     Attributes:
         ended: Why: ``"completed"``, ``"stopped"`` by a callback or by `max_seconds`,
-            ``"stopped_early"`` by `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal like it.
+            ``"stopped_early"`` by `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal
+            like it.
         interrupted: Whether `ended` is ``"interrupted"``.
     """
 
