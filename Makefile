@@ -71,7 +71,7 @@ lint: setup ## formatting, clippy, rustdoc, ruff and mypy, warnings as errors
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: setup ## the documentation as a site in target/site, warnings as errors; no network is used
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build
 
 stubs: setup ## write the stub of the extension anew
 	$(BIN)/maturin generate-stubs --profile release --features $(FEATURES) --quiet --out target/stubs

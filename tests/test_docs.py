@@ -17,6 +17,8 @@ from typing import Any, cast, get_args
 
 import click
 import doc_pages
+import nbclient
+import nbformat
 import numpy
 import pytest
 from doc_pages import beside, blocks_of
@@ -59,14 +61,17 @@ def test_the_readme_is_found() -> None:
 
 DOCS = README.parent / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
+NOTEBOOKS = sorted(DOCS.rglob("*.ipynb"))
 
 LANGUAGES = {"console", "json", "output", "python", "rust", "text"}
 """What a fence may say: all but ``json``, ``rust`` and ``text`` is run or compared."""
 
 NOT_RUN: dict[str, list[str]] = {
     "README.md": ["builds the package", "shows the devices of one machine"],
+    "docs/burn-book.md": ["compiles the crate; tests/test_rust.py runs it"],
     "docs/data.md": ["needs a network"],
     "docs/interchange.md": ["needs PyTorch", "needs PyTorch"],
+    "docs/tutorial.md": ["builds the package"],
 }
 """Each block that is not run, and why: one more is a decision, not an accident."""
 
@@ -134,6 +139,33 @@ def test_the_blocks_of_a_page_run_and_print_what_it_shows(
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_notebook_runs_and_prints_what_is_stored_in_it(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    shown = [output_of(cell) for cell in notebook.cells]
+    nbclient.NotebookClient(notebook, timeout=100).execute(cwd=tmp_path)
+    for cell, text in zip(notebook.cells, shown, strict=True):
+        doc_pages.compare(cell.source, text, output_of(cell))
+    assert sum(map(bool, shown)) > 5
+
+
+def output_of(cell: Any) -> str:
+    """Return what a cell of a notebook printed."""
+    outputs = cell.get("outputs", [])
+    assert all(output["output_type"] == "stream" for output in outputs), "a cell prints text alone"
+    return "".join(output["text"] for output in outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=ids)
+def test_a_notebook_is_small_and_says_nothing_of_who_ran_it(path: Path) -> None:
+    assert path.stat().st_size < 20_000
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert not cell.metadata
+        assert cell.get("execution_count") is None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

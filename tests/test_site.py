@@ -28,24 +28,42 @@ socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse
 sys.modules["mnistburn"] = None
 
 from mkdocs.__main__ import cli
-cli(["build", "--site-dir", sys.argv[1], "--quiet"])
+cli(["build", "--site-dir", sys.argv[1]])
 """
+
+
+def build(source: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    """Build a site without a network and without the package."""
+    return subprocess.run(
+        [sys.executable, "-c", OFFLINE, str(site)],
+        cwd=source,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the site, built without a network and without the package."""
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-c", OFFLINE, str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = build(ROOT, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
+
+
+def test_a_warning_is_an_error(tmp_path: Path) -> None:
+    for name in ("docs", "python"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert "  - Home: index.md\n" in text
+    (tmp_path / "mkdocs.yml").write_text(
+        text.replace("  - Home: index.md\n", "  - Home: index.md\n  - More: no-such-page.md\n")
+    )
+    done = build(tmp_path, tmp_path / "site")
+    assert done.returncode == 1
+    assert "no-such-page.md" in done.stderr
 
 
 class Resources(HTMLParser):
@@ -84,7 +102,7 @@ def test_the_search_works_in_pages_that_are_opened_as_files(site: Path) -> None:
     assert (site / "assets" / "iframe-worker.js").is_file()
     # Nor may it fetch anything: the index is a script.
     index = (site / "search" / "search_index.js").read_text("utf-8")
-    for words in ("Winograd", "mnistburn.train"):
+    for words in ("Winograd", "mnistburn.train", "ten minutes", "Where it looks"):
         assert words in index, words
 
 
