@@ -70,6 +70,7 @@ NOT_RUN: dict[str, list[str]] = {
     "README.md": ["builds the package", "shows the devices of one machine"],
     "docs/burn-book.md": ["compiles the crate; tests/test_rust.py runs it"],
     "docs/data.md": ["needs a network"],
+    "docs/devices.md": ["needs a network"],
     "docs/interchange.md": ["needs PyTorch", "needs PyTorch"],
     "docs/tutorial.md": ["builds the package"],
 }
