@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("train", [num_epochs]) => {
             let config = TrainingConfig::new(ModelConfig::new(10, 512), AdamConfig::new())
                 .with_num_epochs(num_epochs.parse()?);
-            training::train::<MyAutodiffBackend>(artifact_dir, config, train, test, device, None);
+            training::train::<MyAutodiffBackend>(artifact_dir, &config, train, test, &device, None);
         }
         ("steps", [num_steps, start]) => {
             let config = TrainingConfig::new(
@@ -59,10 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             .with_batch_size(train.len());
             training::train::<MyAutodiffBackend>(
                 artifact_dir,
-                config,
+                &config,
                 train,
                 test,
-                device,
+                &device,
                 Some(start),
             );
         }

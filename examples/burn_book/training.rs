@@ -68,17 +68,17 @@ pub struct TrainingConfig {
 #[allow(clippy::expect_used, reason = "as in the book")]
 pub fn train<B: AutodiffBackend>(
     artifact_dir: &str,
-    config: TrainingConfig,
+    config: &TrainingConfig,
     train: Dataset,
     test: Dataset,
-    device: B::Device,
+    device: &B::Device,
     start: Option<&str>,
 ) {
     std::fs::create_dir_all(artifact_dir).expect("the directory should be made");
     config
         .save(format!("{artifact_dir}/config.json"))
         .expect("the configuration should be saved");
-    B::seed(&device, config.seed);
+    B::seed(device, config.seed);
 
     let dataloader_train = DataLoaderBuilder::new(MnistBatcher)
         .batch_size(config.batch_size)
@@ -91,10 +91,10 @@ pub fn train<B: AutodiffBackend>(
         .num_workers(config.num_workers)
         .build(test);
 
-    let mut model = config.model.init::<B>(&device);
+    let mut model = config.model.init::<B>(device);
     if let Some(file) = start {
         let record = CompactRecorder::new()
-            .load(file.into(), &device)
+            .load(file.into(), device)
             .expect("there should be a model");
         model = model.load_record(record);
     }
