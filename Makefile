@@ -21,7 +21,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel clean
+.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -30,7 +30,7 @@ train: develop ## build for the CPU and train on MNIST for EPOCHS epochs (2), in
 	$(BIN)/mnistburn train $(ARTIFACT_DIR) --num-epochs $(EPOCHS)
 
 check: FEATURES := $(ALL_FEATURES)
-check: setup .venv/cuda lint test-rust develop stub-check test-python ## everything that has to pass, cheapest first
+check: setup .venv/cuda lint docs test-rust develop stub-check test-python ## everything that has to pass, cheapest first
 
 setup: .venv/installed
 
@@ -38,7 +38,7 @@ setup: .venv/installed
 .venv/installed: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mnistburn needs Python 3.11 or newer")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["dev"], sep="\n")' > .venv/requirements.txt
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; print(*p["dependencies"], *p["optional-dependencies"]["dev"], *p["optional-dependencies"]["docs"], sep="\n")' > .venv/requirements.txt
 	$(BIN)/python -m pip install --quiet --requirement .venv/requirements.txt
 	touch $@
 
@@ -68,6 +68,10 @@ lint: setup ## formatting, clippy, rustdoc, ruff and mypy, warnings as errors
 	cargo clippy --all-targets --features python --locked -- -D warnings
 	cargo clippy --all-targets --features $(ALL_FEATURES) --locked -- -D warnings
 	cargo doc --no-deps --locked --quiet
+
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: setup ## the documentation as a site in target/site, warnings as errors; no network is used
+	$(BIN)/mkdocs build
 
 stubs: setup ## write the stub of the extension anew
 	$(BIN)/maturin generate-stubs --profile release --features $(FEATURES) --quiet --out target/stubs

@@ -4,15 +4,17 @@
 //! cargo run --release --example guide -- [ARTIFACT_DIR] [NUM_EPOCHS] [IMAGES]
 //! ```
 //!
-//! `IMAGES` takes only the first so many of each split.
+//! `IMAGES` takes only the first so many of each split. The last line is the SHA-256 of the model's file, which Python's
+//! `mnistburn.train` gives too.
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use mnistburn::config::TrainingConfig;
 use mnistburn::data::mnist;
 use mnistburn::device::Device;
-use mnistburn::error::Result;
-use mnistburn::learner::{Data, Event, Observer, TrainOptions, train};
+use mnistburn::learner::{Data, Event, MODEL_FILE, Observer, TrainOptions, train};
+use sha2::{Digest, Sha256};
+use std::error::Error;
 use std::path::Path;
 
 struct Printer;
@@ -32,7 +34,7 @@ impl Observer for Printer {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let artifact_dir = arguments.next().unwrap_or_else(|| "artifacts/guide".into());
     let mut number = || arguments.next().and_then(|text| text.parse().ok());
@@ -60,5 +62,7 @@ fn main() -> Result<()> {
         options,
     )?;
     println!("best epoch: {:?}", trained.history.best_epoch);
+    let model = std::fs::read(Path::new(&artifact_dir).join(MODEL_FILE))?;
+    println!("SHA-256 {:x}", Sha256::digest(model));
     Ok(())
 }
