@@ -27,6 +27,7 @@ from mnistburn.ended import Ended
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
 from mnistburn.model import Model
 from mnistburn.run_data import DATA_FILE, RunData
+from mnistburn.run_provenance import run_in
 from mnistburn.run_start import RunStart
 
 if TYPE_CHECKING:
@@ -37,11 +38,10 @@ __all__ = ["History", "TrainingResult", "load_run"]
 CONFIG_FILE: Final = "config.json"
 MODEL_FILE: Final = "model.mpk"
 HISTORY_FILE: Final = "history.json"
+HISTORY_ROWS_FILE: Final = "history.jsonl"
 SUMMARY_FILE: Final = "summary.txt"
 CLASS_NAMES_FILE: Final = "class_names.json"
-LOG_FILE: Final = "train.log"
 CHECKPOINTS: Final = "checkpoint"
-MANIFEST_FILE: Final = "manifest.json"
 
 DEFAULT_METRIC: Final = "valid_loss"
 """What decides which epoch is the best."""
@@ -199,7 +199,7 @@ class TrainingResult:
             ArtifactError: No epoch is finished, the checkpoint is not kept or damaged, or another
                 run has taken the directory.
         """
-        if _run_of(self.artifact_dir) != self._run:
+        if run_in(self.artifact_dir) != self._run:
             message = (
                 f"{self.artifact_dir} holds another run by now, and the best model of this one is "
                 "gone; give each run a directory of its own"
@@ -290,15 +290,15 @@ def load_run(
     place = resolve_device(device)
     while True:
         _native.settle_run(str(directory))
-        before = _run_of(directory)
+        before = run_in(directory)
         try:
             result = _load(directory, place, epoch)
         except (MnistburnError, OSError):
-            if _run_of(directory) == before:
+            if run_in(directory) == before:
                 raise
         else:
             # Another run may have taken the directory meanwhile: its files do not go with these.
-            if _run_of(directory) == before:
+            if run_in(directory) == before:
                 return result
 
 
@@ -325,16 +325,6 @@ def _best(directory: Path, epoch: int | None) -> int:
         )
         raise ArtifactError(message)
     return epoch
-
-
-def _run_of(directory: Path) -> str | None:
-    """Return what tells the run in a directory from every other one."""
-    try:
-        manifest = json.loads((directory / MANIFEST_FILE).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    run = manifest.get("run") if isinstance(manifest, dict) else None
-    return run if isinstance(run, str) else None
 
 
 def read_result(directory: Path, model: Model, config: TrainingConfig) -> TrainingResult:
@@ -390,7 +380,7 @@ def _result(
         start=RunStart.read(directory),
         # A run that was stopped in its first epoch has nothing to sum up.
         _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
-        _run=_run_of(directory),
+        _run=run_in(directory),
     )
 
 

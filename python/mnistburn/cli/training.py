@@ -23,12 +23,12 @@ from mnistburn.results import (
     CLASS_NAMES_FILE,
     CONFIG_FILE,
     HISTORY_FILE,
-    LOG_FILE,
     MODEL_FILE,
     SUMMARY_FILE,
     stored_config,
 )
 from mnistburn.run_data import DATA_FILE, RunData
+from mnistburn.run_provenance import LOG_FILE
 from mnistburn.run_start import START_FILE, START_MODEL_FILE
 from mnistburn.training import DEFAULT_DATA
 
