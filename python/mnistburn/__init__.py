@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from mnistburn.results import History, TrainingResult, load_run
     from mnistburn.training import train
     from mnistburn.training_forward import ClassificationOutput, RegressionOutput
+    from mnistburn.verification import Verification, verify
 
 __all__ = [
     "AdaGradConfig",
@@ -135,6 +136,7 @@ __all__ = [
     "TensorBoard",
     "TrainingConfig",
     "TrainingResult",
+    "Verification",
     "WarmUpLrSchedulerConfig",
     "WorstImage",
     "__version__",
@@ -150,6 +152,7 @@ __all__ = [
     "read_picture",
     "recipe",
     "train",
+    "verify",
 ]
 
 # Each name is imported from its module when it is first used: no script waits for what it leaves.
@@ -214,6 +217,7 @@ _HOMES: Final = {
     "results": ("History", "TrainingResult", "load_run"),
     "training": ("train",),
     "training_forward": ("ClassificationOutput", "RegressionOutput"),
+    "verification": ("Verification", "verify"),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES: Final = ("callbacks", "datasets", "errors")

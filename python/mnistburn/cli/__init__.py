@@ -20,6 +20,7 @@ from mnistburn.cli.recipes import recipes
 from mnistburn.cli.show import show
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
+from mnistburn.cli.verify import verify
 from mnistburn.errors import MnistburnError
 
 __all__ = ["main"]
@@ -48,7 +49,20 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, compare, predict, export, show, data, devices, bench),
+    *(
+        train,
+        find_rate,
+        recipes,
+        evaluate,
+        compare,
+        predict,
+        export,
+        show,
+        verify,
+        data,
+        devices,
+        bench,
+    ),
     completion,
 ):
     main.add_command(command)
