@@ -21,6 +21,7 @@ from mnistburn.cli.show import show
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
 from mnistburn.cli.verify import verify
+from mnistburn.cli.watch import watch
 from mnistburn.errors import MnistburnError
 
 __all__ = ["main"]
@@ -59,6 +60,7 @@ for command in (
         export,
         show,
         verify,
+        watch,
         data,
         devices,
         bench,
