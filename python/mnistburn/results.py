@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from mnistburn import _native, notebook, plots
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
+from mnistburn.dataset import Dataset
+from mnistburn.datasets.parts import Split
 from mnistburn.device import resolve_device
 from mnistburn.ended import Ended
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
@@ -32,6 +34,8 @@ from mnistburn.run_start import RunStart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from mnistburn.report import ReportFormat
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
@@ -199,15 +203,19 @@ class TrainingResult:
             ArtifactError: No epoch is finished, the checkpoint is not kept or damaged, or another
                 run has taken the directory.
         """
-        if run_in(self.artifact_dir) != self._run:
-            message = (
-                f"{self.artifact_dir} holds another run by now, and the best model of this one is "
-                "gone; give each run a directory of its own"
-            )
-            raise ArtifactError(message)
+        self._check_directory("the best model")
         epoch = _best(self.artifact_dir, self.best_epoch)
         native = _native.load_run(str(self.artifact_dir), self.model.device, epoch)
         return Model._wrap(native)  # noqa: SLF001
+
+    def _check_directory(self, needed: str) -> None:
+        """Refuse where another run has taken the directory."""
+        if run_in(self.artifact_dir) != self._run:
+            message = (
+                f"{self.artifact_dir} holds another run by now, and {needed} of this one is gone; "
+                "give each run a directory of its own"
+            )
+            raise ArtifactError(message)
 
     def plot(
         self,
@@ -230,6 +238,71 @@ class TrainingResult:
         """
         best = self.best_epoch if self.history.num_epochs > 1 else None
         return plots.draw_history([self.history.measurements()], metrics, best_epoch=best, ax=ax)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: "ReportFormat | None" = None,  # noqa: A002  the word that users look for
+        data: str | os.PathLike[str] | Dataset | None = None,
+        split: Split | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write a report of the run: one page that needs no network, no script and no other file.
+
+        It has the measures of the model, its curves, classes, confusion, calibration and images of
+        highest loss, the data with their hashes, the configuration, versions, and how the run is
+        repeated. What the data are needed for, where they are gone, is left out, and the report
+        says why.
+
+        Args:
+            path: The file, of the extension ``.html``, or ``.md`` for a model card. A report that
+                is there is replaced; it must not be in the directory of the run.
+            format: ``"html"`` or ``"markdown"``; None for what the extension says.
+            data: What the model is measured on: a `Dataset`, or what `train` takes; None for the
+                data of the run.
+            split: Which part of the data, ``"train"``, ``"valid"`` or ``"test"``; None for the one
+                to test on, or for lack of one that to validate on.
+            overwrite: Whether a file is replaced that is no report, or was changed.
+
+        Returns:
+            The path written.
+
+        Raises:
+            ConfigError: The path is no regular file, or an argument breaks its rule.
+            ArtifactError: The path is in the directory of the run, or is a file that this did not
+                write; or another run has taken the directory.
+            DataError: The data that were given do not exist, or do not fit the model.
+            OSError: The file cannot be written.
+        """
+        from mnistburn.report import write_report  # noqa: PLC0415  few runs are reported
+
+        self._check_directory("the log")
+        return write_report(self, path, format=format, data=data, split=split, overwrite=overwrite)
+
+    def model_card(
+        self,
+        *,
+        data: str | os.PathLike[str] | Dataset | None = None,
+        split: Split | None = None,
+    ) -> str:
+        """Return a model card in Markdown, which tells what `report` does, but for the pictures.
+
+        Args:
+            data: What the model is measured on, as `report` takes it.
+            split: Which part of the data, likewise.
+
+        Returns:
+            The text, with the metadata that hubs of models read at its beginning.
+
+        Raises:
+            ArtifactError: Another run has taken the directory.
+            DataError: The data that were given do not exist, or do not fit the model.
+        """
+        from mnistburn.report import report_text  # noqa: PLC0415  as above
+
+        self._check_directory("the log")
+        return report_text(self, "markdown", data=data, split=split)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""

@@ -17,6 +17,7 @@ from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
 from mnistburn.cli.predict import predict
 from mnistburn.cli.recipes import recipes
+from mnistburn.cli.report import report
 from mnistburn.cli.show import show
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
@@ -50,21 +51,7 @@ def main() -> None:
 
 
 for command in (
-    *(
-        train,
-        find_rate,
-        recipes,
-        evaluate,
-        compare,
-        predict,
-        export,
-        show,
-        verify,
-        watch,
-        data,
-        devices,
-        bench,
-    ),
-    completion,
+    *(train, find_rate, recipes, evaluate, compare, predict, export),
+    *(show, report, verify, watch, data, devices, bench, completion),
 ):
     main.add_command(command)
