@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ from types import ModuleType
 from typing import Any, cast, get_args
 
 import pytest
+from click.testing import CliRunner
 
 import mnistburn
+from mnistburn.cli import main
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.config.schedules import SCHEDULES
 from mnistburn.model import ExportFormat, Recorder
@@ -48,7 +51,10 @@ def test_the_readme_is_found() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "page",
-    [README, *(README.parent / f"docs/{name}.md" for name in ("training", "evaluation"))],
+    [
+        README,
+        *(README.parent / f"docs/{name}.md" for name in ("training", "evaluation", "reports")),
+    ],
     ids=lambda page: page.name,
 )
 def test_examples_of_a_page(page: Path, tmp_path: Path) -> None:
@@ -65,6 +71,23 @@ def test_examples_of_a_page(page: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_commands_of_the_page_on_reports_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = (DOCS / "reports.md").read_text("utf-8")
+    lines = re.findall(r"^\$ mnistburn (.*)$", text, re.MULTILINE)
+    assert len(lines) >= 9
+    # The run that they are about, trained by the only one that trains.
+    words = [shlex.split(line) for line in lines]
+    words.sort(key=lambda one: one[0] != "train")
+    for arguments in words:
+        if arguments[0] == "watch":  # which serves until Ctrl-C
+            arguments.append("--help")
+        done = CliRunner().invoke(main, arguments)
+        assert done.exit_code == 0, (arguments, done.output)
 
 
 def test_no_example_of_the_readme_replaces_the_run_of_other_data() -> None:
