@@ -2,16 +2,12 @@
 
 import base64
 import hashlib
-import math
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from typing import Final
 
 from mnistburn._native import VERSION, build_info
-from mnistburn.evaluation import Evaluation
-from mnistburn.pages.curves import Chart, Series, chart_svg
 from mnistburn.pages.markup import Content, Markup, joined, tag
-from mnistburn.pages.png import image_address
 from mnistburn.pages.run_parts import (
     TrainPoints,
     config_facts,
@@ -19,22 +15,22 @@ from mnistburn.pages.run_parts import (
     epochs_table,
     facts,
     figures,
-    scrolled,
 )
 from mnistburn.progress import elapsed
-from mnistburn.report.content import ReportContent, Sample
+from mnistburn.report.content import ReportContent
+from mnistburn.report.evaluation_sections import (
+    calibration_curve,
+    classes_table,
+    confusion_tables,
+    picture,
+    worst_images,
+)
 from mnistburn.report.repeat import repeat_command, repeat_python, verify_command
 
 __all__ = ["GENERATOR", "html_page"]
 
 GENERATOR: Final = f"mnistburn {VERSION}"
 """What wrote a page, as its ``meta`` element of the name ``generator`` says."""
-
-# A matrix of more classes is too large to be read; the most confused pairs are told.
-_MOST_CLASSES: Final = 30
-_MOST_PAIRS: Final = 10
-_HEATS: Final = 5
-_LONGEST_NUMBER: Final = 4
 
 _ENDED: Final = {
     "completed": "complete",
@@ -115,10 +111,10 @@ def _sections(content: ReportContent) -> Iterator[tuple[str, str, Markup]]:
     yield "curves", "Curves", _curves(content)
     evaluation = content.evaluation
     if evaluation is not None and evaluation.keeps_logits:
-        yield "classes", "Classes", _classes(evaluation)
-        yield "confusion", "Confusion", _confusion(evaluation)
-        yield "worst", "Images of highest loss", _worst(content)
-        yield "calibration", "Calibration", _calibration(evaluation)
+        yield "classes", "Classes", classes_table(evaluation)
+        yield "confusion", "Confusion", confusion_tables(evaluation)
+        yield "worst", "Images of highest loss", worst_images(content)
+        yield "calibration", "Calibration", calibration_curve(evaluation)
     yield "data", "Data", _data(content)
     yield "configuration", "Configuration", _configuration(content)
     yield "versions", "Device and versions", _versions(content)
@@ -196,180 +192,6 @@ def _of_curves(content: ReportContent) -> str:
     return told
 
 
-def _classes(evaluation: Evaluation) -> Markup:
-    names = ("Class", "Precision", "Recall", "F1", "Images")
-    head = tag("tr", *(tag("th", name, scope="col") for name in names))
-    rows = [
-        tag(
-            "tr",
-            tag("th", scores.name, scope="row"),
-            *(tag("td", f"{value:.4f}") for value in (scores.precision, scores.recall, scores.f1)),
-            tag("td", f"{scores.support:,}"),
-        )
-        for scores in evaluation.per_class
-    ]
-    caption = tag("caption", "A share of nothing is 0.")
-    kind = _table_class(evaluation)
-    table = tag("table", caption, tag("thead", head), tag("tbody", *rows), class_=kind)
-    return scrolled(table, "Scores of the classes", "classes-table")
-
-
-def _confusion(evaluation: Evaluation) -> Markup:
-    parts = []
-    if len(evaluation.class_names) <= _MOST_CLASSES:
-        parts.append(_matrix(evaluation))
-    pairs = evaluation.most_confused(_MOST_PAIRS)
-    if not pairs:
-        return joined([*parts, tag("p", "No image is taken for one of another class.")])
-    names = ("Class", "Taken for", "Images", "Of the class")
-    head = tag(
-        "tr",
-        *(
-            tag("th", name, scope="col", class_="text" if name == "Taken for" else None)
-            for name in names
-        ),
-    )
-    rows = [
-        tag(
-            "tr",
-            tag("th", pair.true, scope="row"),
-            tag("td", pair.predicted, class_="text"),
-            tag("td", f"{pair.count:,}"),
-            tag("td", f"{100 * pair.share:.1f} %"),
-        )
-        for pair in pairs
-    ]
-    caption = tag("caption", "The pairs of classes that are confused most often.")
-    kind = _table_class(evaluation)
-    table = tag("table", caption, tag("thead", head), tag("tbody", *rows), class_=kind)
-    return joined([*parts, scrolled(table, "Most confused classes", "pairs-table")])
-
-
-def _table_class(evaluation: Evaluation) -> str | None:
-    """Return the class of a table whose rows are classes: whether they have names, or numbers."""
-    return "named" if max(map(len, evaluation.class_names)) > _LONGEST_NUMBER else None
-
-
-def _matrix(evaluation: Evaluation) -> Markup:
-    names, counts = evaluation.class_names, evaluation.confusion
-    numbered = list(names) != [str(number) for number in range(len(names))]
-    head = tag(
-        "tr",
-        tag("td", class_="corner"),
-        *(
-            tag("th", number if numbered else name, scope="col", title=name if numbered else None)
-            for number, name in enumerate(names)
-        ),
-    )
-    rows = []
-    for row, name in enumerate(names):
-        total = int(counts[row].sum())
-        cells = [
-            tag(
-                "td",
-                f"{count:,}",
-                class_=_cell_class(count, total, right=row == column),
-            )
-            for column, count in enumerate(counts[row].tolist())
-        ]
-        label = f"{row} {name}" if numbered else name
-        rows.append(tag("tr", tag("th", label, scope="row"), *cells))
-    told = "Images of each class (rows) by the class that they are taken for (columns)"
-    caption = tag("caption", f"{told}, by number." if numbered else f"{told}.")
-    table = tag(
-        "table",
-        caption,
-        tag("thead", head),
-        tag("tbody", *rows),
-        class_=f"confusion {_table_class(evaluation) or ''}".strip(),
-    )
-    return scrolled(table, "Confusion matrix", "confusion-table")
-
-
-def _cell_class(count: int, total: int, *, right: bool) -> str:
-    if not count:
-        return "zero right" if right else "zero"
-    heat = f"heat{math.ceil(_HEATS * count / total)}"
-    return f"{heat} right" if right else heat
-
-
-def _worst(content: ReportContent) -> Markup:
-    items = []
-    for sample, one in content.worst():
-        told = (
-            f"{_is_of(one.true)}, taken for {one.predicted} with a probability of "
-            f"{one.probability:.2f}; its own class gets {one.true_probability:.2g}"
-        )
-        if one.true == one.predicted:
-            told = (
-                f"{_is_of(one.true)}, and taken for it with a probability of {one.probability:.2f}"
-            )
-        items.append(_picture(sample, told))
-    about = "Mistakes, wrong labels and odd pictures: the images to look at first."
-    return joined([tag("p", about), tag("ul", *items, class_="pictures")])
-
-
-def _is_of(name: str) -> str:
-    return f"Of the class {name}"
-
-
-def _picture(sample: Sample, told: str) -> Markup:
-    where = f"image {sample.index}" if sample.file is None else sample.file.name
-    return tag(
-        "li",
-        tag("img", src=image_address(sample.pixels), alt=f"{told} ({where})"),
-        tag("span", told, aria_hidden="true"),
-        tag("br"),
-        tag("span", where, class_="faint", aria_hidden="true"),
-    )
-
-
-def _calibration(evaluation: Evaluation) -> Markup:
-    found = evaluation.calibration()
-    bins = [
-        (float(found.confidence[place]), float(found.accuracy[place]), int(count), place)
-        for place, count in enumerate(found.counts.tolist())
-        if count
-    ]
-    chart = Chart(
-        "Accuracy by probability",
-        "probability that the model gives",
-        "Share of images classified right",
-        (
-            Series("model", [(one[0], one[1]) for one in bins], "valid"),
-            Series("ideal", [(0.0, 0.0), (1.0, 1.0)], "ideal"),
-        ),
-        (0.0, 1.0),
-        (0.0, 1.0),
-    )
-    names = ("Probability", "Mean", "Classified right", "Images")
-    head = tag("tr", *(tag("th", name, scope="col") for name in names))
-    rows = [
-        tag(
-            "tr",
-            tag("th", f"{found.edges[place]:.2f} to {found.edges[place + 1]:.2f}", scope="row"),
-            tag("td", f"{confidence:.3f}"),
-            tag("td", f"{accuracy:.3f}"),
-            tag("td", f"{count:,}"),
-        )
-        for confidence, accuracy, count, place in bins
-    ]
-    caption = tag("caption", "Images by the probability of the class that they are taken for.")
-    table = tag("table", caption, tag("thead", head), tag("tbody", *rows))
-    about = (
-        "Whether the model is right as often as it says. The expected calibration error is "
-        f"{found.expected_error:.4f}, the maximum {found.maximum_error:.4f}."
-    )
-    figure = tag("figure", tag("figcaption", chart.name), chart_svg(chart, "calibration-curve"))
-    return joined(
-        [
-            tag("p", about),
-            figure,
-            scrolled(table, "Calibration by probability", "calibration-table"),
-        ]
-    )
-
-
 def _data(content: ReportContent) -> Markup:
     run = content.run
     values: dict[str, Content] = {"Classes": ", ".join(content.class_names)}
@@ -389,7 +211,7 @@ def _data(content: ReportContent) -> Markup:
     parts = [facts(values)]
     if content.samples:
         parts.append(tag("h3", "An image of each class"))
-        items = [_picture(sample, sample.name) for sample in content.samples]
+        items = [picture(sample, sample.name) for sample in content.samples]
         parts.append(tag("ul", *items, class_="pictures samples"))
     return joined(parts)
 

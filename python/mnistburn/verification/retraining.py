@@ -1,20 +1,10 @@
-"""Whether a run can be trained again to the same bits.
-
-Example:
-    >>> import mnistburn
-    >>> dataset = mnistburn.datasets.load("mnist", split="test")
-    >>> config = mnistburn.TrainingConfig(num_epochs=1, model=mnistburn.ModelConfig(hidden_size=16))
-    >>> data = (dataset[:128], dataset[128:192])
-    >>> run = mnistburn.train("artifacts/verified", config, "cpu", data=data, progress=False)
-    >>> mnistburn.verify(run, data=data, progress=False).same
-    True
-"""
+"""Train a run again, and compare the weights."""
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -33,109 +23,10 @@ from mnistburn.run_data import RunData
 from mnistburn.run_provenance import LOG_FILE, RunProvenance
 from mnistburn.run_start import START_MODEL_FILE
 from mnistburn.training import TrainingData, train, training_data
+from mnistburn.verification.difference import Part, first_difference
+from mnistburn.verification.verification import Verification
 
-__all__ = ["Difference", "Verification", "verify"]
-
-Part = Literal["train", "valid"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The first number of two histories that differs.
-
-    Attributes:
-        epoch: The epoch, from 1.
-        part: ``"train"`` or ``"valid"``: which steps of the epoch.
-        step: The step, from 1.
-        column: The column of the history.
-        of_run: What the run has there.
-        of_retraining: What the retraining has; None where it has no such step.
-    """
-
-    epoch: int
-    part: Part
-    step: int
-    column: str
-    of_run: float
-    of_retraining: float | None
-
-    def __str__(self) -> str:
-        """Return the place and both numbers."""
-        kind = "training" if self.part == "train" else "validation"
-        place = f"{kind} step {self.step} of epoch {self.epoch}"
-        if self.of_retraining is None:
-            return f"{place}, which the retraining does not have"
-        return (
-            f"{place}: {self.column} {self.of_run!r} in the run, {self.of_retraining!r} in the "
-            "retraining"
-        )
-
-
-@dataclass(frozen=True)
-class Verification:
-    """What came of a run that was trained again.
-
-    Attributes:
-        artifact_dir: Where the run is.
-        same: Whether the weights are the same bits.
-        sha256: The SHA-256 of the run's parameters: their float32 numbers, little-endian, in the
-            order of `Model.state_dict`.
-        retrained_sha256: That of the retrained ones; None where nothing was trained, as the
-            training images are others.
-        precision: How many bits of each number were compared: ``"full"``, or ``"half"`` where the
-            run keeps no more.
-        largest_difference: The largest absolute difference of two parameters; None as above.
-        first_difference: Where the histories part; None where they have the same numbers.
-        steps: The number of training steps.
-        reasons: Why equal bits are not promised for the run; empty where they are.
-        notes: What else there is to know: what was left out, or ended otherwise.
-        seconds: How long the steps of the retraining took.
-    """
-
-    artifact_dir: Path
-    same: bool
-    sha256: str
-    retrained_sha256: str | None
-    precision: Literal["full", "half"]
-    largest_difference: float | None
-    first_difference: Difference | None
-    steps: int
-    reasons: tuple[str, ...]
-    notes: tuple[str, ...]
-    seconds: float
-
-    def __str__(self) -> str:
-        """Return the result as lines for people."""
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        if self.retrained_sha256 is None:
-            yield "not verified: nothing was trained"
-        elif self.same:
-            bits = "the same bits" if self.precision == "full" else "the same in half precision"
-            yield f"verified: after {self.steps:,} steps the weights are {bits}"
-            yield f"SHA-256 {self.sha256}"
-        else:
-            yield f"not the same: after {self.steps:,} steps the weights are other bits"
-            yield f"SHA-256 {self.sha256} in the run, {self.retrained_sha256} in the retraining"
-            yield f"the largest difference of two weights is {self.largest_difference:.3g}"
-        if self.first_difference is not None:
-            yield f"the histories part at {self.first_difference}"
-        elif self.retrained_sha256 is not None and not self.same:
-            yield "the histories have the same numbers: only the weights at the end differ"
-        for reason in self.reasons:
-            yield f"equal bits are not promised: {reason}"
-        if not (self.same or self.reasons or self.retrained_sha256 is None):
-            yield _UNEXPLAINED
-        for note in self.notes:
-            yield f"note: {note}"
-
-
-_UNEXPLAINED: Final = (
-    "equal bits are promised here: a file of the run is not as it was written, or the run was "
-    "computed by other kernels that round otherwise (SSE2 alone, or what MNISTBURN_KERNELS asks "
-    "for)"
-)
+__all__ = ["verify"]
 
 
 def verify(
@@ -399,7 +290,7 @@ def _compared(
         retrained_sha256=retrained,
         precision=precision,
         largest_difference=largest,
-        first_difference=_first_difference(stored.history, again.history),
+        first_difference=first_difference(stored.history, again.history),
         steps=extent.steps,
         reasons=tuple(reasons),
         notes=tuple(notes),
@@ -417,36 +308,3 @@ def _sha256(state: Mapping[str, NDArray[numpy.float32]]) -> str:
 def _halved(values: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
     with numpy.errstate(over="ignore"):
         return values.astype(numpy.float16).astype(numpy.float32)
-
-
-def _first_difference(of_run: History, of_retraining: History) -> Difference | None:
-    """Return the first number that differs, in the order in which they were measured."""
-    again = {(row.epoch, row.part, row.step): row.values for row in _rows(of_retraining)}
-    for row in sorted(_rows(of_run), key=lambda row: (row.epoch, row.part, row.step)):
-        values = again.get((row.epoch, row.part, row.step))
-        if values is None:
-            return Difference(row.epoch, row.part, row.step, "step", row.step, None)
-        for column, value in row.values.items():
-            if value != values[column]:
-                return Difference(row.epoch, row.part, row.step, column, value, values[column])
-    return None
-
-
-class _Row(NamedTuple):
-    """What was measured in a step; ``"train"`` comes before ``"valid"`` in the alphabet too."""
-
-    epoch: int
-    part: Part
-    step: int
-    values: dict[str, float]
-
-
-def _rows(history: History) -> Iterator[_Row]:
-    parts: tuple[tuple[Part, dict[str, list[float]], tuple[str, ...]], ...] = (
-        ("train", history.train_steps, ("learning_rate", "images", "loss", "accuracy")),
-        ("valid", history.valid_steps, ("images", "loss", "accuracy")),
-    )
-    for part, columns, names in parts:
-        for place, (epoch, step) in enumerate(zip(columns["epoch"], columns["step"], strict=True)):
-            values = {name: columns[name][place] for name in names}
-            yield _Row(int(epoch), part, int(step), values)
