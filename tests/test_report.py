@@ -1,6 +1,7 @@
 """Reports of runs: whole, safe to open, and never in the place of a stranger's file."""
 
 import base64
+import dataclasses
 import hashlib
 import io
 import json
@@ -166,6 +167,17 @@ def test_the_page_has_what_a_screen_reader_needs(page: str) -> None:
     elements.check_structure()
     titles = {str(one["id"]) for one in elements.all("h2")}
     assert [one["aria-labelledby"] in titles for one in elements.all("section")] == [True] * 10
+
+
+def test_the_table_of_many_epochs_is_folded_and_needs_no_script(
+    run: TrainingResult, tmp_path: Path
+) -> None:
+    epochs = {name: values * 20 for name, values in run.history.epochs.items()}
+    history = dataclasses.replace(run.history, epochs=epochs)
+    longer = dataclasses.replace(run, history=history)
+    elements = Elements(longer.report(tmp_path / "page.html").read_text("utf-8"))
+    assert "The table of 40 epochs" in elements.text("summary")
+    elements.check_structure()
 
 
 def test_a_report_is_the_same_each_time(run: TrainingResult, page: str, tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ __all__ = ["GENERATOR", "html_page"]
 GENERATOR: Final = f"mnistburn {VERSION}"
 """What wrote a page, as its ``meta`` element of the name ``generator`` says."""
 
+# A longer table is folded.
+_MOST_EPOCHS: Final = 20
+
 _ENDED: Final = {
     "completed": "complete",
     "stopped": "stopped by a callback",
@@ -180,9 +183,16 @@ def _curves(content: ReportContent) -> Markup:
             curves(train, rows),
             tag("p", _of_curves(content), class_="faint"),
             tag("h3", "Epochs"),
-            epochs_table(rows, content.run.best_epoch),
+            _folded(epochs_table(rows, content.run.best_epoch), len(rows)),
         ]
     )
+
+
+def _folded(table: Markup, epochs: int) -> Markup:
+    """Return the table of many epochs behind a line that opens it."""
+    if epochs <= _MOST_EPOCHS:
+        return table
+    return tag("details", tag("summary", f"The table of {epochs:,} epochs"), table)
 
 
 def _of_curves(content: ReportContent) -> str:
