@@ -8,6 +8,7 @@ import click
 import mnistburn
 from mnistburn.cli.completion import completion
 from mnistburn.cli.data import data
+from mnistburn.cli.demo import demo
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
 from mnistburn.cli.find_rate import find_rate
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, predict, export, show, data, devices, bench),
-    completion,
+    *(train, find_rate, recipes, evaluate, predict, demo, export, show, data, devices),
+    *(bench, completion),
 ):
     main.add_command(command)
