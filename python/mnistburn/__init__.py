@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mnistburn.data_loader import Batch, DataLoader
     from mnistburn.dataset import Dataset
     from mnistburn.dataset_description import DatasetDescription, Finding
+    from mnistburn.demo.export import export_page
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
     from mnistburn.dropout import DropoutKey
@@ -147,6 +148,7 @@ __all__ = [
     "describe",
     "devices",
     "errors",
+    "export_page",
     "find_rate",
     "load_run",
     "read_picture",
@@ -194,6 +196,7 @@ _HOMES: Final = {
     "data_loader": ("Batch", "DataLoader"),
     "dataset": ("Dataset",),
     "dataset_description": ("DatasetDescription", "Finding"),
+    "demo.export": ("export_page",),
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
     "dropout": ("DropoutKey",),

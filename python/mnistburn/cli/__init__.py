@@ -9,6 +9,7 @@ import mnistburn
 from mnistburn.cli.compare import compare
 from mnistburn.cli.completion import completion
 from mnistburn.cli.data import data
+from mnistburn.cli.demo import demo
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
 from mnistburn.cli.find_rate import find_rate
@@ -51,7 +52,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, compare, predict, export),
+    *(train, find_rate, recipes, evaluate, compare, predict, demo, export),
     *(show, report, verify, watch, data, devices, bench, completion),
 ):
     main.add_command(command)
