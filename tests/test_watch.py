@@ -1,5 +1,6 @@
 """The page that follows a run: what it shows, and that it shows it to nobody else."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -393,6 +394,21 @@ def test_a_browser_that_hangs_up_is_no_news_and_a_defect_is(
     server._server.shutdown()
     assert capfd.readouterr().err == ""
     assert [record.getMessage() for record in caplog.records] == ["the page could not be served"]
+
+
+def test_a_closed_server_answers_no_more_on_an_open_connection(run: Path) -> None:
+    with WatchServer(run).in_background() as server:
+        connection = http.client.HTTPConnection(*address(server), timeout=30)
+        connection.connect()
+        connection.request("GET", "/icon.svg")
+        assert connection.getresponse().read()
+    assert connection.sock is not None
+    # A request may still be sent, and gets no answer.
+    with contextlib.suppress(ConnectionError):
+        connection.sock.sendall(b"GET /parts HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        assert connection.sock.recv(1) == b""
+    connection.close()
 
 
 def test_it_listens_on_this_machine_alone(server: WatchServer) -> None:

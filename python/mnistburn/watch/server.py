@@ -150,6 +150,12 @@ class _Server(ThreadingHTTPServer):
     """Answers each browser in a thread of its own, and prints nothing."""
 
     daemon_threads = True
+    is_closed = False
+
+    def server_close(self) -> None:
+        """Listen no more, and answer no more on connections that are open."""
+        self.is_closed = True
+        super().server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
         """Log what went wrong, unless it is that a browser has hung up."""
@@ -199,6 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
             Whether there is something to answer.
         """
         if not super().parse_request():
+            return False
+        if isinstance(self.server, _Server) and self.server.is_closed:
+            self.close_connection = True
             return False
         if self.command != "GET":
             # What is sent along is not read.
