@@ -437,6 +437,9 @@ def test_what_is_printed_is_what_is_trained(data: Path, tmp_path: Path) -> None:
     # The mean and the deviation of the pixels are those of the images.
     for content in (trained, expected):
         del content["model"]["ConvNet"]["pixel_mean"], content["model"]["ConvNet"]["pixel_std"]
+    # The schedule has the length of the run.
+    assert expected["lr_scheduler"]["OneCycle"].pop("num_iters") is None
+    assert trained["lr_scheduler"]["OneCycle"].pop("num_iters") == 2
     assert trained == expected
     resumed = command("train", run, "--resume", "--num-epochs=2", "--print-config")
     assert resumed.exit_code == 0, resumed.output

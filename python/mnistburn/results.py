@@ -161,9 +161,10 @@ class TrainingResult:
         best_epoch: The epoch in which `best_metric` is best, from 1; None when no epoch was
             finished.
         best_metric: What that is decided by: ``"valid_loss"``, or the metric of `EarlyStopping`.
-        ended: Why it ended: ``"completed"``, ``"stopped"`` by a callback, ``"stopped_early"`` by
-            `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal, or because its process was
-            killed. ``train(..., resume=True)`` goes on with one that is not complete.
+        ended: Why it ended: ``"completed"``, ``"stopped"`` by a callback or by `max_seconds`,
+            ``"stopped_early"`` by `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal, or
+            because its process was killed. ``train(..., resume=True)`` goes on with one that is not
+            complete.
         seconds: The time spent in its steps, over all its parts.
         warm_up_seconds: The time spent before them, to compile and tune the kernels of a GPU; 0 on
             the CPU.

@@ -15,8 +15,15 @@ pub struct TrainingConfig {
     pub optimizer: OptimizerConfig,
     /// Passes over the training set.
     pub num_epochs: usize,
-    /// Images per step.
+    /// Images of a batch.
     pub batch_size: usize,
+    /// Batches whose gradients make one step of the optimizer, as one batch of all their images would.
+    pub grads_accumulation: usize,
+    /// Batches at most that an epoch trains and validates with, to try a run; `None` for all.
+    pub limit_batches: Option<usize>,
+    /// Seconds after which a run is stopped, with a checkpoint; `None` for no limit. A resumed run has as many again. No effect on
+    /// the results of a run that is resumed until it is complete.
+    pub max_seconds: Option<f64>,
     /// Threads that prepare batches ahead of the training step; 0 prepares them in line. No effect on results, and none
     /// on a GPU, where batches are gathered.
     pub num_workers: usize,
@@ -53,6 +60,9 @@ impl Default for TrainingConfig {
             optimizer: OptimizerConfig::default(),
             num_epochs: 10,
             batch_size: 64,
+            grads_accumulation: 1,
+            limit_batches: None,
+            max_seconds: None,
             num_workers: 4,
             threads: None,
             seed: 42,
@@ -93,11 +103,19 @@ impl TrainingConfig {
         self
     }
 
-    /// The steps of a run over so many images.
+    /// The optimizer's steps in a run over so many images.
     pub fn steps(&self, images: usize) -> usize {
-        images
+        self.limited(images)
             .div_ceil(self.batch_size)
+            .div_ceil(self.grads_accumulation)
             .saturating_mul(self.num_epochs)
+    }
+
+    /// How many of so many images an epoch takes.
+    pub fn limited(&self, images: usize) -> usize {
+        self.limit_batches.map_or(images, |batches| {
+            images.min(batches.saturating_mul(self.batch_size))
+        })
     }
 }
 
@@ -120,6 +138,26 @@ impl Settings for TrainingConfig {
                 as usize,
             batch_size: fields.whole("batch_size", Some(default.batch_size as u64), count)?
                 as usize,
+            grads_accumulation: fields.whole(
+                "grads_accumulation",
+                Some(default.grads_accumulation as u64),
+                count,
+            )? as usize,
+            limit_batches: if fields.get_some("limit_batches").is_some() {
+                Some(fields.whole("limit_batches", None, count)? as usize)
+            } else {
+                default.limit_batches
+            },
+            max_seconds: if fields.get_some("max_seconds").is_some() {
+                Some(fields.number(
+                    "max_seconds",
+                    None,
+                    "seconds above 0, or null for no limit",
+                    |seconds| seconds > 0.0,
+                )?)
+            } else {
+                default.max_seconds
+            },
             num_workers: fields.whole(
                 "num_workers",
                 Some(default.num_workers as u64),
@@ -237,6 +275,15 @@ impl Settings for TrainingConfig {
         if complete || self.metrics != default.metrics {
             let names: Vec<String> = self.metrics.iter().map(Metric::to_string).collect();
             object.insert("metrics".into(), json!(names));
+        }
+        if complete || self.grads_accumulation != default.grads_accumulation {
+            object.insert("grads_accumulation".into(), json!(self.grads_accumulation));
+        }
+        if complete || self.limit_batches != default.limit_batches {
+            object.insert("limit_batches".into(), json!(self.limit_batches));
+        }
+        if complete || self.max_seconds != default.max_seconds {
+            object.insert("max_seconds".into(), json!(self.max_seconds));
         }
         if complete || self.threads != default.threads {
             object.insert("threads".into(), json!(self.threads));

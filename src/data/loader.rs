@@ -41,6 +41,10 @@ pub struct DataLoader<B: BurnBackend> {
     /// Sent when the first epoch starts.
     resident: OnceLock<Option<ResidentImages<B>>>,
     batch_size: usize,
+    /// Batches that make a step together.
+    accumulated: usize,
+    /// Images at most of an epoch.
+    limit: usize,
     num_workers: usize,
     seed: u64,
     order: Order,
@@ -94,6 +98,8 @@ impl<B: Backend> DataLoader<B> {
             resident: OnceLock::new(),
             dataset,
             batch_size: batch_size.max(1),
+            accumulated: 1,
+            limit: usize::MAX,
             num_workers: if B::ON_HOST { num_workers } else { 0 },
             seed,
             order,
@@ -120,6 +126,20 @@ impl<B: Backend> DataLoader<B> {
         self
     }
 
+    /// The same with so many batches that make a step together: the share of a batch is that in its step.
+    #[must_use]
+    pub fn accumulating(mut self, batches: usize) -> Self {
+        self.accumulated = batches.max(1);
+        self
+    }
+
+    /// The same with so many images at most in an epoch: the first of its order.
+    #[must_use]
+    pub fn limited(mut self, images: usize) -> Self {
+        self.limit = images;
+        self
+    }
+
     /// The loaders of several devices that share each batch; `batch_size` is at least their number, so that only the last
     /// batch of an epoch may leave a device without an image.
     pub(crate) fn shared(self, devices: &[B::Device]) -> Vec<Self> {
@@ -141,17 +161,29 @@ impl<B: Backend> DataLoader<B> {
 
     /// Batches in an epoch.
     pub fn num_batches(&self) -> usize {
-        self.dataset.len().div_ceil(self.batch_size)
+        self.epoch_len().div_ceil(self.batch_size)
+    }
+
+    /// Steps in an epoch.
+    pub(crate) fn num_steps(&self) -> usize {
+        self.num_batches().div_ceil(self.accumulated)
+    }
+
+    /// Batches that make a step together.
+    pub(crate) fn accumulated(&self) -> usize {
+        self.accumulated
     }
 
     /// Images in the first `batches` of an epoch, over all devices.
     pub(crate) fn images_in(&self, batches: usize) -> usize {
-        (batches * self.batch_size).min(self.dataset.len())
+        batches
+            .saturating_mul(self.batch_size)
+            .min(self.epoch_len())
     }
 
-    /// Images in the batch at a position of an epoch, over all devices.
-    pub(crate) fn batch_len(&self, batch: usize) -> usize {
-        self.images_in(batch + 1) - self.images_in(batch)
+    /// Images in an epoch.
+    fn epoch_len(&self) -> usize {
+        self.dataset.len().min(self.limit)
     }
 
     /// The next iteration is that of `epoch` (from 1), without its first `batches`.
@@ -174,6 +206,8 @@ impl<B: Backend> DataLoader<B> {
         let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             part: self.part,
+            accumulated: self.accumulated,
+            limit: self.limit,
             next: Mutex::new(next),
             augmentation: self.augmentation.clone(),
             ..Self::new(
@@ -199,10 +233,11 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             };
             start
         };
-        let order = match self.order {
+        let mut order = match self.order {
             Order::Shuffled => batch_order(self.dataset.len(), self.seed, start.epoch),
             Order::Sequential => (0..self.dataset.len()).collect(),
         };
+        order.truncate(self.limit);
         let plan = Arc::new(EpochPlan {
             dataset: self.dataset.clone(),
             resident: self
@@ -222,6 +257,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             order,
             weights: self.weights.clone(),
             batch_size: self.batch_size,
+            accumulated: self.accumulated,
             device: self.device.clone(),
             part: self.part,
         });
@@ -238,7 +274,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
     }
 
     fn num_items(&self) -> usize {
-        self.dataset.len()
+        self.epoch_len()
     }
 
     fn to_device(&self, device: &B::Device) -> Arc<dyn BurnDataLoader<B, MnistBatch<B>>> {
@@ -259,6 +295,7 @@ struct EpochPlan<B: BurnBackend> {
     order: Vec<usize>,
     weights: Option<Arc<[f32]>>,
     batch_size: usize,
+    accumulated: usize,
     device: B::Device,
     part: Part,
 }
@@ -266,9 +303,9 @@ struct EpochPlan<B: BurnBackend> {
 impl<B: Backend> EpochPlan<B> {
     /// This loader's part of a batch.
     fn batch(&self, number: usize) -> Result<MnistBatch<B>> {
-        let whole = self.range(number);
-        let part = self.part.of(whole.clone());
-        let share = part.len() as f64 / whole.len() as f64;
+        let part = self.part.of(self.range(number));
+        let step = self.step(number);
+        let share = part.len() as f64 / step.len() as f64;
         let indices = &self.order[part];
         let dropout = self.batcher.key(indices.iter().copied());
         let (images, targets) = if let Some(resident) = &self.resident {
@@ -300,13 +337,13 @@ impl<B: Backend> EpochPlan<B> {
                 indices.iter().map(|index| all[*index]).collect()
             };
             let mut weights = of(indices);
-            // The mean of the whole batch's is 1: then losses of its parts add up to the weighted mean.
-            let total: f64 = of(&self.order[whole.clone()])
+            // The mean of the whole step's is 1: then losses of its parts add up to the weighted mean.
+            let total: f64 = of(&self.order[step.clone()])
                 .into_iter()
                 .map(f64::from)
                 .sum();
             if total > 0.0 {
-                let scale = whole.len() as f64 / total;
+                let scale = step.len() as f64 / total;
                 for weight in &mut weights {
                     *weight = (f64::from(*weight) * scale) as f32;
                 }
@@ -332,9 +369,16 @@ impl<B: Backend> EpochPlan<B> {
         }
     }
 
+    /// Where the images of a batch are in the order.
     fn range(&self, number: usize) -> Range<usize> {
         let first = number * self.batch_size;
         first..(first + self.batch_size).min(self.order.len())
+    }
+
+    /// Where the images of the step that a batch belongs to are.
+    fn step(&self, number: usize) -> Range<usize> {
+        let first = number - number % self.accumulated;
+        self.range(first).start..self.range(first + self.accumulated - 1).end
     }
 }
 

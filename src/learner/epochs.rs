@@ -1,6 +1,7 @@
 //! The loop over epochs and steps.
 
 use super::artifact::ArtifactDirectory;
+use super::deadline::Deadline;
 use super::due::Due;
 use super::group::Group;
 use super::history::{Ended, History, TrainStepRow};
@@ -46,6 +47,7 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub about: About,
     pub rule: Rule<B>,
     pub progress: Progress,
+    pub deadline: Deadline,
     pub history: History,
     /// Which rows of the history are on disk.
     pub rows: HistoryRows,
@@ -69,6 +71,7 @@ impl<B: AutodiffBackend> Run<B> {
         model: AnyNetwork<B>,
         interrupter: &Interrupter,
     ) -> (Option<AnyNetwork<B>>, Result<Outcome>) {
+        self.deadline = Deadline::after(self.config.max_seconds);
         match self
             .epochs(model, interrupter)
             .and_then(|(model, ended)| Ok((self.finish(model, ended)?, ended)))
@@ -176,6 +179,9 @@ impl<B: AutodiffBackend> Run<B> {
             if interrupter.should_stop() && !is_over {
                 return Ok((model, self.stopped()));
             }
+            if self.deadline.is_over() && !is_over {
+                return Ok((model, self.out_of_time()));
+            }
         }
         Ok((model, Ended::Completed))
     }
@@ -224,6 +230,17 @@ impl<B: AutodiffBackend> Run<B> {
         }
     }
 
+    /// The end of a run whose time is over.
+    fn out_of_time(&mut self) -> Ended {
+        if let Some(seconds) = self.config.max_seconds {
+            let message = format!(
+                "stopped after max_seconds, which is {seconds}; resume goes on, for as long again"
+            );
+            tell(self.observer.as_mut(), message);
+        }
+        Ended::Stopped
+    }
+
     fn due(&self, start: Instant) -> Due {
         Due::after(start, self.config.checkpoint_every)
     }
@@ -253,7 +270,7 @@ impl<B: AutodiffBackend> Run<B> {
             let learning_rate = self.rule.next_rate();
             self.progress.step += 1;
             let images = unread.push(done.parts, self.progress.step, learning_rate);
-            if images != group.batch_len(self.progress.step - 1) {
+            if images != group.step_len(self.progress.step - 1) {
                 return Err(missing_batch());
             }
             let read = unread.read_if_due()?;
@@ -271,6 +288,10 @@ impl<B: AutodiffBackend> Run<B> {
                 *due = self.due(start);
                 // The time that took is none of the next step's.
                 unread.restart_clock();
+            }
+            if self.deadline.is_over() {
+                ended = self.out_of_time();
+                break;
             }
         }
         let read = unread.read()?;

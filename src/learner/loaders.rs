@@ -18,6 +18,7 @@ pub(super) fn training_loader<B: Backend>(
     let weights = config.class_weights.as_ref();
     let weights = weights.map(|weights| weights.of_images(dataset.targets(), num_classes));
     Ok(loader(dataset, Order::Shuffled, config, device)
+        .accumulating(config.grads_accumulation)
         .with_augmentation(augmentation.transpose()?)
         .with_weights(weights.transpose()?))
 }
@@ -51,4 +52,5 @@ fn loader<B: Backend>(
         seed,
         device.clone(),
     )
+    .limited(config.limited(dataset.len()))
 }

@@ -9,6 +9,7 @@ mod checked;
 mod checkpoint;
 mod checkpoints;
 mod data;
+mod deadline;
 mod desktop;
 mod divergence;
 mod due;

@@ -3,6 +3,7 @@
 use super::artifact::ArtifactDirectory;
 use super::checkpoints::Checkpoint;
 use super::data::Data;
+use super::deadline::Deadline;
 use super::epochs::Run;
 use super::history::History;
 use super::history_rows::HistoryRows;
@@ -128,7 +129,7 @@ impl Prepared {
                 .map(Arc::new)
                 .collect(),
             valid_loader: Arc::new(validation_loader(&data.valid, &config, burn_device)),
-            valid_targets: data.valid.targets().to_vec(),
+            valid_targets: data.valid.targets()[..config.limited(data.valid.len())].to_vec(),
             own_metrics: observer.metrics(),
             measured: BTreeMap::new(),
             retention: retention.unwrap_or_default(),
@@ -148,6 +149,7 @@ impl Prepared {
             data: fingerprints,
             rule,
             progress,
+            deadline: Deadline::default(),
             history: History {
                 early_stopping: early_stopping.or(history.early_stopping.take()),
                 ..history

@@ -9,11 +9,12 @@ use std::path::Path;
 
 /// What a resumed run may change. All but the learning rate, which a run that diverged goes on with lowered, has no effect on
 /// what a step does; the rest decides it.
-const FREE: [&str; 6] = [
+const FREE: [&str; 7] = [
     "num_epochs",
     "learning_rate",
     "num_workers",
     "threads",
+    "max_seconds",
     "recorder",
     "checkpoint_every",
 ];

@@ -63,7 +63,7 @@ impl<B: AutodiffBackend> Run<B> {
         Progress {
             epoch: self.config.num_epochs,
             ended: true,
-            step: self.train_loaders[0].num_batches(),
+            step: self.train_loaders[0].num_steps(),
         }
     }
 

@@ -23,7 +23,7 @@ pub use guide::Model;
 pub use layout::Layout;
 pub use state::{Parameter, parameter_id};
 pub(crate) use state::{host_values, initial};
-pub use statistics::{HostStatistics, LayerStatistics, Statistics, TrainingPass};
+pub use statistics::{HostStatistics, LayerStatistics, Statistics, TrainingPass, pooled};
 
 use crate::config::{ImageShape, NetworkSettings};
 use crate::device::Backend;

@@ -111,6 +111,25 @@ impl HostStatistics {
     }
 }
 
+/// The statistics of several batches together, each with those of the same layers.
+pub fn pooled<B: BurnBackend>(
+    batches: Vec<Statistics<B>>,
+    device: &B::Device,
+) -> Result<Statistics<B>> {
+    let mut pooled: Vec<HostStatistics> = Vec::new();
+    for (number, batch) in batches.into_iter().enumerate() {
+        for (layer, statistics) in batch.into_iter().enumerate() {
+            let statistics = statistics.read()?;
+            if number == 0 {
+                pooled.push(statistics);
+            } else if let Some(sum) = pooled.get_mut(layer) {
+                sum.pool(&statistics);
+            }
+        }
+    }
+    Ok(pooled.into_iter().map(|layer| layer.send(device)).collect())
+}
+
 impl<B: BurnBackend> AnyNetwork<B> {
     /// The network whose running statistics have taken in those of a batch.
     #[must_use]

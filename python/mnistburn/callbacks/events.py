@@ -175,8 +175,9 @@ class TrainEnd(Event):
     """A training ends.
 
     Attributes:
-        ended: Why: ``"completed"``, ``"stopped"`` by a callback, ``"stopped_early"`` by
-            `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal like it.
+        ended: Why: ``"completed"``, ``"stopped"`` by a callback or by `max_seconds`,
+            ``"stopped_early"`` by `EarlyStopping`, or ``"interrupted"`` by Ctrl-C or a signal
+            like it.
         interrupted: Whether `ended` is ``"interrupted"``.
     """
 

@@ -34,7 +34,14 @@ class TrainingConfig(File):
         model: The model; None for one that `train` fits to the shape and the classes of the data.
         optimizer: The optimizer.
         num_epochs: How often the training images are gone through.
-        batch_size: The number of images of a step.
+        batch_size: The number of images of a batch.
+        grads_accumulation: The number of batches whose gradients make one step of the optimizer, as
+            one batch of all their images would. An epoch's last step may have fewer. The schedule
+            and the history count steps.
+        limit_batches: The number of batches at most that an epoch trains on, and validates on, to
+            try a run; None for all.
+        max_seconds: The seconds after which the run stops, with a checkpoint; None for no limit.
+            ``train(..., resume=True)`` goes on, for as long again. At least one step is made.
         num_workers: The number of threads that prepare batches; the result does not depend on it.
         threads: The number of threads that compute on the CPU, in all where several devices are the
             CPU; None takes those of the environment variable RAYON_NUM_THREADS, else one for each
@@ -78,6 +85,9 @@ class TrainingConfig(File):
     optimizer: OptimizerConfig = field(default_factory=AdamConfig)
     num_epochs: int = 10
     batch_size: int = 64
+    grads_accumulation: int = 1
+    limit_batches: int | None = None
+    max_seconds: float | None = None
     num_workers: int = 4
     threads: int | None = None
     seed: int = 42
@@ -111,6 +121,9 @@ class TrainingConfig(File):
         plain = (
             "num_epochs",
             "batch_size",
+            "grads_accumulation",
+            "limit_batches",
+            "max_seconds",
             "num_workers",
             "threads",
             "seed",

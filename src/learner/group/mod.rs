@@ -7,9 +7,9 @@ use crate::data::{DataLoader, MnistBatch};
 use crate::device::AutodiffBackend;
 use crate::error::Result;
 use crate::model::{Objective, without_tape};
-use crate::network::{AnyNetwork, ParameterSpec, Statistics};
+use crate::network::{AnyNetwork, ParameterSpec, Statistics, pooled};
 use burn::data::dataloader::{DataLoader as _, DataLoaderIterator};
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::train::ClassificationOutput;
 use several::Several;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// The batches of one device.
 pub(super) type Batches<'a, B> = Box<dyn DataLoaderIterator<MnistBatch<B>> + 'a>;
 
-/// What a step leaves: the outputs of the parts of its batch, and the gradients and the statistics of the whole.
+/// What a step leaves: the outputs of the parts of its batches, and the gradients and the statistics of the whole.
 pub(super) struct Step<B: AutodiffBackend> {
     pub parts: Vec<ClassificationOutput<B::InnerBackend>>,
     pub gradients: GradientsParams,
@@ -31,6 +31,7 @@ pub(super) struct Group<B: AutodiffBackend> {
     /// Where there is more than one.
     several: Option<Several<B>>,
     objective: Objective,
+    device: B::Device,
 }
 
 impl<B: AutodiffBackend> Group<B> {
@@ -48,14 +49,18 @@ impl<B: AutodiffBackend> Group<B> {
             loaders,
             several,
             objective,
+            device: devices[0].clone(),
         }
     }
 
     /// Steps in an epoch.
     pub fn steps(&self) -> usize {
-        self.loaders
-            .first()
-            .map_or(0, |loader| loader.num_batches())
+        self.loaders[0].num_steps()
+    }
+
+    /// Batches that make a step together.
+    fn accumulated(&self) -> usize {
+        self.loaders[0].accumulated()
     }
 
     /// Images of an epoch.
@@ -64,26 +69,55 @@ impl<B: AutodiffBackend> Group<B> {
     }
 
     /// Images of a step, from 0.
-    pub fn batch_len(&self, step: usize) -> usize {
-        self.loaders[0].batch_len(step)
+    pub fn step_len(&self, step: usize) -> usize {
+        self.images_in(step + 1) - self.images_in(step)
     }
 
     /// Images of an epoch's first steps.
     pub fn images_in(&self, steps: usize) -> usize {
-        self.loaders[0].images_in(steps)
+        self.loaders[0].images_in(steps.saturating_mul(self.accumulated()))
     }
 
     /// The batches of an epoch from a step on, for each device.
     pub fn batches<'a>(&'a self, epoch: usize, step: usize) -> Vec<Batches<'a, B>> {
         let batches = |loader: &'a Arc<DataLoader<B>>| {
-            loader.start_at(epoch as u64, step);
+            loader.start_at(epoch as u64, step * self.accumulated());
             loader.iter()
         };
         self.loaders.iter().map(batches).collect()
     }
 
-    /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
+    /// Forward and backward passes of the batches of the next step; its gradients are those of one batch of all their images.
     pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
+        let mut step = self.batch(batches, model)?;
+        if self.accumulated() == 1 {
+            return Ok(step);
+        }
+        let mut sum = GradientsAccumulator::new();
+        let mut statistics = Vec::new();
+        let mut parts = Vec::new();
+        for number in 1.. {
+            sum.accumulate(model, step.gradients);
+            statistics.push(step.statistics);
+            parts.append(&mut step.parts);
+            if number == self.accumulated() {
+                break;
+            }
+            step = self.batch(batches, model)?;
+            if step.parts.is_empty() {
+                // The last step of an epoch may have fewer batches.
+                break;
+            }
+        }
+        Ok(Step {
+            parts,
+            gradients: sum.grads(),
+            statistics: pooled(statistics, &self.device)?,
+        })
+    }
+
+    /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
+    fn batch(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
         let done = match &self.several {
             Some(several) => several.step(batches, model),
             None => Ok(alone(batches, model, self.objective)),
