@@ -127,7 +127,7 @@ def test_a_run_that_a_callback_stopped_is_trained_for_as_many_steps(
     found = verify(run, data=small_data, progress=False)
     assert found.same, found
     assert found.steps == 7
-    assert "a callback stopped the run after step 3 of epoch 2" in str(found)
+    assert "a callback or its time limit stopped the run after step 3 of epoch 2" in str(found)
 
 
 def test_a_run_that_was_stopped_early_is_compared_after_its_last_step(

@@ -37,7 +37,7 @@ _MOST_EPOCHS: Final = 20
 
 _ENDED: Final = {
     "completed": "complete",
-    "stopped": "stopped by a callback",
+    "stopped": "stopped by a callback or its time limit",
     "stopped_early": "stopped early, as it got no better",
     "interrupted": "interrupted",
 }

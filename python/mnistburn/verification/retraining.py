@@ -159,7 +159,8 @@ def _retrained(
     *,
     progress: bool,
 ) -> TrainingResult:
-    config = replace(stored.config, checkpoint_every=None)
+    # How long it takes must not end it.
+    config = replace(stored.config, checkpoint_every=None, max_seconds=None)
     callbacks = []
     if extent.epoch == extent.epochs:
         config = replace(config, num_epochs=extent.epochs)
@@ -219,7 +220,7 @@ def _changed(found: TrainingData, data: RunData | None) -> set[Part]:
 
 
 _ENDED: Final = {
-    "stopped": "a callback stopped the run",
+    "stopped": "a callback or its time limit stopped the run",
     "stopped_early": "the run was stopped early",
     "interrupted": "the run was interrupted",
 }

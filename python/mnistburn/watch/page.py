@@ -22,7 +22,7 @@ _PHASES: Final = {
     "validating": "Validating",
     "silent": "No news",
     "completed": "Complete",
-    "stopped": "Stopped by a callback",
+    "stopped": "Stopped by a callback or its time limit",
     "stopped_early": "Stopped early",
     "interrupted": "Interrupted",
 }
