@@ -2,12 +2,17 @@
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import mnistburn
-from mnistburn import Dataset, ModelConfig, TrainingConfig
+from mnistburn import Dataset, ModelConfig, TrainingConfig, TrainingResult
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Where it is not set, Mesa's driver itself complains on stderr, which tests expect to be empty.
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
@@ -67,3 +72,21 @@ def fashion_mnist() -> Path:
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Return a browser; without one the test is skipped, but not in CI."""
+    from browser import started_browser
+
+    with started_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def fast_run(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
+    """Return a run of the recipe "fast" on MNIST, which takes some seconds."""
+    directory = tmp_path_factory.mktemp("fast") / "run"
+    train, test = (mnistburn.datasets.load("mnist", part) for part in ("train", "test"))
+    config = mnistburn.recipe("fast", train)
+    return mnistburn.train(directory, config, data=(train, test), progress=False)

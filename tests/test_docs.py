@@ -72,6 +72,7 @@ NOT_RUN: dict[str, list[str]] = {
     "docs/data.md": ["needs a network"],
     "docs/devices.md": ["needs a network"],
     "docs/interchange.md": ["needs PyTorch", "needs PyTorch"],
+    "docs/reports.md": ["serves until it is stopped"],
     "docs/tutorial.md": ["builds the package"],
 }
 """Each block that is not run, and why: one more is a decision, not an accident."""

@@ -363,6 +363,21 @@ def test_progress_is_a_line_for_each_epoch_without_a_terminal(
     assert "valid loss" in lines[0]
 
 
+def test_lines_tell_of_speed_and_time_left(
+    artifact_dir: Path,
+    small_config: TrainingConfig,
+    small_data: Pair,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("mnistburn.progress._SECONDS_BETWEEN_LINES", 0.0)
+    run(artifact_dir, small_config, small_data, progress=True)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "256 images" in line]
+    assert len(lines) == 8
+    for line in lines:
+        assert re.search(r"images, \d+:\d\d left, [\d.]+k? images/s, loss \d", line), line
+
+
 class Terminal(io.TextIOWrapper):
     """A standard error that is a terminal of the given encoding."""
 
@@ -617,4 +632,5 @@ def test_the_bar_fits_80_columns(
     for bar in bars:
         text = bar.split("\n")[0]
         assert len(text) <= 80
-        assert re.search(r"\|.{8,}\| .*loss \d\.\d{4}, accuracy \d\.\d{4}", text), text
+        numbers = r"\d+:\d\d left, [\d.]+k? images/s, loss \d\.\d{4}, accuracy \d\.\d{4}"
+        assert re.search(rf"\|.{{8,}}\| {numbers}", text), text

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mnistburn.data_loader import Batch, DataLoader
     from mnistburn.dataset import Dataset
     from mnistburn.dataset_description import DatasetDescription, Finding
+    from mnistburn.demo.export import export_page
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
     from mnistburn.dropout import DropoutKey
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from mnistburn.results import History, TrainingResult, load_run
     from mnistburn.training import train
     from mnistburn.training_forward import ClassificationOutput, RegressionOutput
+    from mnistburn.verification import Verification, verify
 
 __all__ = [
     "AdaGradConfig",
@@ -135,6 +137,7 @@ __all__ = [
     "TensorBoard",
     "TrainingConfig",
     "TrainingResult",
+    "Verification",
     "WarmUpLrSchedulerConfig",
     "WorstImage",
     "__version__",
@@ -145,11 +148,13 @@ __all__ = [
     "describe",
     "devices",
     "errors",
+    "export_page",
     "find_rate",
     "load_run",
     "read_picture",
     "recipe",
     "train",
+    "verify",
 ]
 
 # Each name is imported from its module when it is first used: no script waits for what it leaves.
@@ -191,6 +196,7 @@ _HOMES: Final = {
     "data_loader": ("Batch", "DataLoader"),
     "dataset": ("Dataset",),
     "dataset_description": ("DatasetDescription", "Finding"),
+    "demo.export": ("export_page",),
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
     "dropout": ("DropoutKey",),
@@ -214,6 +220,7 @@ _HOMES: Final = {
     "results": ("History", "TrainingResult", "load_run"),
     "training": ("train",),
     "training_forward": ("ClassificationOutput", "RegressionOutput"),
+    "verification": ("Verification", "verify"),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES: Final = ("callbacks", "datasets", "errors")

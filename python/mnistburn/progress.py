@@ -2,15 +2,23 @@
 
 import contextlib
 import importlib.util
+import math
 import sys
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
-if TYPE_CHECKING:
-    from tqdm import tqdm
+from mnistburn.live_metrics import LiveMetrics
 
-__all__ = ["CountProgress", "Progress", "epoch_line", "start_count", "start_progress"]
+__all__ = [
+    "CountProgress",
+    "Progress",
+    "duration",
+    "elapsed",
+    "epoch_line",
+    "start_count",
+    "start_progress",
+]
 
 _SECONDS_BETWEEN_LINES: Final = 10.0
 
@@ -35,12 +43,12 @@ class CountProgress(Protocol):
         """Leave the terminal in order."""
 
 
-def start_progress(enabled: bool, batch_size: int) -> Progress | None:  # noqa: FBT001
+def start_progress(enabled: bool, live: LiveMetrics) -> Progress | None:  # noqa: FBT001
     """Choose how the progress is shown.
 
     Args:
         enabled: Whether it is shown at all.
-        batch_size: The number of images of a training step.
+        live: The state of the training, which has taken each event before it is shown.
 
     Returns:
         A bar where there is a terminal or a notebook, else plain lines; None for nothing.
@@ -48,8 +56,8 @@ def start_progress(enabled: bool, batch_size: int) -> Progress | None:  # noqa: 
     if not enabled or sys.stderr is None:
         return None
     if _in_notebook() or _on_terminal():
-        return _Quiet(_Bar(batch_size))
-    return _Quiet(_Lines(batch_size))
+        return _Quiet(_Bar(live))
+    return _Quiet(_Lines(live))
 
 
 def start_count(
@@ -110,31 +118,6 @@ class _Quiet:
                 self._progress.close()
 
 
-class _Mean:
-    """The mean over the images of an epoch so far."""
-
-    def __init__(self, images: int = 0) -> None:
-        self._start = images
-        self._images = images
-        self._loss = 0.0
-        self._right = 0.0
-
-    def add(self, event: Mapping[str, Any]) -> None:
-        count = event["images"] - self._images
-        self._images = event["images"]
-        self._loss += event["loss"] * count
-        self._right += event["accuracy"] * count
-
-    def __str__(self) -> str:
-        count = max(self._images - self._start, 1)
-        return f"loss {self._loss / count:.4f}, accuracy {self._right / count:.4f}"
-
-
-def _images_done(event: Mapping[str, Any], start: Mapping[str, Any], batch_size: int) -> int:
-    """Return how many images of the epoch were done before a resume."""
-    return min(int(event["step"]) * batch_size, int(start["train_images"]))
-
-
 def epoch_line(event: Mapping[str, Any], num_epochs: int) -> str:
     """Return the results of an epoch as a line of text."""
     return (
@@ -145,8 +128,8 @@ def epoch_line(event: Mapping[str, Any], num_epochs: int) -> str:
     )
 
 
-# Fits 80 columns with loss and accuracy, and a bar of more than ten.
-_BAR_FORMAT: Final = "{desc} {percentage:3.0f}%|{bar}| {remaining} left, {rate_fmt}{postfix}"
+# Fits 80 columns with speed, loss and accuracy, and a bar of ten.
+_BAR_FORMAT: Final = "{desc} |{bar}| {state}"
 
 
 def _bar_type() -> Any:  # noqa: ANN401  tqdm has no types
@@ -162,6 +145,12 @@ def _bar_type() -> Any:  # noqa: ANN401  tqdm has no types
     class Bar(kind):  # type: ignore[misc]
         # Without this, tqdm starts a thread that never ends.
         monitor_interval = 0
+        # What stands after the bar.
+        state = ""
+
+        @property
+        def format_dict(self) -> dict[str, Any]:
+            return {**super().format_dict, "state": self.state}
 
     return Bar
 
@@ -169,28 +158,25 @@ def _bar_type() -> Any:  # noqa: ANN401  tqdm has no types
 class _Bar:
     """A bar for each epoch, then a line with its result."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, live: LiveMetrics) -> None:
         self._bar_type = _bar_type()
-        self._bar: tqdm[Any] | None = None
-        self._batch_size = batch_size
-        self._start: Mapping[str, Any] = {}
-        self._mean = _Mean()
+        self._bar: Any = None  # of that type
+        self._live = live
 
     def show(self, event: Mapping[str, Any]) -> None:
+        live = self._live
         match event["kind"]:
-            case "start":
-                self._start = event
             case "epoch_start":
-                self._open(event)
+                self._open()
             case "train_step" if self._bar is not None:
-                self._mean.add(event)
-                self._bar.set_postfix_str(str(self._mean), refresh=False)
-                self._bar.update(event["images"] - self._bar.n)
+                self._bar.state = _state(live)
+                self._bar.update(live.images - self._bar.n)
             case "valid_step" if self._bar is not None and event["step"] == 1:
-                self._bar.set_description_str(f"valid {self._place(event)}")
+                self._bar.state = _state(live)
+                self._bar.set_description_str(f"valid {self._place()}")
             case "epoch_end":
                 self.close()
-                line = epoch_line(event, self._start["num_epochs"])
+                line = epoch_line(event, live.num_epochs)
                 self._bar_type.write(line, file=sys.stderr)
             case "end":
                 self.close()
@@ -200,57 +186,75 @@ class _Bar:
             bar, self._bar = self._bar, None
             bar.close()
 
-    def _open(self, event: Mapping[str, Any]) -> None:
+    def _open(self) -> None:
         self.close()
-        done = _images_done(event, self._start, self._batch_size)
-        self._mean = _Mean(done)
         # tqdm draws with ASCII where the encoding of stderr has no block characters.
         self._bar = self._bar_type(
-            desc=f"epoch {self._place(event)}",
-            total=self._start["train_images"],
-            initial=done,
-            unit="",
-            unit_scale=True,
+            desc=f"epoch {self._place()}",
+            total=self._live.train_images,
+            initial=self._live.images,
             bar_format=_BAR_FORMAT,
             leave=False,
             dynamic_ncols=True,
             file=sys.stderr,
         )
 
-    def _place(self, event: Mapping[str, Any]) -> str:
-        return f"{event['epoch']}/{self._start['num_epochs']}"
+    def _place(self) -> str:
+        return f"{self._live.epoch}/{self._live.num_epochs}"
+
+
+def _state(live: LiveMetrics) -> str:
+    """Return time left, speed, loss and accuracy as far as they are known."""
+    known = []
+    if live.seconds_left is not None:
+        known.append(f"{duration(live.seconds_left)} left")
+    if live.images_per_second is not None:
+        known.append(f"{_scaled(live.images_per_second)} images/s")
+    if not math.isnan(live.loss):
+        known.append(str(live))
+    return ", ".join(known)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a clock shows it: ``0:07``, ``12:30`` or ``1:05:00``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def elapsed(seconds: float) -> str:
+    """Return how long something took: ``7.2 s``, or from a minute on as a clock shows it."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)  # noqa: PLR2004  a minute
+
+
+def _scaled(speed: float) -> str:
+    """Return a speed in at most five characters."""
+    for limit, divisor, unit in ((1e3, 1.0, ""), (1e6, 1e3, "k")):
+        if speed < limit:
+            return f"{speed / divisor:.3g}{unit}"
+    return f"{speed / 1e6:.3g}M"
 
 
 class _Lines:
     """Plain lines: one for each epoch, and between them at most one every ten seconds."""
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self._start: Mapping[str, Any] = {}
-        self._mean = _Mean()
+    def __init__(self, live: LiveMetrics) -> None:
+        self._live = live
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES
 
     def show(self, event: Mapping[str, Any]) -> None:
         match event["kind"]:
-            case "start":
-                self._start = event
-            case "epoch_start":
-                self._mean = _Mean(_images_done(event, self._start, self._batch_size))
-            case "train_step":
-                self._train_step(event)
+            case "train_step" if time.monotonic() >= self._next_line:
+                live = self._live
+                self._write(
+                    f"epoch {live.epoch}/{live.num_epochs}: {live.images}/{live.train_images} "
+                    f"images, {_state(live)}"
+                )
             case "epoch_end":
-                self._write(epoch_line(event, self._start["num_epochs"]))
+                self._write(epoch_line(event, self._live.num_epochs))
 
     def close(self) -> None:
         pass
-
-    def _train_step(self, event: Mapping[str, Any]) -> None:
-        self._mean.add(event)
-        if time.monotonic() >= self._next_line:
-            self._write(
-                f"epoch {event['epoch']}/{self._start['num_epochs']}: "
-                f"{event['images']}/{self._start['train_images']} images, {self._mean}"
-            )
 
     def _write(self, line: str) -> None:
         self._next_line = time.monotonic() + _SECONDS_BETWEEN_LINES

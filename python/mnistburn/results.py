@@ -22,26 +22,30 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from mnistburn import _native, notebook, plots
 from mnistburn.arguments import as_class_names, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
+from mnistburn.dataset import Dataset
+from mnistburn.datasets.parts import Split
 from mnistburn.device import resolve_device
 from mnistburn.ended import Ended
 from mnistburn.errors import ArtifactError, ConfigError, DataError, MnistburnError
 from mnistburn.model import Model
 from mnistburn.run_data import DATA_FILE, RunData
+from mnistburn.run_provenance import run_in
 from mnistburn.run_start import RunStart
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from mnistburn.report import ReportFormat
 
 __all__ = ["History", "TrainingResult", "load_run"]
 
 CONFIG_FILE: Final = "config.json"
 MODEL_FILE: Final = "model.mpk"
 HISTORY_FILE: Final = "history.json"
+HISTORY_ROWS_FILE: Final = "history.jsonl"
 SUMMARY_FILE: Final = "summary.txt"
 CLASS_NAMES_FILE: Final = "class_names.json"
-LOG_FILE: Final = "train.log"
 CHECKPOINTS: Final = "checkpoint"
-MANIFEST_FILE: Final = "manifest.json"
 
 DEFAULT_METRIC: Final = "valid_loss"
 """What decides which epoch is the best."""
@@ -200,15 +204,19 @@ class TrainingResult:
             ArtifactError: No epoch is finished, the checkpoint is not kept or damaged, or another
                 run has taken the directory.
         """
-        if _run_of(self.artifact_dir) != self._run:
-            message = (
-                f"{self.artifact_dir} holds another run by now, and the best model of this one is "
-                "gone; give each run a directory of its own"
-            )
-            raise ArtifactError(message)
+        self._check_directory("the best model")
         epoch = _best(self.artifact_dir, self.best_epoch)
         native = _native.load_run(str(self.artifact_dir), self.model.device, epoch)
         return Model._wrap(native)  # noqa: SLF001
+
+    def _check_directory(self, needed: str) -> None:
+        """Refuse where another run has taken the directory."""
+        if run_in(self.artifact_dir) != self._run:
+            message = (
+                f"{self.artifact_dir} holds another run by now, and {needed} of this one is gone; "
+                "give each run a directory of its own"
+            )
+            raise ArtifactError(message)
 
     def plot(
         self,
@@ -231,6 +239,71 @@ class TrainingResult:
         """
         best = self.best_epoch if self.history.num_epochs > 1 else None
         return plots.draw_history([self.history.measurements()], metrics, best_epoch=best, ax=ax)
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: "ReportFormat | None" = None,  # noqa: A002  the word that users look for
+        data: str | os.PathLike[str] | Dataset | None = None,
+        split: Split | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """Write a report of the run: one page that needs no network, no script and no other file.
+
+        It has the measures of the model, its curves, classes, confusion, calibration and images of
+        highest loss, the data with their hashes, the configuration, versions, and how the run is
+        repeated. What the data are needed for, where they are gone, is left out, and the report
+        says why.
+
+        Args:
+            path: The file, of the extension ``.html``, or ``.md`` for a model card. A report that
+                is there is replaced; it must not be in the directory of the run.
+            format: ``"html"`` or ``"markdown"``; None for what the extension says.
+            data: What the model is measured on: a `Dataset`, or what `train` takes; None for the
+                data of the run.
+            split: Which part of the data, ``"train"``, ``"valid"`` or ``"test"``; None for the one
+                to test on, or for lack of one that to validate on.
+            overwrite: Whether a file is replaced that is no report, or was changed.
+
+        Returns:
+            The path written.
+
+        Raises:
+            ConfigError: The path is no regular file, or an argument breaks its rule.
+            ArtifactError: The path is in the directory of the run, or is a file that this did not
+                write; or another run has taken the directory.
+            DataError: The data that were given do not exist, or do not fit the model.
+            OSError: The file cannot be written.
+        """
+        from mnistburn.report import write_report  # noqa: PLC0415  few runs are reported
+
+        self._check_directory("the log")
+        return write_report(self, path, format=format, data=data, split=split, overwrite=overwrite)
+
+    def model_card(
+        self,
+        *,
+        data: str | os.PathLike[str] | Dataset | None = None,
+        split: Split | None = None,
+    ) -> str:
+        """Return a model card in Markdown, which tells what `report` does, but for the pictures.
+
+        Args:
+            data: What the model is measured on, as `report` takes it.
+            split: Which part of the data, likewise.
+
+        Returns:
+            The text, with the metadata that hubs of models read at its beginning.
+
+        Raises:
+            ArtifactError: Another run has taken the directory.
+            DataError: The data that were given do not exist, or do not fit the model.
+        """
+        from mnistburn.report import report_text  # noqa: PLC0415  as above
+
+        self._check_directory("the log")
+        return report_text(self, "markdown", data=data, split=split)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
@@ -291,15 +364,15 @@ def load_run(
     place = resolve_device(device)
     while True:
         _native.settle_run(str(directory))
-        before = _run_of(directory)
+        before = run_in(directory)
         try:
             result = _load(directory, place, epoch)
         except (MnistburnError, OSError):
-            if _run_of(directory) == before:
+            if run_in(directory) == before:
                 raise
         else:
             # Another run may have taken the directory meanwhile: its files do not go with these.
-            if _run_of(directory) == before:
+            if run_in(directory) == before:
                 return result
 
 
@@ -326,16 +399,6 @@ def _best(directory: Path, epoch: int | None) -> int:
         )
         raise ArtifactError(message)
     return epoch
-
-
-def _run_of(directory: Path) -> str | None:
-    """Return what tells the run in a directory from every other one."""
-    try:
-        manifest = json.loads((directory / MANIFEST_FILE).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    run = manifest.get("run") if isinstance(manifest, dict) else None
-    return run if isinstance(run, str) else None
 
 
 def read_result(directory: Path, model: Model, config: TrainingConfig) -> TrainingResult:
@@ -391,7 +454,7 @@ def _result(
         start=RunStart.read(directory),
         # A run that was stopped in its first epoch has nothing to sum up.
         _summary=summary.read_text("utf-8", "replace") if summary.is_file() else "",
-        _run=_run_of(directory),
+        _run=run_in(directory),
     )
 
 

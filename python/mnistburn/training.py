@@ -32,6 +32,8 @@ from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, lo
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.hints import data_hint, folder_hint, renumbering_hint
+from mnistburn.live_file import LiveFile
+from mnistburn.live_metrics import LiveMetrics
 from mnistburn.metrics import Metric, MetricFunction, own_value, split_metrics
 from mnistburn.model import Model
 from mnistburn.progress import Progress, epoch_line, start_progress
@@ -148,11 +150,13 @@ def train(
     found = training_data(used, data, resumed, like=like, resume=resume, progress=progress)
     used = replace(used, model=found.network)
 
+    live = LiveMetrics(used.batch_size)
     observer = _Observer(
         RunView(directory, used, found.train, found.valid),
         hooks,
         functions,
-        start_progress(progress, used.batch_size),
+        live,
+        (start_progress(progress, live), LiveFile(directory, live, resume=resume)),
     )
     try:
         native = _native.train(
@@ -380,12 +384,14 @@ class _Observer:
         run: RunView,
         hooks: CallbackList,
         functions: dict[str, MetricFunction],
-        progress: Progress | None,
+        live: LiveMetrics,
+        shows: tuple[Progress | None, ...],
     ) -> None:
         self._run = run
         self._hooks = hooks
         self._functions = functions
-        self._progress = progress
+        self._live = live
+        self._shows = [show for show in shows if show is not None]
 
     def __call__(self, events: str, view: _native.RunView) -> bool:
         # All of them, one by one: a wish to stop must not swallow the events after it.
@@ -402,12 +408,13 @@ class _Observer:
         ]
 
     def close(self) -> None:
-        if self._progress is not None:
-            self._progress.close()
+        for show in self._shows:
+            show.close()
 
     def _handle(self, event: dict[str, Any], run: RunView) -> bool:
-        if self._progress is not None:
-            self._progress.show(event)
+        self._live.take(event)
+        for show in self._shows:
+            show.show(event)
         if event["kind"] == "log":
             _log(event["level"], event["message"])
         return self._tell(event, run)

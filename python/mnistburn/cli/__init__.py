@@ -9,6 +9,7 @@ import mnistburn
 from mnistburn.cli.compare import compare
 from mnistburn.cli.completion import completion
 from mnistburn.cli.data import data
+from mnistburn.cli.demo import demo
 from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
 from mnistburn.cli.find_rate import find_rate
@@ -17,9 +18,12 @@ from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
 from mnistburn.cli.predict import predict
 from mnistburn.cli.recipes import recipes
+from mnistburn.cli.report import report
 from mnistburn.cli.show import show
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
+from mnistburn.cli.verify import verify
+from mnistburn.cli.watch import watch
 from mnistburn.errors import MnistburnError
 
 __all__ = ["main"]
@@ -48,7 +52,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, compare, predict, export, show, data, devices, bench),
-    completion,
+    *(train, find_rate, recipes, evaluate, compare, predict, demo, export),
+    *(show, report, verify, watch, data, devices, bench, completion),
 ):
     main.add_command(command)

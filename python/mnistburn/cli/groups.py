@@ -69,10 +69,19 @@ _COMMANDS_KNOWN_AS: Final = {
     "download": "fetch",
     "get": "fetch",
     "check": "verify",
+    "reproduce": "verify",
+    "monitor": "watch",
+    "follow": "watch",
+    "card": "report",
     "path": "where",
 }
 # Arguments of Python that a command calls otherwise.
-_OPTION_FOR: Final = {"fraction": "validation", "config": "config_file", "device": "devices"}
+_OPTION_FOR: Final = {
+    "fraction": "validation",
+    "config": "config_file",
+    "device": "devices",
+    "path": "output",
+}
 
 
 class Group(click.Group):

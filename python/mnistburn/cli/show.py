@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 import mnistburn
+from mnistburn import _native
 from mnistburn.cli.options import PATH, best_of, print_table, printable
-from mnistburn.results import TrainingResult
+from mnistburn.cli.path_description import describe_path
+from mnistburn.results import CONFIG_FILE, TrainingResult
 
 __all__ = ["show"]
 
@@ -21,15 +23,26 @@ _MOST_NAMES = 12
 @click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(*, path: Path, as_json: bool) -> None:
-    """Tell what is in PATH, a run's directory or a model file of any format.
+    """Tell what PATH is, and what is in it.
+
+    It is the directory of a run or a model file of any format; or data, a picture, an array, a
+    configuration, a checkpoint or another file of a run, of which it says what they are and which
+    command does more with them.
 
     Shapes are those of the file: a linear weight is [in, out] in what is written here, and
     [out, in] in ONNX and in PyTorch's files.
     """
-    if path.is_dir():
+    if path.is_dir() and ((path / CONFIG_FILE).is_file() or _native.holds_run(str(path))):
         _show_run(mnistburn.load_run(path), as_json=as_json)
-    else:
+        return
+    found = describe_path(path)
+    if found is None:
         _show_file(path, as_json=as_json)
+    elif as_json:
+        click.echo(json.dumps(found.to_json_object()))
+    else:
+        for line in found.lines():
+            click.echo(line)
 
 
 def _show_run(run: TrainingResult, *, as_json: bool) -> None:

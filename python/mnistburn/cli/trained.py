@@ -22,7 +22,7 @@ from mnistburn.preprocessing import Preprocessing
 from mnistburn.results import run_directory
 from mnistburn.run_data import RunData
 
-__all__ = ["Chosen", "Trained"]
+__all__ = ["Chosen", "Trained", "as_epoch"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Trained:
             if image_size is not None:
                 message = f"--image-size is for model files, and {path} is a directory"
                 raise click.UsageError(message)
-            run = mnistburn.load_run(path, device, epoch=None if epoch is None else _epoch(epoch))
+            run = mnistburn.load_run(path, device, epoch=None if epoch is None else as_epoch(epoch))
             return cls(path, run.model, run.data)
         if epoch is not None:
             message = f"--epoch is for the directory of a run, and {path} is none"
@@ -130,7 +130,8 @@ class Chosen(NamedTuple):
     told: str
 
 
-def _epoch(text: str) -> Literal["last", "best"] | int:
+def as_epoch(text: str) -> Literal["last", "best"] | int:
+    """Return which epoch of a run ``--epoch`` asks for."""
     if text in {"last", "best"}:
         return "last" if text == "last" else "best"
     try:

@@ -1,8 +1,10 @@
 """``mnistburn train``."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
 import click
 
@@ -23,16 +25,19 @@ from mnistburn.results import (
     CLASS_NAMES_FILE,
     CONFIG_FILE,
     HISTORY_FILE,
-    LOG_FILE,
     MODEL_FILE,
     SUMMARY_FILE,
     stored_config,
 )
 from mnistburn.run_data import DATA_FILE, RunData
+from mnistburn.run_provenance import LOG_FILE
 from mnistburn.run_start import START_FILE, START_MODEL_FILE
 from mnistburn.training import DEFAULT_DATA
 
 __all__ = ["train"]
+
+# An open page asks each second, and one in the background not at all.
+_LONGEST_LOOK: Final = 3.0
 
 
 @click.command(cls=ConfigurationCommand)
@@ -82,6 +87,12 @@ __all__ = ["train"]
 )
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 @click.option(
+    "--watch",
+    "is_watched",
+    is_flag=True,
+    help="Serve a page that follows the run, as `mnistburn watch` does, until it is over.",
+)
+@click.option(
     "--recipe",
     "recipe_name",
     type=click.Choice(list(RECIPES)),
@@ -116,6 +127,7 @@ def train(
     resume: bool,
     overwrite: bool,
     no_progress: bool,
+    is_watched: bool,
     early_stopping: int | None,
     print_config: bool,
 ) -> None:
@@ -161,7 +173,8 @@ def train(
         if recipe_name is not None:
             tell_time(recipe_name, plan)
     epochs_before = _epochs_done(artifact_dir) if resume else 0
-    with termination_as_interrupt() as termination:
+    watching = _watching(artifact_dir) if is_watched else contextlib.nullcontext()
+    with termination_as_interrupt() as termination, watching:
         run = mnistburn.train(
             artifact_dir,
             plan.config,
@@ -193,6 +206,17 @@ def _print_config(plan: Plan, request: Request, stored: mnistburn.TrainingConfig
     if config.model is None and stored is not None:
         config = dataclasses.replace(config, model=stored.model)
     click.echo(config.to_json())
+
+
+@contextlib.contextmanager
+def _watching(directory: Path) -> Iterator[None]:
+    """Serve the page of a run meanwhile, and until an open page shows the end."""
+    from mnistburn.watch.server import WatchServer  # noqa: PLC0415  few trainings are watched
+
+    with WatchServer(directory).in_background() as server:
+        click.echo(f"watch it on {server.url}", err=True)
+        yield
+        server.wait_for_end_to_be_seen(_LONGEST_LOOK)
 
 
 def _callbacks(patience: int | None) -> list[mnistburn.Callback]:

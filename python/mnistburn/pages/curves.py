@@ -114,7 +114,8 @@ def chart_svg(chart: Chart, identifier: str) -> Markup:
         _legend(chart.series),
         viewBox=f"0 0 {_WIDTH:g} {_HEIGHT:g}",
         role="img",
-        aria_labelledby=f"{title} {description}",
+        aria_labelledby=title,
+        aria_describedby=description,
         class_="chart",
     )
 
