@@ -3,9 +3,10 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
 from callbacks_that_stop import CopyAt, StopAt
@@ -18,13 +19,12 @@ Pair = tuple[Dataset, Dataset]
 
 
 @pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     for name in ("RUN_ID", "TRACKING_URI", "EXPERIMENT_ID", "EXPERIMENT_NAME"):
         monkeypatch.delenv(f"MLFLOW_{name}", raising=False)
     monkeypatch.chdir(tmp_path)
-    return
 
 
 @pytest.fixture
@@ -57,8 +57,7 @@ def points(store: str, run_id: str, name: str) -> list[tuple[int, float]]:
 
 def files(found: Any) -> dict[str, bytes]:
     """Return the artifacts of a run."""
-    folder = Path.from_uri(found.info.artifact_uri) if sys.version_info >= (3, 13) else None
-    folder = folder or Path(found.info.artifact_uri.removeprefix("file://"))
+    folder = Path(url2pathname(urlsplit(found.info.artifact_uri).path))
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 

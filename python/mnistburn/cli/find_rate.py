@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 import mnistburn
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, data_option, print_table
 
 __all__ = ["find_rate"]
@@ -16,8 +17,8 @@ __all__ = ["find_rate"]
 _ROWS: Final = 20
 
 
-@click.command("find-rate")
-@data_option
+@click.command("find-rate", cls=Command)
+@data_option("MNIST")
 @click.option("--config", "config_file", type=PATH, help="A config.json.")
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute; see `devices`."
@@ -36,9 +37,9 @@ def find_rate(
     num_steps: int,
     as_json: bool,
 ) -> None:
-    """Train for a few steps at growing learning rates, and suggest one.
+    """Suggest a learning rate, by training at growing rates.
 
-    Nothing is written, and no run is touched.
+    The losses of a few steps tell. Nothing is written, and no run is touched.
     """
     config = None if config_file is None else mnistburn.TrainingConfig.load(config_file)
     curve = mnistburn.find_rate(

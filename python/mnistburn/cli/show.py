@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import mnistburn
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, best_of, print_table, printable
 from mnistburn.results import TrainingResult
 
@@ -17,11 +18,11 @@ __all__ = ["show"]
 _MOST_NAMES = 12
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(*, path: Path, as_json: bool) -> None:
-    """Tell what is in PATH, a run's directory or a model file of any format.
+    """Tell what is in PATH, a run's directory or a model file.
 
     Shapes are those of the file: a linear weight is [in, out] in what is written here, and
     [out, in] in ONNX and in PyTorch's files.

@@ -9,7 +9,9 @@ import click
 import mnistburn
 from mnistburn import _native
 from mnistburn.cli.command_help import ConfigurationCommand
+from mnistburn.cli.configuration import callbacks_of
 from mnistburn.cli.configuration_options import configuration_options, given_in
+from mnistburn.cli.fields import FIELDS
 from mnistburn.cli.options import INTERRUPTED, PATH, best_of, data_option, printable
 from mnistburn.cli.plan import Plan, Request, completed, planned, tell_time
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
@@ -37,7 +39,7 @@ __all__ = ["train"]
 
 @click.command(cls=ConfigurationCommand)
 @click.argument("artifact_dir", type=PATH, default="artifacts/mnist")
-@data_option
+@data_option("MNIST, or with --resume the data of the run,")
 @click.option(
     "--validation",
     type=float,
@@ -65,12 +67,6 @@ __all__ = ["train"]
     default=["auto"],
     show_default=True,
     help="Where to compute; given several times, the devices share each step.",
-)
-@click.option(
-    "--early-stopping",
-    type=int,
-    metavar="PATIENCE",
-    help="Stop after as many epochs without a lower validation loss, and keep the best model.",
 )
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option(
@@ -116,12 +112,11 @@ def train(
     resume: bool,
     overwrite: bool,
     no_progress: bool,
-    early_stopping: int | None,
     print_config: bool,
 ) -> None:
-    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
+    """Train on MNIST or other data, and keep the run.
 
-    ARTIFACT_DIR is artifacts/mnist unless given.
+    All of the run goes to ARTIFACT_DIR, which is artifacts/mnist unless given.
 
     \b
     Examples:
@@ -135,6 +130,8 @@ def train(
       mnistburn train --recipe fast --print-config > fast.json
       mnistburn train runs/fast --config fast.json --seed 7
     """  # noqa: D301  click takes the character itself
+    given = given_in(ctx)
+    callbacks = callbacks_of(given)
     request = Request(
         data=data,
         config_file=config_file,
@@ -144,7 +141,7 @@ def train(
         fit=fit,
         resume=resume,
         progress=not no_progress,
-        given=given_in(ctx),
+        given={path: said for path, said in given.items() if path in FIELDS},
     )
     stored = stored_config(artifact_dir) if resume else None
     plan = planned(request, stored)
@@ -170,7 +167,7 @@ def train(
             start=plan.start,
             resume=resume,
             overwrite=overwrite,
-            callbacks=_callbacks(early_stopping),
+            callbacks=callbacks,
             progress=not no_progress,
         )
     if epochs_before == run.config.num_epochs and run.ended == "completed":
@@ -193,10 +190,6 @@ def _print_config(plan: Plan, request: Request, stored: mnistburn.TrainingConfig
     if config.model is None and stored is not None:
         config = dataclasses.replace(config, model=stored.model)
     click.echo(config.to_json())
-
-
-def _callbacks(patience: int | None) -> list[mnistburn.Callback]:
-    return [] if patience is None else [mnistburn.EarlyStopping(patience=patience)]
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:
