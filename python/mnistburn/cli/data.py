@@ -12,14 +12,11 @@ from mnistburn.cli.groups import Group
 from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
+from mnistburn.datasets.classes_line import classes_line
 from mnistburn.datasets.known import KnownDataset
-from mnistburn.datasets.source import (
-    PictureOptions,
-    classes_line,
-    load_part,
-    part_named_or_tested,
-    source_of,
-)
+from mnistburn.datasets.loading import load_part
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import part_named_or_tested, source_of
 
 __all__ = ["data"]
 

@@ -18,7 +18,8 @@ from mnistburn.cli.configuration import changed, changed_network, kind_of, with_
 from mnistburn.cli.configuration_options import MODEL, Given
 from mnistburn.cli.fields import FIELDS
 from mnistburn.cli.fields import Path as FieldPath
-from mnistburn.datasets.source import LoadedPair, PictureOptions, load_pair
+from mnistburn.datasets.loading import LoadedPair, load_pair
+from mnistburn.datasets.picture_options import PictureOptions
 from mnistburn.networks import NetworkConfig
 from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.recipes import expected_seconds
