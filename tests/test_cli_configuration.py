@@ -500,6 +500,30 @@ def test_help_fits_the_screen_and_says_what_there_is(option: str) -> None:
                 assert f"--{'.'.join(path).replace('_', '-')}" in done.stdout, path
 
 
+def test_a_printed_configuration_goes_back_by_a_pipe(data: Path, tmp_path: Path) -> None:
+    options = ("--data", str(data), "--recipe", "fast", "--set", "learning_rate=0.02")
+    printed = command("train", *options, "--print-config").stdout
+
+    def piped(text: str | bytes, *words: str) -> Result:
+        return CliRunner().invoke(main, ["train", *words, "--config", "-"], input=text)
+
+    again = piped(printed, "--data", str(data), "--print-config")
+    assert again.stdout == printed
+    # Over a recipe it says what its keys are, as a file does.
+    done = piped('{"batch_size": 7}', *options, "--print-config")
+    assert json.loads(done.stdout)["batch_size"] == 7
+    for text, message in (
+        ("", "standard input: "),
+        ('{"batch_sise": 7}', "batch_sise"),
+        (b"\xff", "standard input is not UTF-8 text"),
+        (" " * ((1 << 20) + 1), "standard input is longer than 1048576 bytes"),
+    ):
+        done = piped(text, str(tmp_path / "run"))
+        assert done.exit_code == 1
+        assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def examples() -> list[str]:
     """Return the commands that train in the help and in the README, without their outputs."""
     text = command("train", "--help").stdout

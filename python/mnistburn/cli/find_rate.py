@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 import mnistburn
+from mnistburn.cli.config_file import read_config_file
 from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, data_option, print_table
 
@@ -19,7 +20,13 @@ _ROWS: Final = 20
 
 @click.command("find-rate", cls=Command)
 @data_option("MNIST")
-@click.option("--config", "config_file", type=PATH, help="A config.json.")
+@click.option(
+    "--config",
+    "config_file",
+    type=PATH,
+    metavar="FILE",
+    help="A config.json; - for standard input.",
+)
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute; see `devices`."
 )
@@ -41,7 +48,7 @@ def find_rate(
 
     The losses of a few steps tell. Nothing is written, and no run is touched.
     """
-    config = None if config_file is None else mnistburn.TrainingConfig.load(config_file)
+    config = None if config_file is None else read_config_file(config_file).config
     curve = mnistburn.find_rate(
         config,
         data,

@@ -9,6 +9,7 @@ import click
 import mnistburn
 from mnistburn import _native
 from mnistburn.cli.command_help import ConfigurationCommand
+from mnistburn.cli.config_file import read_config_file
 from mnistburn.cli.configuration import callbacks_of
 from mnistburn.cli.configuration_options import configuration_options, given_in
 from mnistburn.cli.fields import FIELDS
@@ -88,7 +89,7 @@ __all__ = ["train"]
     "config_file",
     type=PATH,
     metavar="FILE",
-    help="Take what a JSON file says, as the config.json of a run.",
+    help="Take what a JSON file says, as the config.json of a run; - for standard input.",
 )
 @configuration_options
 @click.option(
@@ -134,7 +135,7 @@ def train(
     callbacks = callbacks_of(given)
     request = Request(
         data=data,
-        config_file=config_file,
+        file=None if config_file is None else read_config_file(config_file),
         recipe=recipe_name,
         start=start,
         validation=validation,
