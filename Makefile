@@ -15,13 +15,15 @@ FUZZ_SECONDS ?= 60
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
 ALL_FEATURES := python,wgpu,cuda
+WHEEL_FEATURES ?= $(ALL_FEATURES)
+PORTABLE := $(if $(filter Linux,$(shell uname -s)),--zig --compatibility manylinux_2_28)
 BIN := .venv/bin
 # Cargo picks the toolchain that is installed; warnings of rustdoc are errors as those of clippy are.
 export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel sdist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -119,8 +121,21 @@ compare: develop .venv/compare/installed ## compare with PyTorch, JAX and onnxru
 accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, see benches/accuracy
 	$(BIN)/python benches/accuracy/time_to_accuracy.py --peer-python .venv/compare/bin/python $(ACCURACY)
 
-wheel: setup ## the wheel, with all back ends, in dist
-	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist
+# The linker for a C library older than this machine's, 100 MB, and what checks the wheel.
+.venv/wheel: .venv/installed
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); print(*p["dependency-groups"]["wheel"], sep="\n")' > .venv/wheel-requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement .venv/wheel-requirements.txt
+	touch $@
+
+# On Linux for every glibc since 2.28, of 2018; maturin finds zig in the environment.
+wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
+wheel: setup .venv/wheel ## the wheel, with WHEEL_FEATURES (all back ends), in dist
+	rm -f dist/*.whl
+	$(BIN)/maturin build --release --strip --locked $(PORTABLE) --features $(WHEEL_FEATURES) --out dist
+	$(if $(PORTABLE),$(BIN)/auditwheel show dist/*.whl)
+
+sdist: setup ## the sources for pip, in dist
+	$(BIN)/maturin sdist --out dist
 
 clean: ## remove what was built
 	rm -rf .venv dist target
