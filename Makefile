@@ -15,15 +15,13 @@ FUZZ_SECONDS ?= 60
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
 ALL_FEATURES := python,wgpu,cuda
-WHEEL_FEATURES ?= $(ALL_FEATURES)
-PORTABLE := $(if $(filter Linux,$(shell uname -s)),--zig --compatibility manylinux_2_28)
 BIN := .venv/bin
 # Cargo picks the toolchain that is installed; warnings of rustdoc are errors as those of clippy are.
 export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel sdist clean
+.PHONY: help train check setup develop fmt lint stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel portable-wheel sdist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -127,12 +125,15 @@ accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, se
 	$(BIN)/python -m pip install --quiet --requirement .venv/wheel-requirements.txt
 	touch $@
 
-# On Linux for every glibc since 2.28, of 2018; maturin finds zig in the environment.
-wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
-wheel: setup .venv/wheel ## the wheel, with WHEEL_FEATURES (all back ends), in dist
-	rm -f dist/*.whl
-	$(BIN)/maturin build --release --strip --locked $(PORTABLE) --features $(WHEEL_FEATURES) --out dist
-	$(if $(PORTABLE),$(BIN)/auditwheel show dist/*.whl)
+wheel: setup ## the wheel, with all back ends, in dist
+	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist
+
+# For every glibc since 2.28, of 2018; maturin finds zig in the environment.
+portable-wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
+portable-wheel: setup .venv/wheel ## the wheel for older Linux too, with FEATURES (python), linked by zig, in dist/portable
+	rm -f dist/portable/*.whl
+	$(BIN)/maturin build --release --strip --locked --zig --compatibility manylinux_2_28 --features $(FEATURES) --out dist/portable
+	$(BIN)/auditwheel show dist/portable/*.whl
 
 sdist: setup ## the sources for pip, in dist
 	$(BIN)/maturin sdist --out dist
