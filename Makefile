@@ -21,7 +21,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel clean
+.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel portable-wheel sdist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -123,8 +123,24 @@ compare: develop .venv/compare/installed ## compare with PyTorch, JAX and onnxru
 accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, see benches/accuracy
 	$(BIN)/python benches/accuracy/time_to_accuracy.py --peer-python .venv/compare/bin/python $(ACCURACY)
 
+# The linker for a C library older than this machine's, 100 MB, and what checks the wheel.
+.venv/wheel: .venv/installed
+	$(BIN)/python -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb")); print(*p["dependency-groups"]["wheel"], sep="\n")' > .venv/wheel-requirements.txt
+	$(BIN)/python -m pip install --quiet --requirement .venv/wheel-requirements.txt
+	touch $@
+
 wheel: setup ## the wheel, with all back ends, in dist
 	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist
+
+# For every glibc since 2.28, of 2018; maturin finds zig in the environment.
+portable-wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
+portable-wheel: setup .venv/wheel ## the wheel for older Linux too, with FEATURES (python), linked by zig, in dist/portable
+	rm -f dist/portable/*.whl
+	$(BIN)/maturin build --release --strip --locked --zig --compatibility manylinux_2_28 --features $(FEATURES) --out dist/portable
+	$(BIN)/auditwheel show dist/portable/*.whl
+
+sdist: setup ## the sources for pip, in dist
+	$(BIN)/maturin sdist --out dist
 
 clean: ## remove what was built
 	rm -rf .venv dist target

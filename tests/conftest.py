@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from download_server import Server, running
+from downloads import BODY
 
 import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig, TrainingResult
@@ -90,3 +92,33 @@ def fast_run(tmp_path_factory: pytest.TempPathFactory) -> TrainingResult:
     train, test = (mnistburn.datasets.load("mnist", part) for part in ("train", "test"))
     config = mnistburn.recipe("fast", train)
     return mnistburn.train(directory, config, data=(train, test), progress=False)
+
+
+@pytest.fixture
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the proxies of the machine that the tests run on."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def running_server() -> Iterator[Server]:
+    """Return a server of files."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running_server: Server) -> Server:
+    """Return a server that has the file at ``/good``."""
+    running_server.behaviours.clear()
+    running_server.log.clear()
+    running_server.on("/good", lambda request: request.serve(BODY))
+    return running_server
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Return where a fetched file goes."""
+    return tmp_path / "cache" / "images.gz"

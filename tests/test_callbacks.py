@@ -5,7 +5,6 @@ import dataclasses
 import gc
 import itertools
 import json
-import shutil
 import struct
 import weakref
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import tensorboardX.proto.event_pb2
+from callbacks_that_stop import CopyAt, StopAt
 from tensorboardX.proto.event_pb2 import SessionLog
 
 import mnistburn
@@ -48,16 +48,6 @@ STEPS = 4
 
 def run(directory: Path, config: TrainingConfig | None, data: Pair, **more: Any) -> TrainingResult:
     return mnistburn.train(directory, config, "cpu", data=data, progress=False, **more)
-
-
-class StopAt(Callback):
-    """Stops after a step of an epoch."""
-
-    def __init__(self, epoch: int, step: int) -> None:
-        self.at = (epoch, step)
-
-    def on_step_end(self, event: StepEnd) -> bool:
-        return (event.epoch, event.step) == self.at
 
 
 def same(first: Model, second: Model) -> bool:
@@ -282,17 +272,6 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
         for value in event.summary.value:
             found.setdefault(value.tag, []).append((event.step, value.simple_value))
     return found
-
-
-class CopyAt(Callback):
-    """Copies the directory of a run after an epoch: what is left of one that is killed there."""
-
-    def __init__(self, epoch: int, target: Path) -> None:
-        self.epoch, self.target = epoch, target
-
-    def on_epoch_end(self, event: EpochEnd) -> None:
-        if event.epoch == self.epoch:
-            shutil.copytree(event.run.artifact_dir, self.target)
 
 
 @pytest.mark.parametrize("killed", [False, True])

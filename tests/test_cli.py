@@ -181,7 +181,7 @@ def test_a_run_of_other_data_is_replaced_where_that_is_asked_for(
     assert command("train", directory, *options).exit_code == 0
     assert command("train", "--resume", *options).exit_code == 0
     help_text = " ".join(command("train", "--help").stdout.split())
-    assert "ARTIFACT_DIR is artifacts/mnist unless given" in help_text
+    assert "ARTIFACT_DIR, which is artifacts/mnist unless given" in help_text
     assert "replaced with --overwrite alone" in help_text
 
 

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from mnistburn.cli import main
 
-BASH = shutil.which("bash")
-SCRIPT = """
+# Each prints what its shell completes the words of the command line to, a line each.
+SCRIPTS = {
+    "bash": """
 eval "$(mnistburn completion bash)"
 compopt() { :; }  # known only while a key is pressed
 COMP_WORDS=("$@")
@@ -20,7 +21,26 @@ COMP_CWORD=$(($# - 1))
 COMPREPLY=()
 "$(complete -p mnistburn | sed -E 's/.*-F ([^ ]+).*/\\1/')" mnistburn
 printf '%s\\n' "${COMPREPLY[@]}"
-"""
+""",
+    # What the line editor does with them, it says itself only while a key is pressed.
+    "zsh": """
+autoload -Uz compinit
+compinit -u -D
+eval "$(mnistburn completion zsh)"
+_describe() { print -rl -- ${${(P)@[-2]}%%:*} }
+compadd() { print -rl -- ${(P)@[-1]} }
+_path_files() { print files }
+words=("$@")
+CURRENT=$#
+$_comps[mnistburn]
+""",
+    "fish": """
+mnistburn completion fish | source
+complete -C "$argv" | string replace -r '\\t.*' ''; or true
+""",
+}
+# No file of the user is read.
+PLAIN = {"bash": ["--norc"], "zsh": ["-f"], "fish": ["-N"]}
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +53,15 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.mark.skipif(BASH is None, reason="there is no bash")
+@pytest.mark.parametrize("shell", SCRIPTS)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["tr"], {"train"}),
         (["train", "run", "--optimizer.w"], {"--optimizer.weight-decay"}),
         (["train", "--no-aug"], {"--no-augmentation.flip"}),
+        (["train", "--early-stopping.d"], {"--early-stopping.direction"}),
+        (["train", "--early-stopping.direction", "m"], {"min", "max"}),
         (["train", "--lr-scheduler", "one"], {"one-cycle"}),
         (["train", "--recipe", "f"], {"fast"}),
         (["train", "--set", "augmentation.r"], {"augmentation.rotate="}),
@@ -47,11 +69,17 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
         (["data", "fe"], {"fetch"}),
         (["completion", ""], {"bash", "zsh", "fish"}),
     ],
+    ids=str,
 )
-def test_bash_completes(path: str, words: list[str], expected: set[str]) -> None:
-    assert BASH is not None
+def test_a_shell_completes(path: str, shell: str, words: list[str], expected: set[str]) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    line = ["mnistburn", *words]
+    # fish takes the line as it is typed; the others have their own name before the words.
+    arguments = [" ".join(line)] if shell == "fish" else [shell, *line]
     done = subprocess.run(
-        [BASH, "--norc", "-c", SCRIPT, "bash", "mnistburn", *words],
+        [program, *PLAIN[shell], "-c", SCRIPTS[shell], *arguments],
         env={**os.environ, "PATH": path},
         capture_output=True,
         text=True,

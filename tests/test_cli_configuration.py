@@ -31,7 +31,7 @@ from mnistburn.cli import main
 from mnistburn.cli.configuration import _changed_part
 from mnistburn.cli.configuration_options import ConfigurationOption, Given, Json
 from mnistburn.cli.configuration_options import _value as value_of
-from mnistburn.cli.fields import FIELDS, children, described, word_of
+from mnistburn.cli.fields import CALLBACK_FIELDS, FIELDS, children, described, word_of
 from mnistburn.cli.fields import Path as KeyPath
 from mnistburn.cli.fields import _all_fields as all_fields
 from mnistburn.cli.training import train
@@ -184,7 +184,8 @@ def test_options_are_fields(data: Path, name: str) -> None:
 
 def test_every_field_of_every_class_is_an_option() -> None:
     keys = {option.field.path for option in train.params if isinstance(option, ConfigurationOption)}
-    assert keys == set(FIELDS)
+    assert keys == {*FIELDS, *CALLBACK_FIELDS}
+    keys -= {*CALLBACK_FIELDS}
     expected: set[tuple[str, ...]] = {(name,) for name in TrainingConfig.__dataclass_fields__}
     for part, kinds in (
         ("model", NETWORKS),
@@ -475,7 +476,7 @@ def test_help_fits_the_screen_and_says_what_there_is(option: str) -> None:
     titles = [line for line in lines if re.fullmatch(r"[A-Z][\w -]+:", line)]
     assert titles == [
         *("Data:", "Run:", "Configuration:", "Training:", "Network:", "Optimizer:"),
-        *("Learning-rate schedule:", "Augmentation:"),
+        *("Learning-rate schedule:", "Augmentation:", "Early stopping:", "Checkpoint:"),
     ]
     for name in (
         "--num-epochs",
@@ -497,6 +498,30 @@ def test_help_fits_the_screen_and_says_what_there_is(option: str) -> None:
             several = [len(FIELDS[path[:end]].kinds) > 1 for end in range(2, len(path))]
             if path[0] != "model" and not any(several):
                 assert f"--{'.'.join(path).replace('_', '-')}" in done.stdout, path
+
+
+def test_a_printed_configuration_goes_back_by_a_pipe(data: Path, tmp_path: Path) -> None:
+    options = ("--data", str(data), "--recipe", "fast", "--set", "learning_rate=0.02")
+    printed = command("train", *options, "--print-config").stdout
+
+    def piped(text: str | bytes, *words: str) -> Result:
+        return CliRunner().invoke(main, ["train", *words, "--config", "-"], input=text)
+
+    again = piped(printed, "--data", str(data), "--print-config")
+    assert again.stdout == printed
+    # Over a recipe it says what its keys are, as a file does.
+    done = piped('{"batch_size": 7}', *options, "--print-config")
+    assert json.loads(done.stdout)["batch_size"] == 7
+    for text, message in (
+        ("", "standard input: "),
+        ('{"batch_sise": 7}', "batch_sise"),
+        (b"\xff", "standard input is not UTF-8 text"),
+        (" " * ((1 << 20) + 1), "standard input is longer than 1048576 bytes"),
+    ):
+        done = piped(text, str(tmp_path / "run"))
+        assert done.exit_code == 1
+        assert message in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def examples() -> list[str]:

@@ -20,7 +20,7 @@ from pictures import write_bmp, write_png
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig, TrainingConfig, pictures
 from mnistburn.cli import main
-from mnistburn.datasets.source import load_pair, load_part
+from mnistburn.datasets.loading import load_pair, load_part
 from mnistburn.errors import DataError
 
 RANDOM = numpy.random.default_rng(7)

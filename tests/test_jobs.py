@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +18,19 @@ from pictures import write_png
 import mnistburn
 
 DOCS: Final = Path(__file__).parent.parent / "docs"
-PROGRAMS: Final[dict[str, str]] = dict(
-    re.findall(
-        r"^## ([^\n]+)\n.*?^```python\n(.*?)^```",
-        (DOCS / "jobs.md").read_text("utf-8"),
-        re.DOTALL | re.MULTILINE,
+BLOCK: Final = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PEERS: Final = DOCS.parent / "benches" / "jobs"
+
+
+def programs_of(page: Path) -> dict[str, str]:
+    """Return the programs of a page by the headings above them."""
+    program = re.compile(
+        r"^## ([^\n]+)\n(?:(?!^## ).)*?^```python\n(.*?)^```", re.DOTALL | re.MULTILINE
     )
-)
+    return dict(program.findall(page.read_text("utf-8")))
+
+
+PROGRAMS: Final = programs_of(DOCS / "jobs.md")
 
 # Kills the process in the midst of a training.
 KILL: Final = """
@@ -83,17 +90,44 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_program_is_whole_and_short() -> None:
-    assert len(PROGRAMS) == 5
+    assert len(PROGRAMS) == 6
     for title, text in PROGRAMS.items():
         ast.parse(text)
-        assert len([line for line in text.splitlines() if line.strip()]) <= 14, title
+        assert lines_of(text) <= 12, title
+    assert lines_of(program("Own pictures")) <= 4
+    (call,) = (node for node in ast.parse(program("Fashion")).body if isinstance(node, ast.Assign))
+    assert call.end_lineno is not None
+    assert call.end_lineno - call.lineno < 6
+
+
+def lines_of(text: str) -> int:
+    """Count lines that are not empty."""
+    return len([line for line in text.splitlines() if line.strip()])
+
+
+def test_the_numbers_of_lines_are_those_that_the_page_says() -> None:
+    pages = [DOCS / "jobs.md", *(PEERS / f"{peer}.md" for peer in ("keras", "fastai", "skorch"))]
+    found = [programs_of(page) for page in pages]
+    rows = re.findall(
+        r"^\| ([A-Z][^|]+?) \|((?: \d+ \|){4})$", pages[0].read_text("utf-8"), re.MULTILINE
+    )
+    assert [title for title, _ in rows] == list(found[1])
+    for title, cells in rows:
+        assert [int(cell) for cell in re.findall(r"\d+", cells)] == [
+            lines_of(programs[title]) for programs in found
+        ]
+    for programs in found:
+        for text in programs.values():
+            ast.parse(text)
+            assert max(map(len, text.splitlines())) <= 100
 
 
 def test_a_training_stops_when_it_gets_no_better(tmp_path: Path) -> None:
     # Noise in both classes: what is learnt of it does not hold for other pictures.
     write_pictures(tmp_path / "pictures", told_apart=False)
-    assert "stopped_early" in done(tmp_path, program("Own pictures"))
+    done(tmp_path, program("Own pictures"))
     result = mnistburn.load_run(tmp_path / "artifacts" / "own")
+    assert result.ended == "stopped_early"
     losses = result.history["valid_loss"]
     assert len(losses) < 50
     assert len(losses) - losses.index(min(losses)) == 5
@@ -143,6 +177,48 @@ def test_eight_settings_are_searched(folder: Path) -> None:
     assert found is not None
     assert ast.literal_eval(found[1]).keys() == {"config", "learning_rate", "batch_size"}
     assert float(found[2]) > 0.9
+
+
+# Puts small parts of Fashion-MNIST in its place.
+SUBSET: Final = """
+import mnistburn
+real = mnistburn.train
+parts = [mnistburn.datasets.load("fashion-mnist", split)[:400] for split in ("train", "test")]
+
+def train(artifact_dir, config, *, data, **options):
+    assert data == "fashion-mnist"
+    return real(artifact_dir, config, data=tuple(parts), **options)
+
+mnistburn.train = train
+"""
+
+
+def test_fashion_mnist_is_trained_in_one_call_as_on_the_command_line(
+    tmp_path: Path, fashion_mnist: Path
+) -> None:
+    printed = done(tmp_path, SUBSET + program("Fashion"))
+    found = re.fullmatch(r"(\w+) (\d+) ([\d.]+)\n", printed)
+    assert found is not None
+    result = mnistburn.load_run(tmp_path / "artifacts" / "fashion")
+    assert result.ended == found[1]
+    losses = result.history["valid_loss"]
+    assert int(found[2]) == result.model_epoch == losses.index(min(losses)) + 1
+    assert float(found[3]) > 0.5  # of ten classes
+    assert result.config.augmentation is not None
+    assert isinstance(result.config.lr_scheduler, mnistburn.OneCycleLrSchedulerConfig)
+    text = (DOCS / "jobs.md").read_text("utf-8")
+    (words,) = re.findall(r"^\$ mnistburn (train .*--data fashion-mnist.*)", text, re.MULTILINE)
+    printed = done(
+        tmp_path,
+        f"import sys\nfrom mnistburn.cli import main\nmain({words.split()} + ['--print-config'])",
+    )
+    config = mnistburn.TrainingConfig.from_json(printed)
+    # But for what follows from the images that it trains with: their mean, and how many they are.
+    assert isinstance(result.config.model, mnistburn.ConvNetConfig)
+    model = replace(result.config.model, pixel_mean=None, pixel_std=None)
+    schedule = replace(result.config.lr_scheduler, num_iters=None)
+    assert config == replace(result.config, model=model, lr_scheduler=schedule)
+    assert "--early-stopping 3" in words
 
 
 def test_the_first_example_for_scikit_learn_has_the_accuracy_that_is_said(tmp_path: Path) -> None:

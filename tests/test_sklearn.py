@@ -374,17 +374,18 @@ class TestPartialFit:
         images, labels = digits
         config = TrainingConfig(model=ModelConfig(hidden_size=8), learning_rate=1e-2, batch_size=50)
         classifier = quick(config=config)
-        for _ in range(2):
-            classifier.partial_fit(images, labels, classes=range(10))
+        classifier.partial_fit(images, labels, classes=range(10))
+        # A rate that is set between two calls counts from then on.
+        classifier.set_params(learning_rate=1e-3).partial_fit(images, labels)
         pixels = (images.reshape(-1, 8, 8) * (255 / 16)).round().astype(numpy.uint8)
         data = mnistburn.Dataset(pixels, labels)
         seed = classifier.config_.seed
         model = Model(ModelConfig.for_data(data, hidden_size=8), seed=seed)
         optimizer = config.optimizer.init()
-        for epoch in (1, 2):
+        for epoch, rate in ((1, 1e-2), (2, 1e-3)):
             for batch in mnistburn.DataLoader(data, 50, shuffle=seed + epoch):
                 out = model.forward_classification(batch.images, batch.targets)
-                model = optimizer.step(1e-2, model, out.loss.backward())
+                model = optimizer.step(rate, model, out.loss.backward())
         assert (classifier.model_.forward(pixels) == model.forward(pixels)).all()
 
     def test_augmentation_changes_what_is_learnt(self, digits: Arrays) -> None:
@@ -405,6 +406,8 @@ class TestPartialFit:
             classifier.partial_fit(images, labels, classes=range(9))
         with pytest.raises(ValueError, match=r"labels that are not in classes: \[10\]"):
             classifier.partial_fit(images, numpy.full(300, 10))
+        with pytest.raises(ValueError, match="learning_rate must be"):
+            classifier.set_params(learning_rate=-1).partial_fit(images, labels)
         frozen = TrainingConfig(freeze=["conv1"])
         with pytest.raises(ValueError, match="the configuration freezes"):
             quick(config=frozen).partial_fit(images, labels, classes=range(10))

@@ -13,7 +13,8 @@ import mnistburn
 from mnistburn import Dataset, ModelConfig, TrainingConfig
 from mnistburn.arrays import ImageShape
 from mnistburn.cli import main
-from mnistburn.datasets.source import PictureOptions, load_pair, load_part
+from mnistburn.datasets.loading import load_pair, load_part
+from mnistburn.datasets.picture_options import PictureOptions
 from mnistburn.errors import DataError
 
 RANDOM = numpy.random.default_rng(11)

@@ -17,15 +17,9 @@ from pictures import write_png
 import mnistburn
 from mnistburn import Dataset
 from mnistburn.arrays import ImageShape
-from mnistburn.datasets.source import (
-    DataSource,
-    PictureOptions,
-    available_parts,
-    load_pair,
-    load_part,
-    part_taken,
-    source_of,
-)
+from mnistburn.datasets.loading import load_pair, load_part
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource, available_parts, part_taken, source_of
 from mnistburn.errors import DataError
 from mnistburn.preprocessing import Preprocessing
 

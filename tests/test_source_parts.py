@@ -8,8 +8,9 @@ import numpy
 import pytest
 from pictures import write_png
 
+from mnistburn.datasets.loading import load_pair, load_part
 from mnistburn.datasets.parts import part_named
-from mnistburn.datasets.source import load_pair, load_part, source_of
+from mnistburn.datasets.source import source_of
 from mnistburn.errors import DataError
 
 

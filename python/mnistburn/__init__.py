@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         EarlyStopping,
         JsonLinesLogger,
         LivePlot,
+        Mlflow,
         TensorBoard,
     )
     from mnistburn.comparison import Comparison, PairTest, compare
@@ -117,6 +118,7 @@ __all__ = [
     "Loss",
     "LrScheduler",
     "McNemarTest",
+    "Mlflow",
     "Model",
     "ModelConfig",
     "MomentumConfig",
@@ -166,6 +168,7 @@ _HOMES: Final = {
         "EarlyStopping",
         "JsonLinesLogger",
         "LivePlot",
+        "Mlflow",
         "TensorBoard",
     ),
     "comparison": ("Comparison", "PairTest", "compare"),

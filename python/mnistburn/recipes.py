@@ -122,7 +122,7 @@ def _images(data: object) -> Dataset:
         data = data[0]
     if isinstance(data, Dataset):
         return data
-    from mnistburn.datasets.source import load_pair  # noqa: PLC0415  it reads many formats
+    from mnistburn.datasets.loading import load_pair  # noqa: PLC0415  it reads many formats
     from mnistburn.training import DEFAULT_DATA  # noqa: PLC0415
 
     return load_pair(DEFAULT_DATA if data is None else data, progress=False).train

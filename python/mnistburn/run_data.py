@@ -9,15 +9,10 @@ from typing import Any, Final, Self
 from mnistburn.arguments import as_class_names
 from mnistburn.arrays import ImageShape
 from mnistburn.dataset import Dataset
+from mnistburn.datasets.loading import LoadedPair, load_pair, load_part
 from mnistburn.datasets.parts import Split
-from mnistburn.datasets.source import (
-    DataSource,
-    LoadedPair,
-    PictureOptions,
-    load_pair,
-    load_part,
-    part_named_or_tested,
-)
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource, part_named_or_tested
 from mnistburn.errors import ArtifactError, DataError
 from mnistburn.preprocessing import Preprocessing, as_fit, as_prepare
 

@@ -206,8 +206,9 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
     ) -> Self:
         """Go through the images once, and go on with the network there is.
 
-        The learning rate stays that of the configuration, whose schedule is for a whole training;
-        the optimizer keeps its state from call to call. The first call without `fit` before it
+        The learning rate is the parameter ``learning_rate`` as it is at the call, else that of the
+        configuration, whose schedule is for a whole training; the optimizer keeps its state from
+        call to call. The first call without `fit` before it
         settles the shape of the images, their range and the classes.
 
         Args:
@@ -400,11 +401,13 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
             )
             data = Dataset(images, data.targets, data.class_names)
         order = (config.seed + self._num_passes) % 2**32
+        rate = config.learning_rate
+        if self.learning_rate is not None:
+            # It may have changed since the first call.
+            rate = replace(config, learning_rate=self.learning_rate).learning_rate
         for batch in DataLoader(data, config.batch_size, shuffle=order):
             out = self.model_.forward_classification(batch.images, batch.targets)
-            self.model_ = self._optimizer.step(
-                config.learning_rate, self.model_, out.loss.backward()
-            )
+            self.model_ = self._optimizer.step(rate, self.model_, out.loss.backward())
 
 
 def _one_of_each(data: Dataset) -> Dataset:

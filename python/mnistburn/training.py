@@ -28,7 +28,9 @@ from mnistburn.callbacks.dispatch import CallbackList
 from mnistburn.classes import match_classes
 from mnistburn.config import ModelConfig, NetworkConfig, TrainingConfig
 from mnistburn.dataset import Dataset
-from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
+from mnistburn.datasets.loading import LoadedPair, load_pair
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.hints import data_hint, folder_hint, renumbering_hint

@@ -18,8 +18,8 @@ is raised by `train`; the work is kept as well.
 Each event has a `RunView`, ``event.run``, with the model as it is, the history so far and the data.
 
 There are `EarlyStopping`, which stops a training that gets no better, `Checkpoint`, which says what
-is kept, the loggers `CsvLogger`, `JsonLinesLogger` and `TensorBoard`, and `LivePlot`, which draws
-in a notebook.
+is kept, the loggers `CsvLogger`, `JsonLinesLogger`, `TensorBoard` and `Mlflow`, and `LivePlot`,
+which draws in a notebook.
 
 Example:
     >>> import mnistburn
@@ -43,6 +43,7 @@ from mnistburn.callbacks.events import (
 )
 from mnistburn.callbacks.live_plot import LivePlot
 from mnistburn.callbacks.loggers import CsvLogger, JsonLinesLogger
+from mnistburn.callbacks.mlflow import Mlflow
 from mnistburn.callbacks.tensorboard import TensorBoard
 from mnistburn.callbacks.view import RunView
 
@@ -56,6 +57,7 @@ __all__ = [
     "EpochEnd",
     "JsonLinesLogger",
     "LivePlot",
+    "Mlflow",
     "RunView",
     "StepBegin",
     "StepEnd",

@@ -6,6 +6,7 @@ from typing import Any
 from mnistburn.arguments import as_integer, as_path
 from mnistburn.callbacks.callback import Callback
 from mnistburn.callbacks.events import EpochEnd, StepEnd, TrainBegin, TrainEnd
+from mnistburn.callbacks.scalars import STEP_SCALARS, last_step, scalar_name, steps_done
 from mnistburn.errors import ConfigError
 
 __all__ = ["TensorBoard"]
@@ -54,8 +55,7 @@ class TensorBoard(Callback):
             )
             raise ConfigError(message) from None
         self._steps = event.train_steps
-        done = event.run.history.train_steps
-        last = self._step(int(done["epoch"][-1]), int(done["step"][-1])) if done["epoch"] else 0
+        last = last_step(event.run.history, self._steps)
         purge = {"purge_step": last + 1} if last else {}
         # Files are named for the second alone: parts of a run that begin in one have two names.
         suffix = f".{last:09}"
@@ -63,14 +63,10 @@ class TensorBoard(Callback):
 
     def on_epoch_end(self, event: EpochEnd) -> None:
         """Write the scalars of an epoch."""
-        step = self._step(event.epoch, self._steps)
+        step = steps_done(event.epoch, self._steps, self._steps)
         for name, value in event.row().items():
             if name != "epoch":
-                tag = name
-                for part in ("train", "valid"):
-                    if name.startswith(f"{part}_"):
-                        tag = f"{part}/{name.removeprefix(f'{part}_')}"
-                self._writer.add_scalar(tag, value, step)
+                self._writer.add_scalar(scalar_name(name), value, step)
         self._writer.flush()
 
     def on_train_end(self, event: TrainEnd) -> None:  # noqa: ARG002
@@ -79,10 +75,6 @@ class TensorBoard(Callback):
 
     def on_step_end(self, event: StepEnd) -> None:
         """Write the scalars of a step."""
-        step = self._step(event.epoch, event.step)
-        for name in ("loss", "accuracy", "learning_rate"):
+        step = steps_done(event.epoch, event.step, self._steps)
+        for name in STEP_SCALARS:
             self._writer.add_scalar(f"step/{name}", getattr(event, name), step)
-
-    def _step(self, epoch: int, step: int) -> int:
-        """Return the number of training steps that are done."""
-        return (epoch - 1) * self._steps + step

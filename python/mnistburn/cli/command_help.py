@@ -1,7 +1,6 @@
 """The help of a command whose options are a configuration: in groups, in short or whole."""
 
 import inspect
-import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,7 +12,8 @@ from mnistburn.cli.configuration_options import (
     choices_of,
     metavar_of,
 )
-from mnistburn.cli.fields import Field, Path, children, described, subfields, word_of
+from mnistburn.cli.fields import CALLBACKS, Field, Path, children, described, subfields, word_of
+from mnistburn.cli.help_text import Command, write_options
 
 __all__ = ["ConfigurationCommand"]
 
@@ -30,11 +30,9 @@ _RULE: Final = (
 _TITLES: Final = {MODEL[0]: "Network", "lr_scheduler": "Learning-rate schedule"}
 # What they are unless given is no default of theirs.
 _OF_DATA: Final = frozenset({"num_classes", "image_height", "image_width", "image_channels"})
-# Longer metavars have the description below them.
-_COLUMN: Final = 32
 
 
-class ConfigurationCommand(click.Command):
+class ConfigurationCommand(Command):
     """A command with the options of `configuration_options`."""
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:  # noqa: ANN401  click's own
@@ -75,7 +73,7 @@ class ConfigurationCommand(click.Command):
                 if title == "Configuration":
                     formatter.write_text(_RULE)
                     formatter.write_paragraph()
-                _write(
+                write_options(
                     formatter,
                     [
                         record
@@ -92,11 +90,14 @@ class ConfigurationCommand(click.Command):
         }
         with formatter.section("Training"):
             leaves = [field.path for field in subfields(()) if not field.kinds]
-            _write(formatter, [_record(options[path], whole=whole) for path in leaves])
+            write_options(formatter, [_record(options[path], whole=whole) for path in leaves])
         for field in subfields(()):
             if field.kinds:
                 with formatter.section(_title(field)):
                     _write_part(formatter, field, options, whole=whole)
+        for name in CALLBACKS:
+            with formatter.section(name.replace("_", " ").capitalize()):
+                _write_callback(formatter, name, options, whole=whole)
 
 
 _WHOLE: Final = "mnistburn.help_all"
@@ -109,23 +110,6 @@ def _print_all(ctx: click.Context, _parameter: click.Parameter, value: bool) -> 
         ctx.meta[_WHOLE] = True
         click.echo(ctx.get_help(), color=ctx.color)
         ctx.exit()
-
-
-def _write(formatter: click.HelpFormatter, records: _Records) -> None:
-    """Write names and what they are beside each other; no word is cut at its hyphen."""
-    indent = " " * formatter.current_indent
-    column = min(max(len(name) for name, _ in records), _COLUMN) + 2 if records else 0
-    width = formatter.width - len(indent) - column
-    for name, text in records:
-        lines = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-        if len(name) > column - 2:
-            lines.insert(0, "")
-        if len(indent) + len(name) > formatter.width:
-            first, slash, name = name.partition(" / ")  # noqa: PLW2901  the rest of it
-            formatter.write(f"{indent}{first}{slash.rstrip()}\n")
-        for place, line in enumerate(lines):
-            start = "" if place else name
-            formatter.write(f"{indent}{start:<{column}}{line}".rstrip() + "\n")
 
 
 def _title(field: Field) -> str:
@@ -177,23 +161,45 @@ def _write_part(
     """Write the option that chooses a part, and those of its fields."""
     own = [_record(options[part.path], whole=whole)]
     if not whole and part.path == MODEL:
-        _write(
+        write_options(
             formatter,
             own + [_record(options[item.path], whole=False) for item in subfields(part.path)],
         )
         return
     if not whole:
         keys = ", ".join(_keys(part))
-        _write(
+        write_options(
             formatter,
             [*own, (f"{options[part.path].opts[0]}.KEY VALUE", f"{keys}; see --help-all.")],
         )
         return
-    _write(formatter, own)
+    write_options(formatter, own)
     for title, records in _kinds(part, options):
         formatter.write_paragraph()
         formatter.write_text(title)
-        _write(formatter, records)
+        write_options(formatter, records)
+
+
+def _write_callback(
+    formatter: click.HelpFormatter, name: str, options: _Options, *, whole: bool
+) -> None:
+    """Write the options of a callback; in short those with a name of their own."""
+    own = [option for path, option in options.items() if path[0] == name]
+    if whole:
+        summary = inspect.cleandoc(CALLBACKS[name].__doc__ or "").partition("\n")[0]
+        formatter.write_text(f"{summary} It is asked for by any of its options.".strip())
+        write_options(formatter, [_record(option, whole=True) for option in own])
+        return
+    below = [option for option in own if "." in option.opts[0]]
+    keys = ", ".join(option.field.path[-1].replace("_", "-") for option in below)
+    prefix = name.replace("_", "-")
+    write_options(
+        formatter,
+        [
+            *(_record(option, whole=False) for option in own if option not in below),
+            (f"--{prefix}.KEY VALUE", f"{keys}; see --help-all."),
+        ],
+    )
 
 
 def _keys(part: Field) -> Iterator[str]:

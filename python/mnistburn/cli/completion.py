@@ -5,22 +5,26 @@ from typing import Final
 import click
 from click.shell_completion import get_completion_class
 
+from mnistburn.cli.help_text import Command
+
 __all__ = ["completion"]
 
 _SHELLS: Final = ("bash", "zsh", "fish")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, /, *, shell: str) -> None:
-    """Print the script with which SHELL completes commands, options and their values.
+    """Print the script with which a shell completes commands.
+
+    SHELL then completes commands, options and their values.
 
     \b
     Load it where the shell starts:
-      bash  eval "$(mnistburn completion bash)"       in ~/.bashrc
-      zsh   eval "$(mnistburn completion zsh)"        in ~/.zshrc
-      fish  mnistburn completion fish | source        in ~/.config/fish/config.fish
+      bash  eval "$(mnistburn completion bash)"   in ~/.bashrc
+      zsh   eval "$(mnistburn completion zsh)"    in ~/.zshrc
+      fish  mnistburn completion fish | source    in ~/.config/fish/config.fish
 
     bash has to be 4.4 or newer.
     """  # noqa: D301  click takes the character itself

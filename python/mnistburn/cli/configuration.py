@@ -1,4 +1,4 @@
-"""A training's configuration with what options say of it."""
+"""A training's configuration with what options say of it, and the callbacks they ask for."""
 
 import dataclasses
 import inspect
@@ -9,13 +9,22 @@ from typing import Any, Final
 
 import click
 
+from mnistburn.callbacks import Callback
 from mnistburn.cli.configuration_options import MODEL, Given, Json, names_of, rule_of_part
-from mnistburn.cli.fields import FIELDS, Field, Path, children, described, subfields
+from mnistburn.cli.fields import (
+    CALLBACKS,
+    FIELDS,
+    Field,
+    Path,
+    children,
+    described,
+    subfields,
+)
 from mnistburn.config import TrainingConfig
 from mnistburn.errors import ConfigError
 from mnistburn.networks import ModelConfig, NetworkConfig
 
-__all__ = ["changed", "changed_network", "kind_of", "with_network"]
+__all__ = ["callbacks_of", "changed", "changed_network", "kind_of", "with_network"]
 
 # What is made from a shorthand; replacing a configuration takes the other along.
 _SHORTHANDS: Final = {"widths": "blocks"}
@@ -48,6 +57,16 @@ def changed(config: TrainingConfig, given: Mapping[Path, Given]) -> TrainingConf
     rest = {path: value for path, value in given.items() if path[0] != MODEL[0]}
     whole: TrainingConfig = _changed_part(TrainingConfig, config, (), (), rest)
     return whole
+
+
+def callbacks_of(given: Mapping[Path, Given]) -> list[Callback]:
+    """Return the callbacks that are asked for, with the options given for them."""
+    asked = {path[0] for path in given}
+    return [
+        _changed_part(kind, None, (name,), (), given)
+        for name, kind in CALLBACKS.items()
+        if name in asked
+    ]
 
 
 def changed_network(

@@ -1,4 +1,4 @@
-"""An option for every field of a training's configuration, and ``--set``."""
+"""An option for every field of a training's configuration and of its callbacks, and ``--set``."""
 
 import difflib
 import json
@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mnistburn.arguments import nearest
-from mnistburn.cli.fields import FIELDS, Field, Path, described, subfields
+from mnistburn.cli.fields import CALLBACK_FIELDS, FIELDS, Field, Path, described, subfields
 
 __all__ = [
     "MODEL",
@@ -32,6 +32,8 @@ MODEL: Final[Path] = ("model",)
 """The network's configuration, whose options need not name it: ``--dropout``."""
 
 _GIVEN: Final = "mnistburn.given"
+# Names by which people call what is further in.
+_SHORT: Final = {MODEL: "network", ("early_stopping", "patience"): "early-stopping"}
 # Help fits in 80 columns: longer choices stand in the description.
 _WIDEST: Final = 40
 # What is longer takes more than two lines of help.
@@ -95,8 +97,8 @@ def names_of(field: Field) -> list[str]:
     """Return the names of an option: that of its key, before it a short one for the network's."""
     path = field.path
     names = [".".join(path).replace("_", "-")]
-    if path == MODEL:
-        names.insert(0, "network")
+    if path in _SHORT:
+        names.insert(0, _SHORT[path])
     elif path[0] == MODEL[0] and path[1:] not in FIELDS:
         names.insert(0, ".".join(path[1:]).replace("_", "-"))
     return [f"--{name}/--no-{name}" if field.is_flag else f"--{name}" for name in names]
@@ -152,7 +154,8 @@ def _complete_setting(
 def configuration_options(command: _Command) -> _Command:
     """Give a command an option for each field of `TrainingConfig` and of its parts, and ``--set``.
 
-    They are no arguments of the command: `given_in` returns what they say.
+    The callbacks that are settings have options too. None of them is an argument of the command:
+    `given_in` returns what they say.
     """
     options = [
         click.option(
@@ -166,7 +169,8 @@ def configuration_options(command: _Command) -> _Command:
             help="Set a field by its key, as in optimizer.weight_decay=0.01; the value is JSON.",
         )
     ]
-    options += [click.option(cls=_option_class(field)) for field in FIELDS.values()]
+    fields = (*FIELDS.values(), *CALLBACK_FIELDS.values())
+    options += [click.option(cls=_option_class(field)) for field in fields]
     for option in reversed(options):
         command = option(command)
     return command
@@ -177,7 +181,7 @@ def _option_class(field: Field) -> Any:  # noqa: ANN401  as click takes classes 
 
 
 def given_in(ctx: click.Context) -> dict[Path, Given]:
-    """Return what the options of a command say of the configuration."""
+    """Return what the options of a command say of the configuration and of callbacks."""
     given: dict[Path, Given] = ctx.meta.setdefault(_GIVEN, {})
     return given
 

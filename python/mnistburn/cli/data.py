@@ -9,16 +9,14 @@ import click
 
 import mnistburn
 from mnistburn.cli.groups import Group
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import print_table
 from mnistburn.datasets import store
+from mnistburn.datasets.classes_line import classes_line
 from mnistburn.datasets.known import KnownDataset
-from mnistburn.datasets.source import (
-    PictureOptions,
-    classes_line,
-    load_part,
-    part_named_or_tested,
-    source_of,
-)
+from mnistburn.datasets.loading import load_part
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import part_named_or_tested, source_of
 
 __all__ = ["data"]
 
@@ -28,7 +26,7 @@ def data() -> None:
     """List, fetch and verify the known data sets."""
 
 
-@data.command("list")
+@data.command("list", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_data(*, as_json: bool) -> None:
     """List the known data sets, and which of them are here."""
@@ -83,14 +81,20 @@ def _whereabouts(entry: KnownDataset) -> str:
     return f"{text}, in {click.format_filename(mnistburn.datasets.where(entry.name))}"
 
 
-@data.command("describe")
+@data.command("describe", cls=Command)
 @click.argument("data", metavar="DATA")
 @click.option(
-    "--split", type=click.Choice(["train", "valid", "test"]), default="train", show_default=True
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    default="train",
+    show_default=True,
+    help="Which part of the data.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def describe_data(*, data: str, split: Literal["train", "valid", "test"], as_json: bool) -> None:
-    """Count what is in DATA, a data set, a folder of pictures or a file, and say what is odd.
+    """Count what is in DATA, and say what is odd.
+
+    DATA is the name of a data set, a folder of pictures or a file.
 
     Images to validate or to test on are also compared with the training images.
     """
@@ -133,11 +137,11 @@ def _files_found(
     return named
 
 
-@data.command("fetch")
+@data.command("fetch", cls=Command)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("--no-progress", is_flag=True, help="Show no progress.")
 def fetch_data(*, names: tuple[str, ...], no_progress: bool) -> None:
-    """Fetch what is missing of data sets, and print the paths of their files.
+    """Fetch what is missing of data sets, and print their files.
 
     What an interrupted fetch got is kept: the next one goes on there.
     """
@@ -146,14 +150,15 @@ def fetch_data(*, names: tuple[str, ...], no_progress: bool) -> None:
             click.echo(click.format_filename(path))
 
 
-@data.command("verify")
+@data.command("verify", cls=Command)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def verify_data(ctx: click.Context, /, *, names: tuple[str, ...], as_json: bool) -> None:
-    """Check the hashes of the files of data sets: of all that are here unless named.
+    """Check the hashes of the files of data sets.
 
-    The exit status is 1 when a file is damaged or missing.
+    All that are here are checked unless some are named. The exit status is 1 when a file is damaged
+    or missing.
     """
     entries = [mnistburn.datasets.info(name) for name in names or mnistburn.datasets.names()]
     if not names:
@@ -176,10 +181,10 @@ def verify_data(ctx: click.Context, /, *, names: tuple[str, ...], as_json: bool)
     ctx.exit(0 if all(state.state == "ok" for _, state in states) else 1)
 
 
-@data.command("where")
+@data.command("where", cls=Command)
 @click.argument("name", required=False)
 def where_data(*, name: str | None) -> None:
-    """Print the folder of the data set NAME, or the one that fetched data sets go to.
+    """Print the folder of a data set, or of all that are fetched.
 
     The environment variable MNISTBURN_DATA_DIR names another one.
     """

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import (
     PATH,
     data_option,
@@ -31,7 +32,7 @@ __all__ = ["demo"]
 _DEFAULT_RUN: Final = Path("artifacts/mnist")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", type=PATH, metavar="[RUN]", required=False)
 @click.option(
     "--export",
@@ -52,7 +53,7 @@ _DEFAULT_RUN: Final = Path("artifacts/mnist")
     show_default=True,
     help="Open the page in the browser, where there is one.",
 )
-@data_option
+@data_option("what the run was trained on")
 @split_option
 @epoch_option
 @image_size_option

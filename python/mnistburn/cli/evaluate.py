@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import (
     PATH,
     augment_option,
@@ -27,9 +28,9 @@ from mnistburn.views import View
 __all__ = ["evaluate"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", type=PATH)
-@data_option
+@data_option("what the run was trained on")
 @split_option
 @epoch_option
 @image_size_option

@@ -5,6 +5,7 @@ from typing import get_args
 
 import click
 
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, epoch_option, image_size_option
 from mnistburn.cli.trained import Trained
 from mnistburn.model import ExportFormat
@@ -12,7 +13,7 @@ from mnistburn.model import ExportFormat
 __all__ = ["export"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", type=PATH, metavar="MODEL")
 @click.argument("out", type=PATH)
 @click.option(
@@ -37,7 +38,10 @@ def export(
     epoch: str | None,
     image_size: tuple[int, int] | None,
 ) -> None:
-    """Write MODEL, a run's directory or a model file, to OUT for another program."""
+    """Write MODEL to the file OUT for another program.
+
+    MODEL is a run's directory or a model file.
+    """
     model = Trained.load(path, "cpu", epoch=epoch, image_size=image_size).model
     written = model.export(out, format_name, normalise=not normalised)
     click.echo(click.format_filename(written))

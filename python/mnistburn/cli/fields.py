@@ -1,7 +1,7 @@
 """The fields of a configuration as its classes have them: their keys, types and descriptions.
 
-Everything is read from `TrainingConfig` and the classes of its fields, so that a field or a class
-that is added there is known here.
+Everything is read from `TrainingConfig`, the classes of its fields and those of callbacks that are
+settings alone, so that a field or a class that is added there is known here.
 """
 
 import inspect
@@ -12,9 +12,20 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
+from mnistburn.callbacks import Checkpoint, EarlyStopping
 from mnistburn.config import TrainingConfig
 
-__all__ = ["FIELDS", "Field", "Path", "children", "described", "subfields", "word_of"]
+__all__ = [
+    "CALLBACKS",
+    "CALLBACK_FIELDS",
+    "FIELDS",
+    "Field",
+    "Path",
+    "children",
+    "described",
+    "subfields",
+    "word_of",
+]
 
 Path = tuple[str, ...]
 """The names of a field and of the parts around it, from the outermost: the keys of JSON."""
@@ -143,6 +154,19 @@ def _all_fields(
 
 FIELDS: Final[dict[Path, Field]] = {field.path: field for field in _all_fields([TrainingConfig])}
 """Every field of a training's configuration and of its parts, each part before its own fields."""
+
+CALLBACKS: Final[dict[str, type[Any]]] = {
+    "early_stopping": EarlyStopping,
+    "checkpoint": Checkpoint,
+}
+"""The callbacks that the core itself does, which are settings alone."""
+
+CALLBACK_FIELDS: Final[dict[Path, Field]] = {
+    field.path: field
+    for name, kind in CALLBACKS.items()
+    for field in children(kind, (name,)).values()
+}
+"""The fields of these, below the names of their classes."""
 
 
 def subfields(path: Path) -> list[Field]:

@@ -8,6 +8,8 @@ from typing import Final
 import click
 
 import mnistburn
+from mnistburn.cli.config_file import read_config_file
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, data_option, print_table
 
 __all__ = ["find_rate"]
@@ -16,9 +18,15 @@ __all__ = ["find_rate"]
 _ROWS: Final = 20
 
 
-@click.command("find-rate")
-@data_option
-@click.option("--config", "config_file", type=PATH, help="A config.json.")
+@click.command("find-rate", cls=Command)
+@data_option("MNIST")
+@click.option(
+    "--config",
+    "config_file",
+    type=PATH,
+    metavar="FILE",
+    help="A config.json; - for standard input.",
+)
 @click.option(
     "--device", default="auto", show_default=True, help="Where to compute; see `devices`."
 )
@@ -36,11 +44,11 @@ def find_rate(
     num_steps: int,
     as_json: bool,
 ) -> None:
-    """Train for a few steps at growing learning rates, and suggest one.
+    """Suggest a learning rate, by training at growing rates.
 
-    Nothing is written, and no run is touched.
+    The losses of a few steps tell. Nothing is written, and no run is touched.
     """
-    config = None if config_file is None else mnistburn.TrainingConfig.load(config_file)
+    config = None if config_file is None else read_config_file(config_file).config
     curve = mnistburn.find_rate(
         config,
         data,

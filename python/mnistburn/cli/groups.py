@@ -42,6 +42,7 @@ _KNOWN_AS: Final = {
     "cuda": ("device",),
     "opt": ("optimizer",),
     "model": ("network",),
+    "patience": ("early-stopping",),
     "wd": ("optimizer.weight-decay",),
     "scheduler": ("lr-scheduler",),
     "random-seed": ("seed",),

@@ -8,13 +8,14 @@ from click.core import ParameterSource
 
 import mnistburn
 from mnistburn.arguments import LARGEST_SEED
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, print_table
 from mnistburn.recipes import RECIPES
 
 __all__ = ["bench", "devices"]
 
 
-@click.command()
+@click.command(cls=Command)
 def devices() -> None:
     """List the devices of this machine."""
     rows = [("device", "kind", "name", "state")]
@@ -55,7 +56,7 @@ def _refuse_options_of_the_other(ctx: click.Context, *, accuracy: bool) -> None:
             raise click.UsageError(message, ctx)
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option(
     "--section",
     "sections",
@@ -145,7 +146,9 @@ def bench(
     json_file: Path | None,
     **values: Any,  # noqa: ANN401  the fields of a plan
 ) -> None:
-    """Compare with PyTorch, JAX, onnxruntime and Burn's own operations on this machine's CPU.
+    """Compare speed with PyTorch, JAX, onnxruntime and plain Burn.
+
+    All of them compute on this machine's CPU, plain Burn with its own operations.
 
     Peers that are not installed beside mnistburn are listed with the command that installs them.
     --accuracy compares the accuracy of a recipe with published figures.

@@ -1,9 +1,9 @@
 """What several commands share: options, types of arguments, tables."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import click
 from click.shell_completion import CompletionItem
@@ -30,6 +30,8 @@ __all__ = [
     "view_option",
 ]
 
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
 INTERRUPTED: Final = 130
 """The exit status of a command that Ctrl-C ended, as shells have it."""
 
@@ -48,14 +50,23 @@ def _complete_data(
     return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 
-data_option = click.option(
-    "--data",
-    metavar="DATA",
-    shell_complete=_complete_data,
-    help="The name of a data set, fetched where it is not there yet (see `data list`), a folder of "
-    "pictures with a sub-folder for each class, or a .npz, .csv or IDX file; what the run was "
-    "trained on unless given.",
-)
+def data_option(otherwise: str) -> Callable[[_Command], _Command]:
+    """Return the decorator that gives a command the option for its data.
+
+    Args:
+        otherwise: What is taken where it is not given.
+
+    Returns:
+        The decorator.
+    """
+    return click.option(
+        "--data",
+        metavar="DATA",
+        shell_complete=_complete_data,
+        help="The name of a data set, fetched where it is not there yet (see `data list`), a "
+        "folder of pictures with a sub-folder for each class, or a .npz, .csv or IDX file; "
+        f"{otherwise} unless given.",
+    )
 
 
 split_option = click.option(
@@ -124,6 +135,7 @@ view_option = click.option(
 image_size_option = click.option(
     "--image-size",
     type=_ImageSize(),
+    metavar=_ImageSize.name,
     help="Height and width of the images, for a model file that does not say them.",
 )
 

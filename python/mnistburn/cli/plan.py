@@ -4,7 +4,6 @@ The configuration is a recipe or the defaults; over these what a file says; over
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,13 @@ import click
 
 import mnistburn
 from mnistburn import TrainingConfig
+from mnistburn.cli.config_file import ConfigFile
 from mnistburn.cli.configuration import changed, changed_network, kind_of, with_network
 from mnistburn.cli.configuration_options import MODEL, Given
 from mnistburn.cli.fields import FIELDS
 from mnistburn.cli.fields import Path as FieldPath
-from mnistburn.datasets.source import LoadedPair, PictureOptions, load_pair
+from mnistburn.datasets.loading import LoadedPair, load_pair
+from mnistburn.datasets.picture_options import PictureOptions
 from mnistburn.networks import NetworkConfig
 from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.recipes import expected_seconds
@@ -34,7 +35,7 @@ class Request:
 
     Attributes:
         data: The data; None for those of the run that goes on, or the default.
-        config_file: A configuration file.
+        file: What a configuration file says.
         recipe: The name of a recipe.
         start: A model to start from.
         validation: The share of the training images to validate on.
@@ -45,7 +46,7 @@ class Request:
     """
 
     data: str | None
-    config_file: Path | None
+    file: ConfigFile | None
     recipe: str | None
     start: Path | None
     validation: float | None
@@ -85,9 +86,9 @@ def planned(request: Request, stored: TrainingConfig | None) -> Plan:
     if request.recipe is not None and request.resume:
         message = "--recipe starts a run of its own: leave out --resume"
         raise click.UsageError(message)
-    file, given = request.config_file, request.given
+    file, given = request.file, request.given
     # An option changes the run that goes on, not the defaults.
-    base = stored if file is None else TrainingConfig.load(file)
+    base = stored if file is None else file.config
     config = with_network(base or TrainingConfig(), given)
     start = None if request.start is None else as_start(request.start)
     unsaid = config.model is None and MODEL not in given
@@ -159,9 +160,7 @@ def _is_plain(path: FieldPath) -> bool:
 
 def _of_recipe(name: str, images: LoadedPair, plan: Plan, request: Request) -> TrainingConfig:
     """Return the recipe for the images, with the network of a start and the keys of a file."""
-    keys = frozenset[str]()
-    if request.config_file is not None:  # which was read, and checked, already
-        keys = frozenset(json.loads(request.config_file.read_text("utf-8-sig")))
+    keys = frozenset[str]() if request.file is None else request.file.keys
     length = {
         item: getattr(plan.config, item)
         for item in ("num_epochs", "batch_size")

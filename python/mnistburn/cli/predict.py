@@ -16,6 +16,7 @@ import numpy
 from numpy.typing import NDArray
 
 from mnistburn import _native
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import (
     augment_option,
     data_option,
@@ -48,7 +49,7 @@ _LARGEST_INPUT: Final = 256 << 20
 Row = dict[str, Any]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...", callback=expand_home)
 @click.option(
@@ -58,7 +59,7 @@ Row = dict[str, Any]
     multiple=True,
     help="An image of the data set; may be given several times.",
 )
-@data_option
+@data_option("what the run was trained on")
 @split_option
 @epoch_option
 @image_size_option
@@ -89,11 +90,11 @@ def predict(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Predict the class of images with the model in PATH, a run's directory or a model file.
+    """Predict the class of images with the model in PATH.
 
-    A SOURCE is a picture, a folder of pictures, a quoted pattern such as "new/*.png", - for a
-    picture on standard input, or a .npy file with an array of images. What can't be read is named
-    on standard error, and the exit status is 1 at the end.
+    PATH is a run's directory or a model file. A SOURCE is a picture, a folder of pictures, a quoted
+    pattern such as "new/*.png", - for a picture on standard input, or a .npy file with an array of
+    images. What can't be read is named on standard error, and the exit status is 1 at the end.
     """
     if bool(sources) == bool(indices):
         message = "give either SOURCEs or one or more --index"

@@ -2,17 +2,20 @@
 
 import click
 
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import data_option
 from mnistburn.recipes import RECIPES, recipe
 
 __all__ = ["recipes"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", required=False, type=click.Choice(list(RECIPES)))
-@data_option
+@data_option("MNIST")
 def recipes(name: str | None, data: str | None) -> None:
-    """List the recipes for `mnistburn train --recipe`, or print the configuration of NAME.
+    """List the recipes, or print the configuration of one.
+
+    `mnistburn train --recipe` takes them.
 
     The configuration is JSON, as --config takes it, for the images of --data: MNIST unless given.
     """

@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 import mnistburn
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, data_option, device_option, epoch_option, split_option
 from mnistburn.cli.trained import as_epoch
 from mnistburn.datasets.parts import Split
@@ -20,7 +21,7 @@ _ENDINGS: Final[dict[ReportFormat, str]] = {
 _STANDARD_OUTPUT: Final = Path("-")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("directory", metavar="RUN", type=PATH)
 @click.option(
     "-o",
@@ -35,7 +36,7 @@ _STANDARD_OUTPUT: Final = Path("-")
     type=click.Choice(REPORT_FORMATS),
     help="One page of HTML, or a model card in Markdown; what FILE says, else html, unless given.",
 )
-@data_option
+@data_option("what the run was trained on")
 @split_option
 @epoch_option
 @device_option

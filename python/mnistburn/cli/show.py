@@ -9,6 +9,7 @@ import click
 
 import mnistburn
 from mnistburn import _native
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, best_of, print_table, printable
 from mnistburn.cli.path_description import describe_path
 from mnistburn.results import CONFIG_FILE, TrainingResult
@@ -19,7 +20,7 @@ __all__ = ["show"]
 _MOST_NAMES = 12
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(*, path: Path, as_json: bool) -> None:

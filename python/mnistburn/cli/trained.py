@@ -8,15 +8,10 @@ import click
 
 import mnistburn
 from mnistburn.dataset import Dataset
+from mnistburn.datasets.loading import load_part
 from mnistburn.datasets.parts import Split
-from mnistburn.datasets.source import (
-    DataSource,
-    PictureOptions,
-    available_parts,
-    load_part,
-    part_named_or_tested,
-    source_of,
-)
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource, available_parts, part_named_or_tested, source_of
 from mnistburn.errors import DataError
 from mnistburn.preprocessing import Preprocessing
 from mnistburn.results import run_directory

@@ -11,7 +11,10 @@ import click
 import mnistburn
 from mnistburn import _native
 from mnistburn.cli.command_help import ConfigurationCommand
+from mnistburn.cli.config_file import read_config_file
+from mnistburn.cli.configuration import callbacks_of
 from mnistburn.cli.configuration_options import configuration_options, given_in
+from mnistburn.cli.fields import FIELDS
 from mnistburn.cli.options import INTERRUPTED, PATH, best_of, data_option, printable
 from mnistburn.cli.plan import Plan, Request, completed, planned, tell_time
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
@@ -42,7 +45,7 @@ _LONGEST_LOOK: Final = 3.0
 
 @click.command(cls=ConfigurationCommand)
 @click.argument("artifact_dir", type=PATH, default="artifacts/mnist")
-@data_option
+@data_option("MNIST, or with --resume the data of the run,")
 @click.option(
     "--validation",
     type=float,
@@ -71,12 +74,6 @@ _LONGEST_LOOK: Final = 3.0
     show_default=True,
     help="Where to compute; given several times, the devices share each step.",
 )
-@click.option(
-    "--early-stopping",
-    type=int,
-    metavar="PATIENCE",
-    help="Stop after as many epochs without a lower validation loss, and keep the best model.",
-)
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -103,7 +100,7 @@ _LONGEST_LOOK: Final = 3.0
     "config_file",
     type=PATH,
     metavar="FILE",
-    help="Take what a JSON file says, as the config.json of a run.",
+    help="Take what a JSON file says, as the config.json of a run; - for standard input.",
 )
 @configuration_options
 @click.option(
@@ -128,12 +125,11 @@ def train(
     overwrite: bool,
     no_progress: bool,
     is_watched: bool,
-    early_stopping: int | None,
     print_config: bool,
 ) -> None:
-    """Train on MNIST or other data; everything about the run goes to ARTIFACT_DIR.
+    """Train on MNIST or other data, and keep the run.
 
-    ARTIFACT_DIR is artifacts/mnist unless given.
+    All of the run goes to ARTIFACT_DIR, which is artifacts/mnist unless given.
 
     \b
     Examples:
@@ -147,16 +143,18 @@ def train(
       mnistburn train --recipe fast --print-config > fast.json
       mnistburn train runs/fast --config fast.json --seed 7
     """  # noqa: D301  click takes the character itself
+    given = given_in(ctx)
+    callbacks = callbacks_of(given)
     request = Request(
         data=data,
-        config_file=config_file,
+        file=None if config_file is None else read_config_file(config_file),
         recipe=recipe_name,
         start=start,
         validation=validation,
         fit=fit,
         resume=resume,
         progress=not no_progress,
-        given=given_in(ctx),
+        given={path: said for path, said in given.items() if path in FIELDS},
     )
     stored = stored_config(artifact_dir) if resume else None
     plan = planned(request, stored)
@@ -183,7 +181,7 @@ def train(
             start=plan.start,
             resume=resume,
             overwrite=overwrite,
-            callbacks=_callbacks(early_stopping),
+            callbacks=callbacks,
             progress=not no_progress,
         )
     if epochs_before == run.config.num_epochs and run.ended == "completed":
@@ -217,10 +215,6 @@ def _watching(directory: Path) -> Iterator[None]:
         click.echo(f"watch it on {server.url}", err=True)
         yield
         server.wait_for_end_to_be_seen(_LONGEST_LOOK)
-
-
-def _callbacks(patience: int | None) -> list[mnistburn.Callback]:
-    return [] if patience is None else [mnistburn.EarlyStopping(patience=patience)]
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

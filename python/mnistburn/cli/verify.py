@@ -7,15 +7,16 @@ from pathlib import Path
 import click
 
 import mnistburn
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH, data_option, printable
 from mnistburn.cli.termination import termination_as_interrupt
 
 __all__ = ["verify"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("path", metavar="RUN", type=PATH)
-@data_option
+@data_option("what the run was trained on")
 @click.option(
     "--device",
     "devices",

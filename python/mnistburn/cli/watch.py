@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from mnistburn.cli.help_text import Command
 from mnistburn.cli.options import PATH
 from mnistburn.watch.server import WatchServer
 
 __all__ = ["watch"]
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("directory", metavar="RUN", type=PATH)
 @click.option(
     "--port", type=int, default=0, help="The port on this machine; any that is free unless given."

@@ -26,14 +26,10 @@ import numpy
 from mnistburn.arguments import shown
 from mnistburn.comparison.comparison import Comparison
 from mnistburn.dataset import Dataset
+from mnistburn.datasets.loading import load_part
 from mnistburn.datasets.parts import SPLITS, Split
-from mnistburn.datasets.source import (
-    DataSource,
-    PictureOptions,
-    load_part,
-    part_named_or_tested,
-    source_of,
-)
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource, part_named_or_tested, source_of
 from mnistburn.errors import ConfigError, DataError
 from mnistburn.results import TrainingResult, load_run
 

@@ -1,35 +1,26 @@
 """What the argument ``data`` of `train`, and the option ``--data`` of the commands, stands for."""
 
-import dataclasses
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn, Self, get_args
 
-import numpy
-from numpy.typing import NDArray
-
 from mnistburn import _native, datasets
-from mnistburn.arguments import as_path, as_share, shown
-from mnistburn.arrays import ImageShape
-from mnistburn.dataset import Dataset
+from mnistburn.arguments import as_path, shown
 from mnistburn.datasets import idx_files
 from mnistburn.datasets.parts import SPLITS, Split, find_parts, holds_pictures
 from mnistburn.errors import DataError
-from mnistburn.preprocessing import STRETCHED, Fit, Prepare, Preprocessing
 
 __all__ = [
+    "ARRAYS_ARE_NOT_KEPT",
+    "WHOLE",
     "DataSource",
-    "LoadedPair",
-    "PictureOptions",
     "available_parts",
-    "classes_line",
-    "load_pair",
-    "load_part",
     "part_named_or_tested",
     "part_taken",
+    "printable",
     "source_of",
 ]
 
@@ -37,40 +28,13 @@ _logger: Final = logging.getLogger("mnistburn")
 
 SourceKind = Literal["name", "folder", "npz", "csv", "idx", "arrays"]
 
-# The share held out where there is no part to validate on and none is given.
-_VALIDATION: Final = 0.1
-# A folder whose sub-folders are the classes is its own and only part.
-_WHOLE: Final = "."
-_NAMED: Final = 10
+ARRAYS_ARE_NOT_KEPT: Final = (
+    "the run was trained on arrays, which are not kept with it; pass them as data=, or give --data"
+)
+"""What errors say of data that cannot be found again."""
 
-
-@dataclass(frozen=True)
-class PictureOptions:
-    """What pictures are made to; arrays and known data sets have a shape already.
-
-    Attributes:
-        image_size: Height and width; None to follow the pictures.
-        channels: 1 for grey images, 3 for colours; None to follow the pictures.
-        fit: What happens to pictures of other proportions.
-        prepare: What else is done to pictures.
-    """
-
-    image_size: tuple[int, int] | None = None
-    channels: int | None = None
-    fit: Fit = "stretch"
-    prepare: Prepare | None = None
-
-    @classmethod
-    def of(cls, shape: ImageShape, preprocessing: Preprocessing = STRETCHED) -> Self:
-        """Return the options that make images of a shape."""
-        return cls((shape.height, shape.width), shape.channels, *preprocessing)
-
-    @property
-    def shape(self) -> ImageShape | None:
-        """The shape of the images; None where it follows the pictures."""
-        if self.image_size is None or self.channels is None:
-            return None
-        return ImageShape(*self.image_size, self.channels)
+WHOLE: Final = "."
+"""The part of a folder whose sub-folders are the classes: it is its own and only one."""
 
 
 @dataclass(frozen=True)
@@ -158,28 +122,11 @@ class DataSource:
                 f"{'folder' if Path(self.location).is_dir() else self.kind} {self.location}"
             )
             taken = list(dict.fromkeys(part for part in self.parts.values() if part))
-            if taken not in ([], [_WHOLE], [name]):
+            if taken not in ([], [WHOLE], [name]):
                 details.append(f"parts: {', '.join(taken)}")
         if self.validation is not None:
             details.append(f"{self.validation:g} held out, seed {self.seed}")
-        return _printable(f"{name} ({'; '.join(details)})" if details else name)
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedPair:
-    """What to train with and what to validate on.
-
-    Attributes:
-        train: The images to train with.
-        valid: Those to validate on.
-        source: Where they come from.
-        told: Lines for people: which classes and parts were found, and what else was decided.
-    """
-
-    train: Dataset
-    valid: Dataset
-    source: DataSource
-    told: tuple[str, ...]
+        return printable(f"{name} ({'; '.join(details)})" if details else name)
 
 
 def source_of(data: object) -> DataSource:
@@ -283,7 +230,7 @@ def part_taken(source: DataSource, split: Split) -> Split:
         DataError: There is nothing that can stand for the part.
     """
     if source.location is None:
-        raise DataError(_ARRAYS)
+        raise DataError(ARRAYS_ARE_NOT_KEPT)
     there = available_parts(source)
     if split in there:
         return split
@@ -291,7 +238,7 @@ def part_taken(source: DataSource, split: Split) -> Split:
     if split != "train" and other in there:
         return other
     # A folder of parts that lacks one: to measure on the training images would mislead.
-    divided = source.kind == "folder" and source.parts["train"] != _WHOLE
+    divided = source.kind == "folder" and source.parts["train"] != WHOLE
     if there == ("train",) and not divided:
         return "train"
     names = ", ".join(part for part in source.parts.values() if part)
@@ -320,7 +267,7 @@ def part_named_or_tested(source: DataSource, split: Split | None) -> Split:
     if split is None:
         return part_taken(source, "test")
     if source.location is None:
-        raise DataError(_ARRAYS)
+        raise DataError(ARRAYS_ARE_NOT_KEPT)
     there = available_parts(source)
     if split not in there:
         message = (
@@ -329,95 +276,6 @@ def part_named_or_tested(source: DataSource, split: Split | None) -> Split:
         )
         raise DataError(message)
     return split
-
-
-_ARRAYS: Final = (
-    "the run was trained on arrays, which are not kept with it; pass them as data=, or give --data"
-)
-
-
-def load_pair(
-    data: object,
-    *,
-    validation: float | None = None,
-    seed: int = 42,
-    options: PictureOptions = PictureOptions(),
-    progress: bool = True,
-) -> LoadedPair:
-    """Load what to train with, and what to validate on.
-
-    The part ``valid`` is validated on, for lack of it ``test``, and for lack of both a tenth of the
-    training images.
-
-    Args:
-        data: As `source_of` takes it.
-        validation: The share of the training images to validate on, instead.
-        seed: Which images are held out.
-        options: What pictures are made to.
-        progress: Whether the progress is shown.
-
-    Returns:
-        The pair.
-
-    Raises:
-        DataError: There are no such data, or they hold no images.
-        OSError: A file cannot be read.
-    """
-    source = source_of(data)
-    if isinstance(data, DataSource):
-        validation, seed = source.validation, seed if source.seed is None else source.seed
-    share = None if validation is None else as_share(validation, "validation", DataError)
-    part_taken(source, "train")
-    if share is None and available_parts(source) == ("train",):
-        share = _VALIDATION
-    if share is not None:
-        parts = {**source.parts, "valid": None}
-        source = replace(source, parts=parts, validation=share, seed=seed)
-    elif source.parts["valid"] is None:
-        source = replace(source, parts={**source.parts, "valid": source.parts["test"]})
-    train, rule = _read(source, "train", options, None, progress=progress)
-    if share is None:
-        same = PictureOptions.of(train.image_shape, train.preprocessing)
-        valid, _ = _read(source, "valid", same, train.class_names, progress=progress)
-    else:
-        train, valid = train.split(share, seed)
-    told = (classes_line(train, source), rule, train.shape_rule)
-    return LoadedPair(train, valid, source, tuple(line for line in told if line))
-
-
-def load_part(
-    data: object,
-    split: Split,
-    *,
-    options: PictureOptions = PictureOptions(),
-    class_names: Sequence[str] | None = None,
-    progress: bool = True,
-) -> Dataset:
-    """Load one part of what `load_pair` loads; `part_taken` tells which.
-
-    Args:
-        data: As `source_of` takes it; a source finds the data of a run again.
-        split: Which part.
-        options: What pictures are made to.
-        class_names: The classes in their order: those that a model was trained with.
-        progress: Whether the progress is shown.
-
-    Returns:
-        The data set.
-
-    Raises:
-        DataError: There are no such data any more, or they hold no images.
-        OSError: A file cannot be read.
-    """
-    source = source_of(data)
-    taken = part_taken(source, split)
-    held_out = source.validation is not None and taken in ("train", "valid")
-    read: Split = "train" if held_out else taken
-    dataset, _ = _read(source, read, options, class_names, progress=progress)
-    if not held_out or source.validation is None or source.seed is None:
-        return dataset
-    rest, share = dataset.split(source.validation, source.seed)
-    return rest if taken == "train" else share
 
 
 def _source(kind: SourceKind, path: Path, parts: Mapping[Split, str]) -> DataSource:
@@ -443,152 +301,8 @@ def _folder_source(folder: Path) -> DataSource:
         if tables_there:
             message = f"{folder} holds no pictures; to take a file in it, pass {tables_there[0]}"
             raise DataError(message)
-    found = _source("folder", folder, parts.folders or {"train": _WHOLE})
+    found = _source("folder", folder, parts.folders or {"train": WHOLE})
     return replace(found, left_out=parts.left_out)
-
-
-def _read(
-    source: DataSource,
-    split: Split,
-    options: PictureOptions,
-    class_names: Sequence[str] | None,
-    *,
-    progress: bool,
-) -> tuple[Dataset, str | None]:
-    """Read a part that is there; with the rule by which it was read, where there is a choice."""
-    from mnistburn.datasets import archive, tables  # noqa: PLC0415  they cost import time
-
-    part = source.parts[split]
-    if source.location is None or part is None:
-        raise DataError(_ARRAYS)
-    if source.kind == "name":
-        known: Split = next((each for each in SPLITS if each == part), "test")
-        return datasets.load(source.location, known, progress=progress), None
-    path = Path(source.location)
-    # A folder that is gone must not become the one around it.
-    base = path if source.kind == "folder" or path.is_dir() else path.parent
-    place = path if source.kind in ("npz", "csv") else base / part
-    if not place.exists():
-        message = f"the data were {source}, and {place} no longer exists; pass data= or give --data"
-        raise DataError(message)
-    if source.kind == "folder":
-        return _read_folder(source, place, options, class_names, progress=progress), None
-    if source.kind == "idx":
-        return Dataset.from_idx(place, idx_files.labels_of(place)), None
-    if source.kind == "csv":
-        table = tables.read_table(place, options.shape)
-        return _labelled(place, table.images, table.labels, class_names, None), table.rule
-    pairs = archive.find_arrays(place)
-    if split not in pairs and part in {images for images, _ in pairs.values()}:
-        split = next(other for other, (images, _) in pairs.items() if images == part)
-    if split not in pairs:
-        message = f"the data were {source}, and {place} no longer holds {part!r} with its labels"
-        raise DataError(message)
-    images, labels = archive.read_arrays(place, pairs[split])
-    names = class_names
-    if names is None and labels.dtype.kind in "US" and "train" in pairs and split != "train":
-        names = tuple(
-            numpy.unique(archive.read_arrays(place, pairs["train"])[1].astype(str)).tolist()
-        )
-    return _labelled(place, images, labels, names, pairs[split]), None
-
-
-def _read_folder(
-    source: DataSource,
-    folder: Path,
-    options: PictureOptions,
-    class_names: Sequence[str] | None,
-    *,
-    progress: bool,
-) -> Dataset:
-    train = source.parts["train"]
-    if class_names is None and train not in (None, _WHOLE) and source.location is not None:
-        whole = Path(source.location) / str(train)
-        if whole != folder and whole.is_dir():
-            # A part may lack a class, whose number the others keep.
-            class_names = _native.folder_classes(str(whole))
-    if class_names is not None:
-        unknown = [
-            name for name in _native.folder_classes(str(folder)) if name not in set(class_names)
-        ]
-        if unknown:
-            message = (
-                f"{folder} must hold no other classes than {_listed(class_names)}, which the "
-                f"training images have, and holds {_listed(unknown)}; rename these folders or move "
-                "them away"
-            )
-            raise DataError(message)
-    return Dataset.from_folder(
-        folder, class_names=class_names, progress=progress, **dataclasses.asdict(options)
-    )
-
-
-def _labelled(
-    path: Path,
-    images: NDArray[Any],
-    labels: NDArray[Any],
-    class_names: Sequence[str] | None,
-    keys: tuple[str, str] | None,
-) -> Dataset:
-    """Make a data set; labels that are texts are the names of the classes."""
-    try:
-        return _named_dataset(images, labels, class_names)
-    except DataError as error:
-        where = "" if keys is None else f" ({keys[0]} and {keys[1]})"
-        message = f"{path}{where}: {error}"
-        raise DataError(message) from None
-
-
-def _named_dataset(
-    images: NDArray[Any], labels: NDArray[Any], class_names: Sequence[str] | None
-) -> Dataset:
-    if labels.dtype.kind not in "US":
-        return Dataset(images, labels)
-    found = labels.astype(str)
-    names = tuple(class_names) if class_names is not None else tuple(numpy.unique(found).tolist())
-    numbers = {str(name): number for number, name in enumerate(names)}
-    unknown = sorted(set(found.tolist()) - numbers.keys())
-    if unknown:
-        message = f"the labels must be of the classes {_listed(names)}, got {_listed(unknown)} too"
-        raise DataError(message)
-    return Dataset(images, [numbers[name] for name in found.tolist()], list(numbers))
-
-
-_UNDIVIDED: Final = "not divided into train, valid and test"
-
-
-def classes_line(train: Dataset, source: DataSource) -> str:
-    """Say in a line what was taken for classes and for parts."""
-    if train.class_names is None:
-        line = f"classes: {train.num_classes}, without names"
-    else:
-        line = f"classes: {_listed(train.class_names)}"
-    taken = {split: part for split, part in source.parts.items() if part is not None}
-    if list(taken.values()) == [_WHOLE] and source.validation is None:
-        line += f"; {_UNDIVIDED}"
-    elif source.validation is not None:
-        held = f"{source.validation:g} of the training images validate (seed {source.seed})"
-        others = [str(part) for part in taken.values()]
-        line += f"; {_UNDIVIDED if len(others) == 1 else 'parts: ' + ', '.join(others)}; {held}"
-    else:
-        line += f"; parts: {', '.join(dict.fromkeys(taken.values()))}"
-        if taken.get("valid") is not None and taken.get("valid") == taken.get("test"):
-            line += f" ({taken['valid']} validates)"
-    if source.left_out:
-        line += f"; left out: {', '.join(source.left_out)}"
-    return _printable(line)
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return names in a line, shortened."""
-    if len(names) <= _NAMED:
-        return ", ".join(names)
-    return f"{', '.join(names[:_NAMED])}, ... ({len(names)})"
-
-
-def _printable(text: str) -> str:
-    # The names of folders may hold anything.
-    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _tell_hidden_folder(name: str) -> None:
@@ -601,3 +315,12 @@ def _tell_hidden_folder(name: str) -> None:
             name,
             name,
         )
+
+
+def printable(text: str) -> str:
+    """Return text with a question mark for what is none: the names of folders may hold anything.
+
+    Args:
+        text: The text.
+    """
+    return "".join(one if one.isprintable() else "?" for one in text)

@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 
 from mnistburn.config import TrainingConfig
 from mnistburn.dataset import Dataset
+from mnistburn.datasets.loading import load_part
 from mnistburn.datasets.parts import Split
-from mnistburn.datasets.source import (
-    DataSource,
-    PictureOptions,
-    load_part,
-    part_named_or_tested,
-    source_of,
-)
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource, part_named_or_tested, source_of
 from mnistburn.ended import Ended
 from mnistburn.errors import DataError, MnistburnError
 from mnistburn.evaluation import Evaluation, WorstImage

@@ -1,0 +1,223 @@
+"""Bad configurations and paths."""
+
+from bad_arguments import Row, inf, nan, training, untyped
+
+import mnistburn
+from mnistburn import (
+    AdamConfig,
+    CosineAnnealingLrSchedulerConfig,
+    ExponentialLrSchedulerConfig,
+    GradientClippingConfig,
+    Model,
+    ModelConfig,
+    StepLrSchedulerConfig,
+    TrainingConfig,
+)
+from mnistburn.errors import (
+    ArtifactError,
+    ConfigError,
+    RecordError,
+)
+
+ROWS: list[Row] = [
+    # Configurations.
+    ("config: positional", lambda _: untyped.TrainingConfig(3), TypeError, ("positional",)),
+    (
+        "config: unknown field",
+        lambda _: untyped.TrainingConfig(dropout=0.1),
+        TypeError,
+        ("dropout",),
+    ),
+    ("config: no epochs", *training("num_epochs", "got 0", num_epochs=0)),
+    ("config: epochs 1.5", *training("num_epochs", "got 1.5", num_epochs=1.5)),
+    ("config: epochs True", *training("num_epochs", "got true", num_epochs=True)),
+    ("config: epochs None", *training("num_epochs", "got null", num_epochs=None)),
+    ("config: epochs in text", *training("num_epochs", "3", num_epochs="3")),
+    ("config: batch size 0", *training("batch_size", "got 0", batch_size=0)),
+    ("config: batch size 2**63", *training("batch_size", "9223372036854775808", batch_size=2**63)),
+    ("config: workers -1", *training("num_workers", "got -1", num_workers=-1)),
+    ("config: a million workers", *training("num_workers", "1000000", num_workers=10**6)),
+    ("config: seed -1", *training("seed", "got -1", seed=-1)),
+    ("config: seed 2**64", *training("seed", "18446744073709551616", seed=2**64)),
+    ("config: seed 10**5000", *training("seed", seed=10**5000)),
+    ("config: rate 0", *training("learning_rate", "above 0", "got 0", learning_rate=0)),
+    ("config: rate -1", *training("learning_rate", "above 0", "-1", learning_rate=-1.0)),
+    ("config: rate NaN", *training("learning_rate", "finite", "nan", learning_rate=nan)),
+    ("config: rate infinite", *training("learning_rate", "finite", "inf", learning_rate=inf)),
+    ("config: rate a list", *training("learning_rate", "[0.1]", learning_rate=[0.1])),
+    ("config: recorder", *training("compcat", "compact", recorder="compcat")),
+    ("config: model a number", *training("ModelConfig", "3 (int)", model=3)),
+    ("config: optimizer a name", *training("AdamConfig", "'adam'", optimizer="adam")),
+    ("config: scheduler a name", *training("lr_scheduler", "'cosine'", lr_scheduler="cosine")),
+    (
+        "config: dropout 1",
+        lambda _: ModelConfig(dropout=1.0),
+        ConfigError,
+        ("dropout", "below 1", "1.0"),
+    ),
+    ("config: dropout -0.1", lambda _: ModelConfig(dropout=-0.1), ConfigError, ("dropout", "-0.1")),
+    ("config: dropout NaN", lambda _: ModelConfig(dropout=nan), ConfigError, ("dropout", "nan")),
+    (
+        "config: hidden size 2**40",
+        lambda _: ModelConfig(hidden_size=2**40),
+        ConfigError,
+        ("hidden_size", str(2**40)),
+    ),
+    (
+        "config: no classes",
+        lambda _: ModelConfig(num_classes=0),
+        ConfigError,
+        ("num_classes", "got 0"),
+    ),
+    ("adam: beta 1", lambda _: AdamConfig(beta_1=1.0), ConfigError, ("beta_1", "below 1", "1.0")),
+    ("adam: epsilon 0", lambda _: AdamConfig(epsilon=0.0), ConfigError, ("epsilon", "above 0")),
+    (
+        "adam: decay -1",
+        lambda _: AdamConfig(weight_decay=-1.0),
+        ConfigError,
+        ("weight_decay", "-1"),
+    ),
+    (
+        "adam: amsgrad a number",
+        lambda _: AdamConfig(amsgrad=1),  # type: ignore[arg-type]
+        ConfigError,
+        ("amsgrad", "true or false", "1"),
+    ),
+    (
+        "adam: clipping a number",
+        lambda _: AdamConfig(grad_clipping=1.0),  # type: ignore[arg-type]
+        ConfigError,
+        ("grad_clipping", "GradientClippingConfig", "1.0"),
+    ),
+    ("clipping: neither", lambda _: GradientClippingConfig(), ConfigError, ("exactly one",)),
+    (
+        "clipping: both",
+        lambda _: GradientClippingConfig(value=1.0, norm=1.0),
+        ConfigError,
+        ("exactly one", "value=1.0"),
+    ),
+    ("clipping: 0", lambda _: GradientClippingConfig(norm=0.0), ConfigError, ("Norm", "above 0")),
+    (
+        "schedule: gamma 2",
+        lambda _: ExponentialLrSchedulerConfig(gamma=2.0),
+        ConfigError,
+        ("gamma", "at most 1", "2.0"),
+    ),
+    (
+        "schedule: no steps",
+        lambda _: StepLrSchedulerConfig(step_size=0),
+        ConfigError,
+        ("step_size", "got 0"),
+    ),
+    (
+        "schedule: lowest above the rate",
+        *training(
+            "lr_scheduler",
+            "learning_rate of 0.0001",
+            lr_scheduler=CosineAnnealingLrSchedulerConfig(num_iters=5, min_lr=0.5),
+        ),
+    ),
+    (
+        "json: unknown key",
+        lambda _: TrainingConfig.from_json('{"learning_rat": 1}'),
+        ConfigError,
+        ("learning_rat", "did you mean", "learning_rate"),
+    ),
+    ("json: no object", lambda _: ModelConfig.from_json("[1]"), ConfigError, ("object", "[1]")),
+    ("json: broken", lambda _: ModelConfig.from_json("{"), ConfigError, ("JSON",)),
+    ("json: bytes", lambda _: untyped.ModelConfig.from_json(b"{}"), ConfigError, ("str", "b'{}'")),
+    ("json: a surrogate", lambda _: ModelConfig.from_json("\ud800"), ConfigError, ("surrogate",)),
+    # Paths.
+    (
+        "config file: missing",
+        lambda b: TrainingConfig.load(b.folder / "no.json"),
+        FileNotFoundError,
+        ("no.json",),
+    ),
+    (
+        "config file: a directory",
+        lambda b: TrainingConfig.load(b.folder),
+        IsADirectoryError,
+        ("directory",),
+    ),
+    (
+        "config file: endless",
+        lambda _: TrainingConfig.load("/dev/zero"),
+        ConfigError,
+        ("/dev/zero", "regular file"),
+    ),
+    ("config file: a number", lambda _: untyped.ModelConfig.load(3), ConfigError, ("path", "3")),
+    ("config file: empty path", lambda _: ModelConfig.load(""), ConfigError, ("empty",)),
+    ("config file: NUL", lambda _: ModelConfig.load("a\0b"), ConfigError, ("NUL",)),
+    (
+        "save config: no directory",
+        lambda b: ModelConfig().save(b.folder / "no" / "config.json"),
+        FileNotFoundError,
+        ("config.json",),
+    ),
+    (
+        "model file: missing",
+        lambda b: Model.load(b.folder / "no.mpk"),
+        FileNotFoundError,
+        ("no.mpk",),
+    ),
+    (
+        "model file: no model",
+        lambda b: Model.load(b.file("a.mpk", b"\x81\xa1a\x01")),
+        RecordError,
+        ("a.mpk",),
+    ),
+    ("model file: empty", lambda b: Model.load(b.file("b.mpk", b"")), RecordError, ("b.mpk",)),
+    (
+        "model file: random bytes",
+        lambda b: Model.load(b.file("c.bin", bytes(range(256)) * 8)),
+        RecordError,
+        ("c.bin",),
+    ),
+    ("model file: a directory", lambda b: Model.load(b.folder), RecordError, ("load_run",)),
+    ("model file: NUL", lambda _: Model.load("a\0b"), RecordError, ("NUL",)),
+    ("model file: a surrogate", lambda _: Model.load("a\ud800"), RecordError, ("ud800",)),
+    ("model file: a number", lambda _: untyped.Model.load(3), RecordError, ("path", "3")),
+    (
+        "save model: recorder",
+        lambda b: b.model.save(b.folder / "model", "mpk"),
+        ConfigError,
+        ("mpk", "compact"),
+    ),
+    (
+        "save model: recorder a number",
+        lambda b: b.model.save(b.folder / "model", 3),
+        ConfigError,
+        ("recorder", "3"),
+    ),
+    (
+        "save model: precision",
+        lambda b: b.model.save(b.folder / "model", "json", "single"),
+        ConfigError,
+        ("single", "half"),
+    ),
+    (
+        "save model: another extension",
+        lambda b: b.model.save(b.folder / "model.json", "compact"),
+        RecordError,
+        (".mpk", "model.json", "change"),
+    ),
+    (
+        "save model: no directory",
+        lambda b: b.model.save(b.folder / "no" / "model"),
+        FileNotFoundError,
+        ("model",),
+    ),
+    (
+        "run: no directory",
+        lambda b: mnistburn.load_run(b.folder / "no"),
+        ArtifactError,
+        ("no", "directory"),
+    ),
+    (
+        "run: an empty directory",
+        lambda b: mnistburn.load_run(b.folder),
+        ArtifactError,
+        ("config.json",),
+    ),
+]
