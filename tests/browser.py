@@ -56,7 +56,7 @@ def watched(page: Page) -> Iterator[list[str]]:
         ),
     )
     yield faults
-    assert faults == []
+    assert faults == [], faults
 
 
 def violations(page: Page) -> list[str]:

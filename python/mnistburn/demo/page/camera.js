@@ -12,17 +12,19 @@ async function takePicture(dialog) {
   if (!navigator.mediaDevices) throw new Error("this browser gives no camera to this page");
   const stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   const video = dialog.querySelector("video");
+  const shoot = dialog.querySelector("#shoot");
   try {
-    video.srcObject = stream;
-    dialog.showModal();
-    await video.play();
-    return await new Promise((resolve) => {
-      dialog.querySelector("#shoot").onclick = () => {
-        resolve(pixelsOf(video, video.videoWidth, video.videoHeight));
-      };
+    const taken = new Promise((resolve) => {
+      shoot.onclick = () => resolve(pixelsOf(video, video.videoWidth, video.videoHeight));
       dialog.querySelector("#leave").onclick = () => resolve(null);
       dialog.onclose = () => resolve(null);
     });
+    shoot.disabled = true;
+    video.srcObject = stream;
+    dialog.showModal();
+    await video.play();
+    shoot.disabled = false;
+    return await taken;
   } finally {
     dialog.close();
     video.srcObject = null;

@@ -175,6 +175,7 @@ class Page {
     element("label").classList.toggle("long", this.about.class_names[label].length > 3);
     element("certainty").textContent = percent(probabilities[label]);
     showImage(element("image"), image, this.about.image);
+    if (wanted()) document.body.dataset.state = "answered";
     const activations = await this.engine.activations(image);
     if (!wanted()) return;
     showActivations(element("layers"), activations);

@@ -106,12 +106,13 @@ function borderMean({ width, height, values }) {
 function averageTo(plane, width, height) {
   const work = (/** @type {Float32Array} */ line, /** @type {Float32Array} */ result) => {
     for (let place = 0; place < result.length; place++) {
-      const first = Math.floor((place * line.length) / result.length);
+      const first = Math.ceil((place * line.length) / result.length);
       const end = Math.ceil(((place + 1) * line.length) / result.length);
       let sum = 0;
       for (let near = first; near < end; near++) sum += line[near];
       result[place] = sum / (end - first);
     }
   };
-  return plane.byRows(width, work).transposed().byRows(height, work).transposed();
+  const means = plane.byRows(width, work).transposed().byRows(height, work).transposed();
+  return means.map(Math.round);
 }

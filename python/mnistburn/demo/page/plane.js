@@ -88,26 +88,31 @@ class Plane {
   }
 
   /**
-   * The least or the largest value of a square around each value.
+   * The largest value of a square around each value.
    * @param {number} radius
-   * @param {(one: number, other: number) => number} choose
    */
-  extreme(radius, choose) {
+  largest(radius) {
     return this.byLines((line, result) => {
-      for (let place = 0; place < line.length; place++) {
-        const end = Math.min(place + radius + 1, line.length);
-        let found = line[place];
-        for (let near = Math.max(place - radius, 0); near < end; near++) {
-          found = choose(found, line[near]);
+      // Places whose values may still be the largest, these falling (Lemire, 2006).
+      const places = new Int32Array(line.length);
+      let [first, end] = [0, 0];
+      for (let place = -radius; place < line.length; place++) {
+        const next = place + radius;
+        if (next < line.length) {
+          while (end > first && line[places[end - 1]] <= line[next]) end--;
+          places[end++] = next;
         }
-        result[place] = found;
+        if (place < 0) continue;
+        while (places[first] < place - radius) first++;
+        result[place] = line[places[first]];
       }
     });
   }
 
   /** What is left without light parts narrower than a square. @param {number} radius */
   opened(radius) {
-    return this.extreme(radius, Math.min).extreme(radius, Math.max);
+    const negative = (/** @type {number} */ value) => -value;
+    return this.map(negative).largest(radius).map(negative).largest(radius);
   }
 
   /** The largest value of a disc around each; the least with a negative radius. @param {number} radius */
