@@ -127,6 +127,27 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.broken(key, rule, value))
     }
 
+    /// A whole number within `range`; `None` for null, or where there is none.
+    pub fn some_whole(&mut self, key: &'static str, range: (u64, u64)) -> Result<Option<u64>> {
+        self.get_some(key)
+            .is_some()
+            .then(|| self.whole(key, None, range))
+            .transpose()
+    }
+
+    /// A finite number that `holds` accepts; `None` for null, or where there is none.
+    pub fn some_number(
+        &mut self,
+        key: &'static str,
+        rule: &str,
+        holds: impl Fn(f64) -> bool,
+    ) -> Result<Option<f64>> {
+        self.get_some(key)
+            .is_some()
+            .then(|| self.number(key, None, rule, holds))
+            .transpose()
+    }
+
     /// true or false.
     pub fn flag(&mut self, key: &'static str, default: bool) -> Result<bool> {
         let Some(value) = self.get(key) else {

@@ -143,32 +143,22 @@ impl Settings for TrainingConfig {
                 Some(default.grads_accumulation as u64),
                 count,
             )? as usize,
-            limit_batches: if fields.get_some("limit_batches").is_some() {
-                Some(fields.whole("limit_batches", None, count)? as usize)
-            } else {
-                default.limit_batches
-            },
-            max_seconds: if fields.get_some("max_seconds").is_some() {
-                Some(fields.number(
-                    "max_seconds",
-                    None,
-                    "seconds above 0, or null for no limit",
-                    |seconds| seconds > 0.0,
-                )?)
-            } else {
-                default.max_seconds
-            },
+            limit_batches: fields
+                .some_whole("limit_batches", count)?
+                .map(|batches| batches as usize),
+            max_seconds: fields.some_number(
+                "max_seconds",
+                "seconds above 0, or null for no limit",
+                |seconds| seconds > 0.0,
+            )?,
             num_workers: fields.whole(
                 "num_workers",
                 Some(default.num_workers as u64),
                 (0, Self::MAX_WORKERS as u64),
             )? as usize,
-            threads: if fields.get_some("threads").is_some() {
-                let threads = fields.whole("threads", None, (1, Self::MAX_THREADS as u64))?;
-                NonZeroUsize::new(threads as usize)
-            } else {
-                default.threads
-            },
+            threads: fields
+                .some_whole("threads", (1, Self::MAX_THREADS as u64))?
+                .and_then(|threads| NonZeroUsize::new(threads as usize)),
             seed: fields.whole("seed", Some(default.seed), (0, u64::MAX))?,
             learning_rate: fields.number(
                 "learning_rate",
