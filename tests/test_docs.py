@@ -47,7 +47,9 @@ def test_the_readme_is_found() -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "page", [README, README.parent / "docs/training.md"], ids=lambda page: page.name
+    "page",
+    [README, README.parent / "docs/demo.md", README.parent / "docs/training.md"],
+    ids=lambda page: page.name,
 )
 def test_examples_of_a_page(page: Path, tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
