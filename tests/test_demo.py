@@ -12,6 +12,7 @@ import pytest
 from browser import violations
 from demo_pages import opened, settle
 from demo_server import served
+from numpy.typing import NDArray
 from pictures import write_png
 from playwright.sync_api import Browser, Page, expect
 
@@ -293,6 +294,40 @@ def test_a_server_that_is_gone_is_told(browser: Browser, fast_run: TrainingResul
         server.close()
         draw(page, TWO)
         expect(page.get_by_role("alert")).to_contain_text("the server is gone")
+
+
+def test_occlusion_is_that_of_its_definition(page: Page, fast_run: TrainingResult) -> None:
+    image = mnistburn.datasets.load("mnist", "test").images[1]
+    label = int(fast_run.model.predict(image[None])[0])
+    found = page.evaluate(
+        """async ([text, label]) => {
+          const engine = await Engine.start();
+          return Array.from(await occlusion(engine, fromBase64(text), label, () => true));
+        }""",
+        [base64.b64encode(image.tobytes()).decode(), label],
+    )
+    # Patches overlap unless the network is slow here.
+    expected = [occlusion(fast_run.model, image.reshape(28, 28), label, step) for step in (2, 4)]
+    apart = [numpy.abs(numpy.array(found).reshape(28, 28) - one).max() for one in expected]
+    assert min(apart) <= 0.05 * numpy.abs(expected[0]).max(), apart
+
+
+def occlusion(
+    model: Model, image: NDArray[numpy.uint8], label: int, step: int
+) -> NDArray[numpy.float64]:
+    """Return for each pixel the mean fall of the log-odds over the patches of 4 x 4 on it."""
+    falls, counts = numpy.zeros((28, 28)), numpy.zeros((28, 28))
+    for top in range(step - 4, 28, step):
+        for left in range(step - 4, 28, step):
+            patch = (slice(max(top, 0), top + 4), slice(max(left, 0), left + 4))
+            covered = image.copy()
+            covered[patch] = 0
+            logits = model.forward(numpy.stack([image, covered])).astype(float)
+            others = numpy.delete(logits, label, axis=1)
+            odds = logits[:, label] - numpy.log(numpy.exp(others).sum(1))
+            falls[patch] += odds[0] - odds[1]
+            counts[patch] += 1
+    return falls / counts
 
 
 def test_answers_on_a_thousand_images_are_ours(

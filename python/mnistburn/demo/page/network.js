@@ -68,9 +68,11 @@ const LAYERS = {
       into.fill(bias[output]);
       for (let channel = 0; channel < x.channels; channel++) {
         for (let down = 0; down < kernel; down++) {
-          for (let across = 0; across < kernel; across++) {
-            const place = ((output * x.channels + channel) * kernel + down) * kernel + across;
-            addShifted(into, x, channel, down, across, weight[place], height, width);
+          const first = ((output * x.channels + channel) * kernel + down) * kernel;
+          const row = weight.subarray(first, first + kernel);
+          for (let y = 0; y < height; y++) {
+            const from = (channel * x.height + y + down) * x.width;
+            addRow(into, y * width, x.values, from, row, width);
           }
         }
       }
@@ -191,13 +193,28 @@ function bordered(input, padding) {
   return { channels, height, width, values };
 }
 
-/** Add a channel, shifted and times a weight: a kernel of one value. */
-function addShifted(into, x, channel, down, across, weight, height, width) {
-  const { values } = x;
-  for (let row = 0; row < height; row++) {
-    const first = (channel * x.height + row + down) * x.width + across;
-    const to = row * width;
-    for (let column = 0; column < width; column++) into[to + column] += weight * values[first + column];
+/**
+ * Add what a row of a kernel, of 3 or 5 weights, makes of a row of values.
+ * @param {Float32Array} into
+ * @param {number} to The place of the first sum.
+ * @param {Float32Array} values
+ * @param {number} from The place of the first value.
+ * @param {Float32Array} weights
+ * @param {number} width The number of sums.
+ */
+function addRow(into, to, values, from, weights, width) {
+  const [a, b, c, d, e] = weights;
+  if (weights.length === 3) {
+    for (let x = 0; x < width; x++) {
+      const at = from + x;
+      into[to + x] += a * values[at] + b * values[at + 1] + c * values[at + 2];
+    }
+    return;
+  }
+  for (let x = 0; x < width; x++) {
+    const at = from + x;
+    const left = a * values[at] + b * values[at + 1];
+    into[to + x] += left + c * values[at + 2] + d * values[at + 3] + e * values[at + 4];
   }
 }
 

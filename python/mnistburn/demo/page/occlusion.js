@@ -1,7 +1,9 @@
 "use strict";
 
-/** Images that are computed at once, so that a newer drawing need not wait. */
-const OCCLUSIONS_AT_ONCE = 28;
+/** Milliseconds that images computed at once may take, so that a newer drawing need not wait. */
+const AT_ONCE = 50;
+/** Milliseconds of an image from which on patches do not overlap. */
+const SLOW = 15;
 
 /**
  * Which parts of an image speak for an answer: a patch is covered with the ground, and where the
@@ -14,15 +16,21 @@ const OCCLUSIONS_AT_ONCE = 28;
  */
 async function occlusion(engine, image, label, wanted) {
   const { height, width } = engine.about.image;
-  const patches = patchesOf(height, width);
   const ground = groundOf(image, engine.about.image);
+  const asked = performance.now();
   const [plain] = await engine.logits([image]);
+  const patches = patchesOf(height, width, performance.now() - asked < SLOW);
   const [falls, counts] = [new Float32Array(height * width), new Float32Array(height * width)];
-  for (let first = 0; first < patches.length; first += OCCLUSIONS_AT_ONCE) {
-    const some = patches.slice(first, first + OCCLUSIONS_AT_ONCE);
+  let [first, count] = [0, 4];
+  while (first < patches.length) {
+    const some = patches.slice(first, first + count);
     const covered = some.map((patch) => coveredImage(image, engine.about.image, patch, ground));
+    const begin = performance.now();
     const logits = await engine.logits(covered);
     if (!wanted()) return null;
+    first += count;
+    const each = Math.max((performance.now() - begin) / some.length, 0.1);
+    count = Math.min(Math.max(Math.floor(AT_ONCE / each), 1), 2 * count);
     some.forEach(({ left, top, right, bottom }, place) => {
       const fall = logOdds(plain, label) - logOdds(logits[place], label);
       for (let row = top; row < bottom; row++) {
@@ -36,10 +44,16 @@ async function occlusion(engine, image, label, wanted) {
   return falls.map((fall, place) => fall / counts[place]);
 }
 
-/** Squares of a seventh of the image that overlap by half. @param {number} height @param {number} width */
-function patchesOf(height, width) {
+/**
+ * Squares of a seventh of the image.
+ * @param {number} height
+ * @param {number} width
+ * @param {boolean} overlap Whether they overlap by half.
+ * @returns {Area[]}
+ */
+function patchesOf(height, width, overlap) {
   const side = Math.max(Math.round(Math.min(height, width) / 7), 1);
-  const step = Math.max(Math.floor(side / 2), 1);
+  const step = overlap ? Math.max(Math.floor(side / 2), 1) : side;
   const patches = [];
   for (let top = step - side; top < height; top += step) {
     for (let left = step - side; left < width; left += step) {

@@ -26,7 +26,7 @@ class Page {
     const { title, num_params: count, class_names: names, image, drawn } = this.about;
     const digits = drawn && names.every((name, place) => name === String(place)) && names.length === 10;
     const task = digits ? "Draw a digit" : drawn ? "Draw a character" : "Show a picture";
-    const [heading, hint] = drawn ? ["Your drawing", "draw here"] : ["Your picture", "drop a picture here"];
+    const [heading, hint] = drawn ? ["Your drawing", "draw here"] : ["Your picture", "open a picture, or drop it here"];
     document.title = `${task} · ${title}`;
     element("title").textContent = task;
     element("subtitle").textContent =

@@ -36,7 +36,7 @@ class Bars {
     if (this.ranked) order = order.sort((one, other) => probabilities[other] - probabilities[one]);
     this.rows.forEach(({ row, name, bar, share }, place) => {
       const value = probabilities[order[place]];
-      name.textContent = this.names[order[place]];
+      name.textContent = name.title = this.names[order[place]];
       bar.style.width = `${(100 * value).toFixed(2)}%`;
       share.textContent = percent(value);
       row.classList.toggle("best", value > 0 && order[place] === best);
