@@ -70,7 +70,7 @@ def demo(
     image_size: tuple[int, int] | None,
     device: str,
 ) -> None:
-    """Try a model on a page: draw or show it something, and see what it makes of that.
+    """Try a model on a page: draw something or show it a picture.
 
     RUN is the directory of a run or a model file; artifacts/mnist unless given. The page is served
     to this machine alone, until Ctrl-C.

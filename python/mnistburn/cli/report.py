@@ -54,11 +54,11 @@ def report(
     device: str,
     overwrite: bool,
 ) -> None:
-    """Write a report of the run in the directory RUN: one page that needs nothing else.
+    """Write a report of a run: one page that needs nothing else.
 
-    The model is measured on the test images of the run's data, or on what it was validated on
-    where it has none; --data names others. What is told of data that are gone is left out, and the
-    report says why.
+    RUN is its directory. The model is measured on the test images of the run's data, or on what it
+    was validated on where it has none; --data names others. What is told of data that are gone is
+    left out, and the report says why.
     """
     run = mnistburn.load_run(directory, device, epoch=None if epoch is None else as_epoch(epoch))
     if kind is None and (output is None or output == _STANDARD_OUTPUT):

@@ -36,11 +36,11 @@ def verify(
     no_progress: bool,
     as_json: bool,
 ) -> None:
-    """Train the run in the directory RUN again, and compare the weights bit by bit.
+    """Train a run again, and compare the weights bit by bit.
 
-    It is trained in a temporary directory, from what the run says of its configuration, its data
-    and its start. The exit status is 0 when the weights are the same bits, and 1 when they are
-    not; what is printed says at which step the histories part.
+    RUN is its directory. It is trained in a temporary directory, from what the run says of its
+    configuration, its data and its start. The exit status is 0 when the weights are the same bits,
+    and 1 when they are not; what is printed says at which step the histories part.
     """
     with termination_as_interrupt():
         found = mnistburn.verify(path, data=data, device=devices or None, progress=not no_progress)

@@ -20,11 +20,11 @@ __all__ = ["watch"]
 )
 @click.option("--open", "open_browser", is_flag=True, help="Open the page in the browser.")
 def watch(*, directory: Path, port: int, open_browser: bool) -> None:
-    """Serve a page that follows the run in the directory RUN, until Ctrl-C.
+    """Serve a page that follows a run, until Ctrl-C.
 
-    The page shows what the run's files say: its curves, the time left and its log. The run may be
-    on, over, or not begun yet, and any process on this machine may train it. The page is for
-    browsers on this machine alone; the address is printed.
+    RUN is its directory. The page shows what the run's files say: its curves, the time left and its
+    log. The run may be on, over, or not begun yet, and any process on this machine may train it.
+    The page is for browsers on this machine alone; the address is printed.
     """
     server = WatchServer(directory, port)
     click.echo(server.url)
