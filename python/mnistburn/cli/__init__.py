@@ -24,6 +24,7 @@ from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
 from mnistburn.cli.verify import verify
 from mnistburn.cli.watch import watch
+from mnistburn.config.settings import SettingError
 from mnistburn.errors import MnistburnError
 
 __all__ = ["main"]
@@ -38,6 +39,8 @@ class _Commands(Group):
         except KeyboardInterrupt as error:
             click.echo("error: interrupted", err=True)
             ctx.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+        except SettingError as error:
+            raise click.UsageError(str(error)) from None
         except (MnistburnError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
