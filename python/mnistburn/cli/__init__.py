@@ -20,6 +20,7 @@ from mnistburn.cli.predict import predict
 from mnistburn.cli.recipes import recipes
 from mnistburn.cli.report import report
 from mnistburn.cli.show import show
+from mnistburn.cli.sweep import sweep
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
 from mnistburn.cli.verify import verify
@@ -55,7 +56,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, compare, predict, demo, export),
+    *(train, sweep, find_rate, recipes, evaluate, compare, predict, demo, export),
     *(show, report, verify, watch, data, devices, bench, completion),
 ):
     main.add_command(command)
