@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         JsonLinesLogger,
         LivePlot,
         Mlflow,
+        OptunaPruning,
         TensorBoard,
     )
     from mnistburn.comparison import Comparison, PairTest, compare
@@ -136,6 +137,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "Optimizer",
+    "OptunaPruning",
     "PairTest",
     "RateCurve",
     "Recipe",
@@ -187,6 +189,7 @@ _HOMES: Final = {
         "JsonLinesLogger",
         "LivePlot",
         "Mlflow",
+        "OptunaPruning",
         "TensorBoard",
     ),
     "comparison": ("Comparison", "PairTest", "compare"),
