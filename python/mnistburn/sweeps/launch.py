@@ -1,9 +1,11 @@
 """`sweep`: the trials of a space, trained side by side."""
 
 import hashlib
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from types import ModuleType
 from typing import Any, Literal, get_args
 
 from mnistburn.arguments import as_integer, as_path, nearest, shown
@@ -154,10 +156,21 @@ def sweep(
 
     rule = None if state.halving is None else SuccessiveHalving(**state.halving)
     try:
-        lengths = [trial_config.num_epochs for trial_config in configs]
-        judge = InOrder(trials, lengths, rule, state.direction)
-        devices = [places[place % len(places)] for place in range(slots)]
-        run_in_threads(tasks, pair, devices, judge, ended)
+        if engine == "ray":
+            _ray().run_on_ray(
+                tasks,
+                pair,
+                trials=trials,
+                device=places[0],
+                workers=workers,
+                halving=rule,
+                ended=ended,
+            )
+        else:
+            lengths = [trial_config.num_epochs for trial_config in configs]
+            judge = InOrder(trials, lengths, rule, state.direction)
+            devices = [places[place % len(places)] for place in range(slots)]
+            run_in_threads(tasks, pair, devices, judge, ended)
     finally:
         if counter is not None:
             counter.close()
@@ -171,11 +184,27 @@ def _check_flags(**flags: object) -> None:
             raise ConfigError(message)
 
 
+def _ray() -> ModuleType:
+    """Return the module of the engine, or say what it needs."""
+    try:
+        return importlib.import_module("mnistburn.sweeps.ray_tune")
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] not in {"ray", "pandas", "pyarrow"}:
+            raise
+        message = (
+            f'engine="ray" needs Ray Tune, which is not installed ({error}); '
+            'pip install "mnistburn[cluster]"'
+        )
+        raise ConfigError(message) from None
+
+
 def _check_engine(engine: object) -> None:
     if engine not in get_args(Engine):
         near = nearest(engine, get_args(Engine)) if isinstance(engine, str) else ""
         message = f'engine must be "threads" or "ray", got {shown(engine)}{near}'
         raise ConfigError(message)
+    if engine == "ray":
+        _ray()
 
 
 def _pair(

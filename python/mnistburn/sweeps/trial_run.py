@@ -16,7 +16,7 @@ from mnistburn.sweeps.halving import Direction
 from mnistburn.sweeps.trial import Trial, TrialEnded
 from mnistburn.training import train
 
-__all__ = ["Judge", "TrialTask", "run_trial"]
+__all__ = ["Judge", "TrialTask", "kept_trial", "run_trial"]
 
 _logger: Final = logging.getLogger("mnistburn")
 
@@ -86,13 +86,12 @@ def run_trial(task: TrialTask, data: LoadedPair, device: str, judge: Judge) -> T
     Returns:
         The trial as it ended; with its error where it failed.
     """
-    trial = task.trial
     try:
         return _trained(task, data, device, judge)
     except Exception as error:  # noqa: BLE001  a sweep outlives whatever ends a trial
         message = f"{type(error).__name__}: {error}"
-        _logger.warning("trial %d failed: %s", trial.number, message)
-        return _ended(task, _salvaged(trial.directory), "failed", message)
+        _logger.warning("trial %d failed: %s", task.trial.number, message)
+        return kept_trial(task, "failed", message)
 
 
 def _trained(task: TrialTask, data: LoadedPair, device: str, judge: Judge) -> Trial:
@@ -130,12 +129,22 @@ def _kept(directory: Path) -> TrainingResult | None:
     return load_run(directory) if _native.holds_run(str(directory)) else None
 
 
-def _salvaged(directory: Path) -> TrainingResult | None:
-    """Return what a trial that failed has kept, where that can be read."""
+def kept_trial(task: TrialTask, ended: TrialEnded, error: str | None = None) -> Trial:
+    """Return a trial as far as its directory has it.
+
+    Args:
+        task: The trial.
+        ended: How it ended.
+        error: Why it failed.
+
+    Returns:
+        The trial; without epochs where its run cannot be read.
+    """
     try:
-        return _kept(directory)
+        run = _kept(task.trial.directory)
     except (MnistburnError, OSError):
-        return None
+        run = None
+    return _ended(task, run, ended, error)
 
 
 def _early_stopping(task: TrialTask) -> Sequence[CallbackLike]:
