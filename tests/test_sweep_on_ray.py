@@ -51,16 +51,16 @@ def cluster() -> Iterator[str]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # Others would join the cluster.
         patch.setattr("ray._private.utils.write_ray_address", lambda *_: None)
-        both = Cluster(initialize_head=True, head_node_args=node)
+        nodes: Any = Cluster(initialize_head=True, head_node_args=node)
         try:
-            both.add_node(**node)
-            ray.init(address=both.address, log_to_driver=False, logging_level=logging.WARNING)
+            nodes.add_node(**node)
+            ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.WARNING)
             assert sum(known["Alive"] for known in ray.nodes()) == 2
             assert ray.cluster_resources()["CPU"] == 2
-            yield both.address
+            yield nodes.address
         finally:
             ray.shutdown()
-            both.shutdown()
+            nodes.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -265,9 +265,7 @@ def sweep(
     if not resume:
         config, images = _planned(request, space)
     elif recipe_name or config_file or given_in(ctx) or validation is not None:
-        message = (
-            "--resume goes on with the configuration and the data of the sweep: leave out others"
-        )
+        message = "--resume goes on with the configuration of the sweep: leave out what changes it"
         raise click.UsageError(message)
     with termination_as_interrupt() as termination:
         result = mnistburn.sweep(

@@ -276,7 +276,8 @@ _SHORT: Final = None if sys.platform == "win32" else "/tmp"  # noqa: S108  a fre
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
     """Keep Tune from printing meanwhile; warnings are logged."""
-    before = {name: os.environ.get(name) for name in _QUIET}
+    # A cluster of its own makes Ray set that one too.
+    before = {name: os.environ.get(name) for name in (*_QUIET, "RAY_AUTH_MODE")}
     logger = logging.getLogger("ray.tune")
     level = logger.level
     os.environ.update(_QUIET)
