@@ -1,6 +1,7 @@
 """Sweeps in threads of this process."""
 
 import csv
+import importlib
 import json
 import shutil
 import signal
@@ -490,6 +491,10 @@ def test_the_table_has_a_row_for_each_trial(
     assert list(rows[0])[:3] == ["trial", "learning_rate", "augmentation"]
     assert rows[0]["directory"] == str(sweep_dir / "trial-0001")
     assert rows[2]["valid_loss"] == min(result.trials[2].values)
+    # It comes with Ray Tune; what it is called with is plain Python.
+    frame = importlib.import_module("pandas").DataFrame(rows)
+    assert list(frame.columns) == list(rows[0])
+    assert frame["valid_loss"].min() == min(row["valid_loss"] for row in rows)
     lines = str(result).splitlines()
     assert lines[0].split() == [
         *("trial", "learning_rate", "augmentation", "valid_loss", "valid_accuracy"),
@@ -520,6 +525,12 @@ def test_the_table_has_a_row_for_each_trial(
         ({"learning_rate": [float("nan")]}, {}, "must have finite numbers, got nan"),
         ({"learning_rate": [object()]}, {}, "must have values that a configuration takes"),
         ({"lerning_rate": [0.1]}, {}, "no field 'lerning_rate'; did you mean 'learning_rate'?"),
+        ({"lr": [0.1]}, {}, "no field 'lr'; did you mean 'learning_rate'?"),
+        (
+            {"seed": integers(0, 2**63 - 1)},
+            {},
+            "num_trials must say how many trials are drawn, as the space has 9,223,372,036,854,775",
+        ),
         ({"hidden_size": [8]}, {}, "did you mean 'model.hidden_size'?"),
         ({"optimizer.weigth_decay": [8]}, {}, "did you mean 'optimizer.weight_decay'?"),
         ({1: [8]}, {}, "space must have keys as in"),
@@ -607,6 +618,46 @@ def test_a_directory_that_is_no_sweep_or_another_one_is_refused(
     shutil.copytree(sweep_dir / "trial-0001", tmp_path / "runs" / "trial-0001")
     with pytest.raises(ArtifactError, match=r"holds trial-0001 and no sweep.json"):
         run(space, tmp_path / "runs", small_config, small_data)
+
+
+def test_a_directory_is_of_one_sweep_at_a_time(
+    sweep_dir: Path, small_config: TrainingConfig, small_data: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, errors = mnistburn.train, []
+
+    def and_another(*arguments: Any, **more: Any) -> Any:
+        for resume in (True, False):
+            with pytest.raises(ArtifactError) as caught:
+                run({"seed": [1]}, sweep_dir, small_config, small_data, resume=resume)
+            errors.append(str(caught.value))
+        return train(*arguments, **more)
+
+    monkeypatch.setattr("mnistburn.sweeps.trial_run.train", and_another)
+    result = run({"seed": [1]}, sweep_dir, small_config, small_data)
+    assert [trial.ended for trial in result.trials] == ["completed"]
+    assert errors[0] == (
+        f"another sweep runs in {sweep_dir}; wait for it, or name another directory"
+    )
+    assert "holds a sweep already" in errors[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("no-such-set", "no-such-set"),
+        (3, "data must be None, the name of a data set"),
+        ((0, 1), "the training data must not be empty"),
+        ((64, 0), "the validation data must not be empty"),
+    ],
+)
+def test_data_that_cannot_be_trained_on_are_refused(
+    sweep_dir: Path, small_data: Pair, data: Any, message: str
+) -> None:
+    if isinstance(data, tuple):
+        data = tuple(part[:length] for part, length in zip(small_data, data, strict=True))
+    with pytest.raises(DataError, match=message):
+        run({"seed": [1]}, sweep_dir, None, data)
+    assert not sweep_dir.exists()
 
 
 @pytest.mark.parametrize("damage", ["", "[]", "{", '{"version": 2}', '{"version": 1, "trials": 3}'])

@@ -71,7 +71,7 @@ def run(
 
 
 def files_of(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
+    return sorted(path.name for path in directory.iterdir() if path.name != ".sweep.lock")
 
 
 @pytest.mark.usefixtures("cluster")
@@ -180,6 +180,21 @@ def test_ctrl_c_stops_the_trials_with_their_work(cluster: str, tmp_path: Path) -
     assert kept.ended == "stopped"
     assert kept.history.num_epochs == first.epochs >= 1
     assert files_of(tmp_path / "sweep") == ["sweep.json", "trial-0001"]
+
+
+def test_a_cluster_takes_one_device_for_all_trials(
+    tmp_path: Path, small_config: TrainingConfig, small_data: Pair
+) -> None:
+    with pytest.raises(ConfigError, match="device must be one for all trials on a Ray cluster"):
+        mnistburn.sweep(
+            {"seed": [1]},
+            tmp_path / "sweep",
+            small_config,
+            ["cuda:0", "cuda:1"],
+            data=small_data,
+            engine="ray",
+        )
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_without_ray_the_error_says_how_to_install_it(

@@ -24,6 +24,7 @@ from mnistburn.config.fields import (
 )
 from mnistburn.errors import ConfigError
 from mnistburn.networks import ModelConfig, NetworkConfig
+from mnistburn.settings import KNOWN_AS
 
 __all__ = [
     "Given",
@@ -97,7 +98,8 @@ def field_at(key: str) -> Field:
 
 def _way_to(path: Path) -> str:
     """Propose the field of that name elsewhere, or the nearest one of the same part."""
-    same = [key_of(known) for known in FIELDS if known[-1] == path[-1]]
+    name = KNOWN_AS.get(path[-1], path[-1])
+    same = [key_of(known) for known in FIELDS if known[-1] == name]
     if same:
         return f"; did you mean {' or '.join(map(repr, same))}?"
     beside = subfields(path[:-1]) or subfields(())

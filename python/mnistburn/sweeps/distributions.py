@@ -92,13 +92,14 @@ class Integers:
             object.__setattr__(self, name, value)
         _check_order("integers", self.low, self.high)
 
-    def __len__(self) -> int:
-        """Return how many there are."""
+    @property
+    def count(self) -> int:
+        """How many there are."""
         return self.high - self.low + 1
 
     def at(self, share: float) -> int:
         """Return the value below which a share of all values lies, from 0 to below 1."""
-        return min(self.low + int(len(self) * share), self.high)
+        return min(self.low + int(self.count * share), self.high)
 
 
 Distribution = Uniform | LogUniform | Integers

@@ -5,27 +5,30 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args
+
+import numpy
 
 from mnistburn.arguments import as_integer, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
-from mnistburn.device import resolve_devices
+from mnistburn.device import resolve_device, resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.progress import start_count
 from mnistburn.sweeps.configurations import check_metric, trial_configs
 from mnistburn.sweeps.distributions import Distribution
 from mnistburn.sweeps.halving import Direction, SuccessiveHalving
-from mnistburn.sweeps.request import asked_state, base_config, check_same, stored_state
+from mnistburn.sweeps.request import asked_state, base_config, check_same, locked, stored_state
 from mnistburn.sweeps.result import SweepResult
 from mnistburn.sweeps.space import Space
 from mnistburn.sweeps.state import SweepState
 from mnistburn.sweeps.threads import InOrder, run_in_threads
 from mnistburn.sweeps.trial import FINISHED, Trial, directory_of
 from mnistburn.sweeps.trial_run import TrialTask
-from mnistburn.training import DEFAULT_DATA, data_pair
+from mnistburn.training import DEFAULT_DATA, data_pair, training_data
 
 __all__ = ["Engine", "sweep"]
 
@@ -119,7 +122,8 @@ def sweep(
         halving=halving,
         patience=patience,
     )
-    places = resolve_devices(device)
+    # The machines of a cluster have devices of their own.
+    places = _ray_devices(device) if engine == "ray" else resolve_devices(device)
     slots = len(places)
     if workers is not None:
         slots = as_integer(workers, "workers", ConfigError, minimum=1)
@@ -130,14 +134,14 @@ def sweep(
     settings = Space.of(asked.space).trials(asked.num_trials, asked.search_seed)
     configs = trial_configs(base, settings, pair)
     check_metric(asked.metric, configs)
+    for model in {repr(trial_config.model): trial_config for trial_config in configs}.values():
+        training_data(model, pair, progress=False)
     kept = {} if stored is None else {trial.number: trial for trial in stored.trials}
     trials = tuple(
         kept.get(number, Trial(number, values, directory_of(directory, number)))
         for number, values in enumerate(settings, start=1)
     )
     state = replace(asked, trials=trials)
-    directory.mkdir(parents=True, exist_ok=True)
-    state.write(directory)
     tasks = [
         TrialTask(
             trial, _with_threads(trial_config, slots), state.metric, state.direction, state.patience
@@ -145,36 +149,48 @@ def sweep(
         for trial, trial_config in zip(trials, configs, strict=True)
         if trial.ended not in FINISHED
     ]
-    counter = start_count(progress, "sweep", len(trials), "trials")
+    with locked(directory, stored):
+        record = _Record(state, directory, progress=progress)
+        try:
+            rule = None if state.halving is None else SuccessiveHalving(**state.halving)
+            if engine == "ray":
+                _ray().run_on_ray(
+                    tasks,
+                    pair,
+                    trials=trials,
+                    device=places[0],
+                    workers=workers,
+                    halving=rule,
+                    ended=record.ended,
+                )
+            else:
+                lengths = [trial_config.num_epochs for trial_config in configs]
+                judge = InOrder(trials, lengths, rule, state.direction)
+                devices = [places[place % len(places)] for place in range(slots)]
+                run_in_threads(tasks, pair, devices, judge, record.ended)
+        finally:
+            record.close()
+    return SweepResult.of(record.state, directory)
 
-    def ended(trial: Trial) -> None:
-        nonlocal state
-        state = state.with_trial(trial)
+
+class _Record:
+    """Keeps the sweep's state in its directory, and shows how many trials are done."""
+
+    def __init__(self, state: SweepState, directory: Path, *, progress: bool) -> None:
+        self.state = state
+        self._directory = directory
+        self._counter = start_count(progress, "sweep", len(state.trials), "trials")
         state.write(directory)
-        if counter is not None:
-            counter.show(sum(other.ended in FINISHED for other in state.trials))
 
-    rule = None if state.halving is None else SuccessiveHalving(**state.halving)
-    try:
-        if engine == "ray":
-            _ray().run_on_ray(
-                tasks,
-                pair,
-                trials=trials,
-                device=places[0],
-                workers=workers,
-                halving=rule,
-                ended=ended,
-            )
-        else:
-            lengths = [trial_config.num_epochs for trial_config in configs]
-            judge = InOrder(trials, lengths, rule, state.direction)
-            devices = [places[place % len(places)] for place in range(slots)]
-            run_in_threads(tasks, pair, devices, judge, ended)
-    finally:
-        if counter is not None:
-            counter.close()
-    return SweepResult.of(state, directory)
+    def ended(self, trial: Trial) -> None:
+        self.state = self.state.with_trial(trial)
+        self.state.write(self._directory)
+        if self._counter is not None:
+            self._counter.show(sum(other.ended in FINISHED for other in self.state.trials))
+
+    def close(self) -> None:
+        if self._counter is not None:
+            self._counter.close()
 
 
 def _check_flags(**flags: object) -> None:
@@ -196,6 +212,18 @@ def _ray() -> ModuleType:
             'pip install "mnistburn[cluster]"'
         )
         raise ConfigError(message) from None
+
+
+def _ray_devices(device: object) -> list[str]:
+    if isinstance(device, list | tuple) and len(device) == 1:
+        (device,) = device
+    if not isinstance(device, str):
+        message = (
+            "device must be one for all trials on a Ray cluster, which gives each trial a GPU of "
+            f'its own with "cuda", got {shown(device)}'
+        )
+        raise ConfigError(message)
+    return [device if device.startswith("cuda") else resolve_device(device)]
 
 
 def _check_engine(engine: object) -> None:
@@ -234,8 +262,8 @@ def _fingerprint(pair: LoadedPair) -> str | None:
     digest = hashlib.sha256()
     for dataset in (pair.train, pair.valid):
         digest.update(repr(dataset.image_shape).encode())
-        digest.update(memoryview(dataset.images).cast("B"))
-        digest.update(memoryview(dataset.targets).cast("B"))
+        digest.update(numpy.ascontiguousarray(dataset.images).tobytes())
+        digest.update(numpy.ascontiguousarray(dataset.targets).tobytes())
     return digest.hexdigest()
 
 

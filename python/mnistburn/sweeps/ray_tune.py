@@ -8,8 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final, cast
 
 import ray
@@ -21,7 +20,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialSch
 from mnistburn.datasets.source import LoadedPair
 from mnistburn.sweeps.halving import Direction, SuccessiveHalving
 from mnistburn.sweeps.trial import FINISHED, Trial
-from mnistburn.sweeps.trial_run import TrialTask, kept_trial, run_trial
+from mnistburn.sweeps.trial_run import TrialTask, holds_run, kept_trial, run_trial
 
 __all__ = ["run_on_ray"]
 
@@ -123,10 +122,17 @@ class _TuneTrainable(ray.tune.Trainable):
 class _Recorder(ray.tune.Callback):
     """Tells of the trials that are over, as Tune hears of them."""
 
-    def __init__(self, tasks: dict[int, TrialTask], ended: Callable[[Trial], None]) -> None:
+    def __init__(
+        self,
+        tasks: dict[int, TrialTask],
+        ended: Callable[[Trial], None],
+        stopper: "_Stopper",
+    ) -> None:
         self._tasks = tasks
         self._ended = ended
+        self._stopper = stopper
         self.told: set[int] = set()
+        self.pruned: set[int] = set()
         self.failures: dict[int, str] = {}
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002, ANN401
@@ -136,6 +142,8 @@ class _Recorder(ray.tune.Callback):
             self.told.add(number)
             directory = self._tasks[number].trial.directory.parent
             self._ended(Trial.from_json_object(found, directory))
+        elif found is None and not self._stopper.stop_all():
+            self.pruned.add(number)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **_: Any) -> None:  # noqa: ARG002, ANN401
         lines = str(trial.get_error() or "its actor died").strip().splitlines()
@@ -185,7 +193,8 @@ def run_on_ray(
     if not tasks:
         return
     by_number = {task.trial.number: task for task in tasks}
-    recorder, stopper = _Recorder(by_number, ended), _Stopper()
+    stopper = _Stopper()
+    recorder = _Recorder(by_number, ended, stopper)
     # Tune's own notes go where all machines see them, and are gone with the sweep.
     notes = tempfile.TemporaryDirectory(prefix=".ray-", dir=tasks[0].trial.directory.parent)
     with _quietly(), _cluster(), notes:
@@ -218,37 +227,30 @@ def run_on_ray(
                 stopper.stop()
                 ray.get(bell.ring.remote())
 
-            _wait(fitted.result, stop)
+            _wait(fitted, stop)
         ray.kill(bell)
-    for task in tasks:
-        if task.trial.number not in recorder.told:
-            ended(_left(task, halving, recorder.failures.get(task.trial.number)))
+    for number, task in by_number.items():
+        if number in recorder.failures:
+            ended(kept_trial(task, "failed", recorder.failures[number]))
+        elif number in recorder.pruned:
+            ended(kept_trial(task, "pruned"))
+        elif number not in recorder.told and holds_run(task):
+            ended(kept_trial(task, "interrupted"))
 
 
-def _wait(result: Callable[..., object], stop: Callable[[], object]) -> None:
+def _wait(fitted: Future[Any], stop: Callable[[], None]) -> None:
     """Wait for a sweep; Ctrl-C stops it, and a second one raises."""
     stopped = False
-    while True:
+    while not fitted.done():
         try:
-            result(timeout=1.0)
-        except NotYet:
-            continue
+            # With a limit, as Windows does not interrupt a wait without one.
+            wait([fitted], timeout=1.0)
         except KeyboardInterrupt:
             if stopped:
                 raise
             stopped = True
             stop()
-        else:
-            return
-
-
-def _left(task: TrialTask, halving: SuccessiveHalving | None, error: str | None) -> Trial:
-    """Return a trial that Tune stopped, or that never began, from what it has kept."""
-    if error is not None:
-        return kept_trial(task, "failed", error)
-    kept = kept_trial(task, "interrupted")
-    rungs = () if halving is None else tuple(halving.rungs(task.config.num_epochs))
-    return kept_trial(task, "pruned") if kept.epochs in rungs else kept
+    fitted.result()
 
 
 @contextlib.contextmanager

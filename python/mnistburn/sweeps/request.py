@@ -1,21 +1,28 @@
 """What is asked of a sweep, beside what its directory holds."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Final
 
 from mnistburn.arguments import LARGEST_SEED, as_integer, shown
 from mnistburn.callbacks import EarlyStopping
 from mnistburn.config import TrainingConfig
 from mnistburn.errors import ArtifactError, ConfigError
+from mnistburn.file_lock import try_lock
 from mnistburn.results import DEFAULT_METRIC
 from mnistburn.sweeps.configurations import check_metric
 from mnistburn.sweeps.halving import Direction, SuccessiveHalving
 from mnistburn.sweeps.space import RECIPE, Space
 from mnistburn.sweeps.state import STATE_FILE, SweepState
 from mnistburn.sweeps.trial import directory_of
+from mnistburn.system_errors import trying
 
-__all__ = ["asked_state", "base_config", "check_same", "stored_state"]
+__all__ = ["asked_state", "base_config", "check_same", "locked", "stored_state"]
+
+_LOCK_FILE: Final = ".sweep.lock"
 
 
 def stored_state(directory: Path, *, resume: bool) -> SweepState | None:
@@ -189,3 +196,29 @@ def check_same(directory: Path, stored: SweepState, asked: SweepState) -> None:
             f"got {asked.num_trials}"
         )
         raise ConfigError(message)
+
+
+@contextlib.contextmanager
+def locked(directory: Path, stored: SweepState | None) -> Iterator[None]:
+    """Keep other sweeps out of a directory, which is made.
+
+    Args:
+        directory: The directory of the sweep.
+        stored: The sweep that it held before.
+
+    Raises:
+        ArtifactError: Another sweep is in it.
+        OSError: The directory cannot be written.
+    """
+    with trying("could not create the folder", directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    path = directory / _LOCK_FILE
+    with trying("could not write", path):
+        file = path.open("ab")
+    with file:
+        free = try_lock(file, "let one sweep run in it at a time")
+        if not free or SweepState.read(directory) != stored:
+            message = f"another sweep runs in {directory}; wait for it, or name another directory"
+            raise ArtifactError(message)
+        # The file stays: another may be about to lock it.
+        yield

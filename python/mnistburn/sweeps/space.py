@@ -26,6 +26,8 @@ Settings = dict[str, Any]
 RECIPE: Final = "recipe"
 """The key that is no field: the recipe that the other settings change."""
 
+# More trials than anyone trains are a mistake.
+_MOST: Final = 100_000
 _NONE: Final = frozenset({"none", "null"})
 
 
@@ -77,11 +79,15 @@ class Space:
     @property
     def size(self) -> int | None:
         """The number of combinations; None where a number has no end of values."""
-        sizes = [
-            len(values) if isinstance(values, list | Integers) else None
-            for values in self.dimensions.values()
-        ]
-        return math.prod(size for size in sizes if size) if all(sizes) else None
+        size = 1
+        for values in self.dimensions.values():
+            if isinstance(values, list):
+                size *= len(values)
+            elif isinstance(values, Integers):
+                size *= values.count
+            else:
+                return None
+        return size
 
     def trials(self, num_trials: int | None, seed: int) -> list[Settings]:
         """Return the settings of the trials.
@@ -96,6 +102,12 @@ class Space:
         Raises:
             ConfigError: Every combination is asked for where there is no end of them.
         """
+        if num_trials is None and (self.size or 0) > _MOST:
+            message = (
+                f"num_trials must say how many trials are drawn, as the space has {self.size:,} "
+                f"combinations, more than {_MOST:,}"
+            )
+            raise ConfigError(message)
         if num_trials is None:
             return list(self._grid())
         return list(itertools.islice(self._draws(seed), num_trials))

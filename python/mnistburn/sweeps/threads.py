@@ -128,20 +128,20 @@ def run_in_threads(
 
     executor = ThreadPoolExecutor(len(devices), thread_name_prefix="mnistburn-trial")
     try:
-        waiting: set[Future[Trial | None]] = {executor.submit(run, task) for task in tasks}
+        waiting: list[Future[Trial | None]] = [executor.submit(run, task) for task in tasks]
         while waiting:
             try:
                 # With a limit, as Windows does not interrupt a wait without one.
-                done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+                for future in wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED).done:
+                    trial = future.result()
+                    if trial is not None:
+                        ended(trial)
+                    # Where Ctrl-C comes before this, the trial is told of again.
+                    waiting.remove(future)
             except KeyboardInterrupt:
                 if judge.stopped():
                     raise
                 judge.stop()
-                continue
-            for future in done:
-                trial = future.result()
-                if trial is not None:
-                    ended(trial)
     finally:
         judge.stop()
         executor.shutdown(wait=False, cancel_futures=True)

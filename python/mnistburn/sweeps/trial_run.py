@@ -16,7 +16,7 @@ from mnistburn.sweeps.halving import Direction
 from mnistburn.sweeps.trial import Trial, TrialEnded
 from mnistburn.training import train
 
-__all__ = ["Judge", "TrialTask", "kept_trial", "run_trial"]
+__all__ = ["Judge", "TrialTask", "holds_run", "kept_trial", "run_trial"]
 
 _logger: Final = logging.getLogger("mnistburn")
 
@@ -125,8 +125,17 @@ def _trained(task: TrialTask, data: LoadedPair, device: str, judge: Judge) -> Tr
 
 def _kept(directory: Path) -> TrainingResult | None:
     """Return what an earlier part of a trial has kept; None where it had no checkpoint yet."""
+    return load_run(directory) if _holds_run(directory) else None
+
+
+def holds_run(task: TrialTask) -> bool:
+    """Tell whether a trial has kept some of its work."""
+    return _holds_run(task.trial.directory)
+
+
+def _holds_run(directory: Path) -> bool:
     _native.settle_run(str(directory))
-    return load_run(directory) if _native.holds_run(str(directory)) else None
+    return _native.holds_run(str(directory))
 
 
 def kept_trial(task: TrialTask, ended: TrialEnded, error: str | None = None) -> Trial:
