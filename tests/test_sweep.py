@@ -346,8 +346,20 @@ def test_a_sweep_that_was_stopped_goes_on_to_the_same_bits(  # noqa: PLR0917  fi
     done = {trial.number for trial in stopped.trials if trial.ended in {"completed", "pruned"}}
     files = [trial.directory / "history.json" for trial in stopped.trials]
     before = {number: files[number - 1].stat().st_mtime_ns for number in done}
+    train, resumes = mnistburn.train, {}
+
+    def note(directory: Path, *arguments: Any, resume: bool, **more: Any) -> Any:
+        resumes[directory.name] = resume
+        return train(directory, *arguments, resume=resume, **more)
+
+    monkeypatch.setattr("mnistburn.sweeps.trial_run.train", note)
     resumed = run(None, tmp_path / "stopped", None, small_data, resume=True, workers=workers)
     assert not resumed.interrupted
+    # What has an epoch goes on from it.
+    for trial in stopped.trials:
+        name = trial.directory.name
+        assert resumes.get(name, trial.epochs > 0) or trial.epochs == 0
+        assert (name in resumes) <= (trial.number not in done)
     assert {number: files[number - 1].stat().st_mtime_ns for number in done} == before
     for one, other in zip(whole.trials, resumed.trials, strict=True):
         assert (one.settings, one.values, one.ended) == (other.settings, other.values, other.ended)
@@ -381,12 +393,13 @@ def told(*arguments, callbacks=(), **more):
     return train(*arguments, callbacks=[*callbacks, Tells()], **more)
 
 trial_run.train = told
-images = mnistburn.datasets.load("mnist", "train")[:1088]
+images = mnistburn.datasets.load("mnist", "train")[:20_064]
+# A single epoch of many steps, which is stopped within it.
 config = mnistburn.TrainingConfig(
-    model=mnistburn.ModelConfig(hidden_size=8), num_epochs=1000, threads=1, batch_size=16
+    model=mnistburn.ModelConfig(hidden_size=8), num_epochs=1, threads=1, batch_size=2
 )
 result = mnistburn.sweep(
-    {"seed": [1, 2, 3]}, sys.argv[1], config, "cpu", data=(images[:1024], images[1024:]),
+    {"seed": [1, 2, 3]}, sys.argv[1], config, "cpu", data=(images[:20_000], images[20_000:]),
     workers=2, progress=False,
 )
 print("ended", *[trial.ended for trial in result.trials], flush=True)
@@ -419,7 +432,9 @@ def test_ctrl_c_stops_all_trials_with_their_work(sweep_dir: Path, tmp_path: Path
     assert states[1] == "interrupted"
     assert states[3] == "None"
     result = load_sweep(sweep_dir)
-    assert mnistburn.load_run(result.trials[0].directory).history.train_steps["step"]
+    history = mnistburn.load_run(result.trials[0].directory).history
+    assert history.num_epochs == 0
+    assert history.train_steps["step"]
 
 
 def test_a_metric_of_any_name_decides(
