@@ -461,6 +461,16 @@ def test_patience_stops_a_trial_that_gets_no_better(
     assert trial.epochs == trial.best_epoch + 2 if trial.best_epoch else False
 
 
+def test_a_limit_of_seconds_ends_a_trial(
+    sweep_dir: Path, small_config: TrainingConfig, small_data: Pair
+) -> None:
+    config = replace(small_config, num_epochs=1000)
+    result = run({"max_seconds": [1e-6]}, sweep_dir, config, small_data)
+    assert [trial.ended for trial in result.trials] == ["stopped"]
+    assert not result.interrupted
+    assert mnistburn.load_run(result.trials[0].directory).history.train_steps["step"]
+
+
 def test_recipes_words_and_configurations_are_tried(sweep_dir: Path, small_data: Pair) -> None:
     space: dict[str, Any] = {
         "recipe": ["book", "fast"],

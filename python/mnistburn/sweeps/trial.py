@@ -6,11 +6,12 @@ from typing import Any, Final, Literal, Self, get_args
 
 __all__ = ["FINISHED", "Trial", "TrialEnded"]
 
-TrialEnded = Literal["completed", "stopped_early", "pruned", "interrupted", "failed"]
-"""All its epochs are done; it got no better; it was among the worse ones and successive halving
-stopped it; Ctrl-C or the end of the process stopped it; or an error did."""
+TrialEnded = Literal["completed", "stopped_early", "stopped", "pruned", "interrupted", "failed"]
+"""All its epochs are done; it got no better; ``max_seconds`` of its configuration were over; it was
+among the worse ones and successive halving stopped it; Ctrl-C or the end of the process stopped it;
+or an error did."""
 
-FINISHED: Final = ("completed", "stopped_early", "pruned", "failed")
+FINISHED: Final = ("completed", "stopped_early", "stopped", "pruned", "failed")
 """Trials that ended so are not repeated when a sweep is resumed."""
 
 

@@ -120,6 +120,8 @@ def _trained(task: TrialTask, data: LoadedPair, device: str, judge: Judge) -> Tr
         ended = "completed"
     elif reporter.pruned:
         ended = "pruned"
+    elif result.ended == "stopped" and not judge.stopped():
+        ended = "stopped"
     return _ended(task, result, ended)
 
 
