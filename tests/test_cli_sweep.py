@@ -155,6 +155,7 @@ def test_halving_and_early_stopping_are_options(tmp_path: Path, data: Path) -> N
         (("--choice", "seed=1", "--engine=dask"), "'dask' is not one of 'threads', 'ray'"),
         (("--choice", "seed=1", "--workers=0"), "--workers must be an integer of at least 1"),
         (("--choice", "seed=1", "--halving=1"), "factor must be an integer of at least 2"),
+        (("--choice", "seed=1", "--checkpoint.keep-last=1"), "is no setting of a sweep"),
         (("--resume",), "holds no sweep to resume"),
         (("--resume", "--num-epochs=3"), "--resume goes on with the configuration of the sweep"),
         (("--choise", "seed=1"), "No such option --choise; did you mean --choice?"),

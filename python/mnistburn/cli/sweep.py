@@ -11,11 +11,12 @@ import click
 import mnistburn
 from mnistburn import SuccessiveHalving
 from mnistburn.cli.command_help import ConfigurationCommand
+from mnistburn.cli.config_file import read_config_file
 from mnistburn.cli.configuration_options import configuration_options, given_in
 from mnistburn.cli.options import INTERRUPTED, PATH, data_option
 from mnistburn.cli.plan import Request, completed, planned
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
-from mnistburn.config.fields import FIELDS
+from mnistburn.config.fields import CALLBACK_FIELDS, FIELDS
 from mnistburn.config.settings import Json, key_of
 from mnistburn.preprocessing import Fit
 from mnistburn.recipes import RECIPES
@@ -26,6 +27,7 @@ from mnistburn.sweeps.space import RECIPE, Space
 __all__ = ["sweep"]
 
 _LIMITS: Final = 2
+_PATIENCE: Final = ("early_stopping", "patience")
 
 
 def _dimension(name: str) -> Callable[..., list[tuple[str, Any]]]:
@@ -141,13 +143,6 @@ def _value(word: str) -> Any:  # noqa: ANN401  a value of any field
     help="The epochs that each trial has at least with --halving; 1 unless given.",
 )
 @click.option(
-    "--early-stopping",
-    "patience",
-    type=int,
-    metavar="PATIENCE",
-    help="Stop a trial after as many epochs in which its metric gets no better.",
-)
-@click.option(
     "--workers",
     type=int,
     metavar="N",
@@ -160,7 +155,7 @@ def _value(word: str) -> Any:  # noqa: ANN401  a value of any field
     show_default=True,
     help="Where trials run: in threads of this process, or on a Ray cluster.",
 )
-@data_option
+@data_option("MNIST, or with --resume the data of the sweep,")
 @click.option(
     "--validation",
     type=float,
@@ -196,7 +191,7 @@ def _value(word: str) -> Any:  # noqa: ANN401  a value of any field
     "config_file",
     type=PATH,
     metavar="FILE",
-    help="Take what a JSON file says, as the config.json of a run.",
+    help="Take what a JSON file says, as the config.json of a run; - for standard input.",
 )
 @configuration_options
 @click.pass_context
@@ -216,7 +211,6 @@ def sweep(
     direction: Direction | None,
     halving: int | None,
     min_epochs: int | None,
-    patience: int | None,
     workers: int | None,
     engine: Engine,
     data: str | None,
@@ -229,7 +223,7 @@ def sweep(
     recipe_name: str | None,
     config_file: Path | None,
 ) -> None:
-    """Train with each of many settings, and print a table of what came of them.
+    """Train with each of many settings, and print the table.
 
     Each trial is a run in SWEEP_DIR, trial-0001 and so on, as any other.
 
@@ -249,22 +243,28 @@ def sweep(
         None if halving is None else SuccessiveHalving(factor=halving, min_epochs=min_epochs or 1)
     )
     space = _space([*choices, *uniforms, *log_uniforms, *integers], space_file)
+    given = dict(given_in(ctx))
+    patience = given.pop(_PATIENCE).value if _PATIENCE in given else None
+    for path, said in given.items():
+        if path in CALLBACK_FIELDS:
+            message = f"{said.name} is no setting of a sweep; leave it out"
+            raise click.UsageError(message)
     request = Request(
         data=data,
-        config_file=config_file,
+        file=None if config_file is None else read_config_file(config_file),
         recipe=recipe_name,
         start=None,
         validation=validation,
         fit=fit,
         resume=False,
         progress=not no_progress,
-        given=given_in(ctx),
+        given={path: said for path, said in given.items() if path in FIELDS},
     )
     config: mnistburn.TrainingConfig | None = None
     images: Any = data
     if not resume:
         config, images = _planned(request, space)
-    elif recipe_name or config_file or given_in(ctx) or validation is not None:
+    elif recipe_name or config_file or given or validation is not None:
         message = "--resume goes on with the configuration of the sweep: leave out what changes it"
         raise click.UsageError(message)
     with termination_as_interrupt() as termination:
@@ -330,7 +330,7 @@ def _planned(
     """
     given = dict(request.given)
     if RECIPE in space:
-        if request.recipe is not None or request.config_file is not None:
+        if request.recipe is not None or request.file is not None:
             message = "--choice recipe takes the place of --recipe and --config: leave them out"
             raise click.UsageError(message)
         kept = {(name,) for name in ("threads", "num_workers")}

@@ -7,7 +7,7 @@ from typing import Any
 import mnistburn.recipes
 from mnistburn.config import TrainingConfig
 from mnistburn.config.settings import changed, changed_network, kind_of, with_network
-from mnistburn.datasets.source import LoadedPair
+from mnistburn.datasets.loading import LoadedPair
 from mnistburn.errors import ConfigError
 from mnistburn.sweeps.space import RECIPE, Settings, given_of
 from mnistburn.training import fitting_model

@@ -14,7 +14,9 @@ import numpy
 from mnistburn.arguments import as_integer, as_path, nearest, shown
 from mnistburn.config import TrainingConfig
 from mnistburn.dataset import Dataset
-from mnistburn.datasets.source import DataSource, LoadedPair, PictureOptions, load_pair
+from mnistburn.datasets.loading import LoadedPair, load_pair
+from mnistburn.datasets.picture_options import PictureOptions
+from mnistburn.datasets.source import DataSource
 from mnistburn.device import resolve_device, resolve_devices
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.progress import start_count

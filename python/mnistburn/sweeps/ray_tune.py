@@ -17,7 +17,7 @@ from ray.tune.experiment import Trial as TuneTrial
 from ray.tune.logger import JsonLoggerCallback
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, TrialScheduler
 
-from mnistburn.datasets.source import LoadedPair
+from mnistburn.datasets.loading import LoadedPair
 from mnistburn.sweeps.halving import Direction, SuccessiveHalving
 from mnistburn.sweeps.trial import FINISHED, Trial
 from mnistburn.sweeps.trial_run import TrialTask, holds_run, kept_trial, run_trial

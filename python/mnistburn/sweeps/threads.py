@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
-from mnistburn.datasets.source import LoadedPair
+from mnistburn.datasets.loading import LoadedPair
 from mnistburn.sweeps.halving import Direction, SuccessiveHalving
 from mnistburn.sweeps.trial import FINISHED, Trial
 from mnistburn.sweeps.trial_run import TrialTask, run_trial

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from mnistburn import _native
 from mnistburn.callbacks import Callback, CallbackLike, EarlyStopping, EpochEnd, StepEnd
 from mnistburn.config import TrainingConfig
-from mnistburn.datasets.source import LoadedPair
+from mnistburn.datasets.loading import LoadedPair
 from mnistburn.errors import MnistburnError
 from mnistburn.results import DEFAULT_METRIC, History, TrainingResult, load_run
 from mnistburn.sweeps.halving import Direction
