@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 import mnistburn
 from mnistburn import Checkpoint, EarlyStopping, TrainingConfig
 from mnistburn.cli import main
-from mnistburn.cli.configuration import callbacks_of
 from mnistburn.cli.configuration_options import given_in
 from mnistburn.cli.training import train
+from mnistburn.config.settings import callbacks_of
 
 
 @pytest.fixture

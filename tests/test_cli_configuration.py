@@ -28,15 +28,14 @@ from mnistburn import (
     TrainingConfig,
 )
 from mnistburn.cli import main
-from mnistburn.cli.configuration import _changed_part
-from mnistburn.cli.configuration_options import ConfigurationOption, Given, Json
-from mnistburn.cli.configuration_options import _value as value_of
-from mnistburn.cli.fields import CALLBACK_FIELDS, FIELDS, children, described, word_of
-from mnistburn.cli.fields import Path as KeyPath
-from mnistburn.cli.fields import _all_fields as all_fields
+from mnistburn.cli.configuration_options import ConfigurationOption, value_of
 from mnistburn.cli.training import train
+from mnistburn.config.fields import CALLBACK_FIELDS, FIELDS, children, described, word_of
+from mnistburn.config.fields import Path as KeyPath
+from mnistburn.config.fields import _all_fields as all_fields
 from mnistburn.config.optimizers import OPTIMIZERS
 from mnistburn.config.schedules import SCHEDULES
+from mnistburn.config.settings import Given, Json, SettingError, _changed_part
 from mnistburn.networks import NETWORKS
 
 
@@ -248,12 +247,12 @@ def test_a_number_may_stand_where_another_class_has_a_part(
     part: KeyPath = ("optimizer",)
     given: dict[KeyPath, Given] = {(*part, "momentum"): Given(0.5, "--optimizer.momentum")}
     assert _changed_part(Plain, Plain(), part, (Plain,), given) == Plain(momentum=0.5)
-    with pytest.raises(click.UsageError, match=r"--optimizer.momentum must be JSON.*, got 0.5"):
+    with pytest.raises(SettingError, match=r"--optimizer.momentum must be JSON.*, got 0.5"):
         _changed_part(SgdConfig, SgdConfig(), part, (SgdConfig,), given)
     given = {
         (*part, "momentum", "nesterov"): Given(value=True, name="--optimizer.momentum.nesterov")
     }
-    with pytest.raises(click.UsageError, match="no setting of the optimizer 'plain'"):
+    with pytest.raises(SettingError, match="no setting of the optimizer 'plain'"):
         _changed_part(Plain, Plain(), part, (Plain,), given)
     nested = SgdConfig(momentum=MomentumConfig(nesterov=True))
     assert _changed_part(SgdConfig, SgdConfig(), part, (SgdConfig,), given) == nested
@@ -367,8 +366,8 @@ def test_words_of_kinds_are_plain() -> None:
         (
             ["--augmentation=3"],
             (
-                "must be JSON, as a configuration file has it, or none; its fields have options "
-                "of their own, --augmentation.flip"
+                "must be JSON, as a configuration file has it, or none; its fields can be given "
+                "instead, --augmentation.flip"
             ),
         ),
         (["--blocks={"], "must be JSON: "),

@@ -541,9 +541,9 @@ def test_equal_runs_leave_equal_files(
 
 
 def test_the_book_s_way_validates_on_the_test_images() -> None:
-    from mnistburn.training import _data_pair
+    from mnistburn.training import data_pair
 
-    pair = _data_pair(None, TrainingConfig(), None, progress=False)
+    pair = data_pair(None, TrainingConfig(), None, progress=False)
     assert (len(pair.train), len(pair.valid)) == (60_000, 10_000)
 
 

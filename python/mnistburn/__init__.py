@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         JsonLinesLogger,
         LivePlot,
         Mlflow,
+        OptunaPruning,
         TensorBoard,
     )
     from mnistburn.comparison import Comparison, PairTest, compare
@@ -76,6 +77,16 @@ if TYPE_CHECKING:
     from mnistburn.rate_finder import RateCurve, find_rate
     from mnistburn.recipes import Recipe, recipe
     from mnistburn.results import History, TrainingResult, load_run
+    from mnistburn.sweeps import (
+        SuccessiveHalving,
+        SweepResult,
+        Trial,
+        integers,
+        load_sweep,
+        log_uniform,
+        sweep,
+        uniform,
+    )
     from mnistburn.training import train
     from mnistburn.training_forward import ClassificationOutput, RegressionOutput
     from mnistburn.verification import Verification, verify
@@ -126,6 +137,7 @@ __all__ = [
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
     "Optimizer",
+    "OptunaPruning",
     "PairTest",
     "RateCurve",
     "Recipe",
@@ -136,9 +148,12 @@ __all__ = [
     "SgdConfig",
     "StepLrSchedulerConfig",
     "StoredTensor",
+    "SuccessiveHalving",
+    "SweepResult",
     "TensorBoard",
     "TrainingConfig",
     "TrainingResult",
+    "Trial",
     "Verification",
     "WarmUpLrSchedulerConfig",
     "WorstImage",
@@ -152,10 +167,15 @@ __all__ = [
     "errors",
     "export_page",
     "find_rate",
+    "integers",
     "load_run",
+    "load_sweep",
+    "log_uniform",
     "read_picture",
     "recipe",
+    "sweep",
     "train",
+    "uniform",
     "verify",
 ]
 
@@ -169,6 +189,7 @@ _HOMES: Final = {
         "JsonLinesLogger",
         "LivePlot",
         "Mlflow",
+        "OptunaPruning",
         "TensorBoard",
     ),
     "comparison": ("Comparison", "PairTest", "compare"),
@@ -221,6 +242,16 @@ _HOMES: Final = {
     "rate_finder": ("RateCurve", "find_rate"),
     "recipes": ("Recipe", "recipe"),
     "results": ("History", "TrainingResult", "load_run"),
+    "sweeps": (
+        "SuccessiveHalving",
+        "SweepResult",
+        "Trial",
+        "integers",
+        "load_sweep",
+        "log_uniform",
+        "sweep",
+        "uniform",
+    ),
     "training": ("train",),
     "training_forward": ("ClassificationOutput", "RegressionOutput"),
     "verification": ("Verification", "verify"),

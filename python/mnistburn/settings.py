@@ -17,12 +17,13 @@ from mnistburn.arguments import as_path, nearest, shown
 from mnistburn.errors import ConfigError
 from mnistburn.system_errors import sync, trying
 
-__all__ = ["File", "Part", "check_type", "json_fields", "json_value"]
+__all__ = ["KNOWN_AS", "File", "Part", "check_type", "json_fields", "json_value"]
 
 # A configuration takes about a kilobyte: a larger file is something else.
 _LARGEST_FILE: Final = 1 << 20
-# What people are used to from elsewhere, where the nearest name is none.
-_KNOWN_AS: Final = {"lr": "learning_rate", "max_epochs": "num_epochs", "workers": "num_workers"}
+KNOWN_AS: Final = {"lr": "learning_rate", "max_epochs": "num_epochs", "workers": "num_workers"}
+"""What people are used to from elsewhere, where the nearest name is none."""
+
 # Wider integers are beyond what a JSON reader keeps exactly.
 _WIDEST_INTEGER: Final = 64
 
@@ -79,7 +80,7 @@ class Part:
         names = [*inspect.signature(cls.__init__).parameters][1:]
         for name in values:
             if name not in names:
-                known = _KNOWN_AS.get(name, "")
+                known = KNOWN_AS.get(name, "")
                 near = f"; did you mean {known!r}?" if known in names else nearest(name, names)
                 message = f"{cls.__name__} has no {name!r}{near or f'; it has {names}'}"
                 raise TypeError(message)

@@ -43,7 +43,7 @@ from mnistburn.results import TrainingResult, read_result, stored_config
 from mnistburn.run_data import RunData
 from mnistburn.start import Start, StartModel, as_start
 
-__all__ = ["DEFAULT_DATA", "fitting_model", "start_network", "train", "training_data"]
+__all__ = ["DEFAULT_DATA", "data_pair", "fitting_model", "start_network", "train", "training_data"]
 
 DEFAULT_DATA: Final = "mnist"
 """What is trained on unless something else is asked for."""
@@ -231,7 +231,7 @@ def training_data(
     Raises:
         DataError: The data have another type, do not fit the network or cannot be fetched.
     """
-    pair = _data_pair(data, replace(config, model=config.model or like), resumed, progress=progress)
+    pair = data_pair(data, replace(config, model=config.model or like), resumed, progress=progress)
     for line in pair.told:
         # That one was told when the folder was read.
         if line != pair.train.shape_rule:
@@ -252,9 +252,23 @@ def training_data(
     return TrainingData(train_data, valid_data, network, pair.source)
 
 
-def _data_pair(
+def data_pair(
     data: object, config: TrainingConfig, resumed: RunData | None, *, progress: bool
 ) -> LoadedPair:
+    """Take or load the images of a training.
+
+    Args:
+        data: The data, as `train` has them.
+        config: The configuration, whose model says what pictures are made to.
+        resumed: The data of the run that is resumed, where they are known.
+        progress: Whether progress is shown while data are fetched.
+
+    Returns:
+        The images.
+
+    Raises:
+        DataError: The data have another type, or cannot be fetched.
+    """
     if data is None and resumed is not None:
         return resumed.load_pair(progress=progress)
     if data is None:

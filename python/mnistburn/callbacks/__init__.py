@@ -18,8 +18,8 @@ is raised by `train`; the work is kept as well.
 Each event has a `RunView`, ``event.run``, with the model as it is, the history so far and the data.
 
 There are `EarlyStopping`, which stops a training that gets no better, `Checkpoint`, which says what
-is kept, the loggers `CsvLogger`, `JsonLinesLogger`, `TensorBoard` and `Mlflow`, and `LivePlot`,
-which draws in a notebook.
+is kept, `OptunaPruning`, which lets Optuna stop it, the loggers `CsvLogger`, `JsonLinesLogger`,
+`TensorBoard` and `Mlflow`, and `LivePlot`, which draws in a notebook.
 
 Example:
     >>> import mnistburn
@@ -44,6 +44,7 @@ from mnistburn.callbacks.events import (
 from mnistburn.callbacks.live_plot import LivePlot
 from mnistburn.callbacks.loggers import CsvLogger, JsonLinesLogger
 from mnistburn.callbacks.mlflow import Mlflow
+from mnistburn.callbacks.optuna_pruning import OptunaPruning
 from mnistburn.callbacks.tensorboard import TensorBoard
 from mnistburn.callbacks.view import RunView
 
@@ -58,6 +59,7 @@ __all__ = [
     "JsonLinesLogger",
     "LivePlot",
     "Mlflow",
+    "OptunaPruning",
     "RunView",
     "StepBegin",
     "StepEnd",

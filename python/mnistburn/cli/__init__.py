@@ -20,10 +20,12 @@ from mnistburn.cli.predict import predict
 from mnistburn.cli.recipes import recipes
 from mnistburn.cli.report import report
 from mnistburn.cli.show import show
+from mnistburn.cli.sweep import sweep
 from mnistburn.cli.termination import TERMINATED, Terminated
 from mnistburn.cli.training import train
 from mnistburn.cli.verify import verify
 from mnistburn.cli.watch import watch
+from mnistburn.config.settings import SettingError
 from mnistburn.errors import MnistburnError
 
 __all__ = ["main"]
@@ -38,6 +40,8 @@ class _Commands(Group):
         except KeyboardInterrupt as error:
             click.echo("error: interrupted", err=True)
             ctx.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+        except SettingError as error:
+            raise click.UsageError(str(error)) from None
         except (MnistburnError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise
@@ -52,7 +56,7 @@ def main() -> None:
 
 
 for command in (
-    *(train, find_rate, recipes, evaluate, compare, predict, demo, export),
+    *(train, sweep, find_rate, recipes, evaluate, compare, predict, demo, export),
     *(show, report, verify, watch, data, devices, bench, completion),
 ):
     main.add_command(command)

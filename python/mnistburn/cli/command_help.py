@@ -6,14 +6,18 @@ from typing import Any, Final
 
 import click
 
-from mnistburn.cli.configuration_options import (
-    MODEL,
-    ConfigurationOption,
-    choices_of,
-    metavar_of,
-)
-from mnistburn.cli.fields import CALLBACKS, Field, Path, children, described, subfields, word_of
+from mnistburn.cli.configuration_options import ConfigurationOption, metavar_of
 from mnistburn.cli.help_text import Command, write_options
+from mnistburn.config.fields import (
+    CALLBACKS,
+    MODEL,
+    Field,
+    Path,
+    children,
+    described,
+    subfields,
+    word_of,
+)
 
 __all__ = ["ConfigurationCommand"]
 
@@ -135,7 +139,7 @@ def _record(
         field = children(owner, field.path[:-1])[field.path[-1]]
     name = option.opts[0]
     name += f" / {option.secondary_opts[0]}" if field.is_flag else f" {metavar_of(field)}"
-    words = choices_of(field)
+    words = field.words
     listed = "" if not words or words[0] in name else f" NAME is one of {', '.join(words)}."
     if not whole:
         return name, (option.help or "") + listed

@@ -1,35 +1,35 @@
 """An option for every field of a training's configuration and of its callbacks, and ``--set``."""
 
-import difflib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from mnistburn.arguments import nearest
-from mnistburn.cli.fields import CALLBACK_FIELDS, FIELDS, Field, Path, described, subfields
+from mnistburn.config.fields import CALLBACK_FIELDS, FIELDS, MODEL, Field, Path, described
+from mnistburn.config.settings import (
+    Given,
+    Json,
+    SettingError,
+    field_at,
+    key_of,
+    named_part,
+)
 
 __all__ = [
-    "MODEL",
     "ConfigurationOption",
-    "Given",
-    "Json",
-    "choices_of",
     "configuration_options",
     "given_in",
+    "json_value_of",
     "metavar_of",
     "names_of",
-    "rule_of_part",
+    "option_of",
+    "value_of",
 ]
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
-
-MODEL: Final[Path] = ("model",)
-"""The network's configuration, whose options need not name it: ``--dropout``."""
 
 _GIVEN: Final = "mnistburn.given"
 # Names by which people call what is further in.
@@ -39,26 +39,6 @@ _WIDEST: Final = 40
 # What is longer takes more than two lines of help.
 _LONGEST: Final = 90
 _NONE: Final = frozenset({"none", "null"})
-
-
-@dataclass(frozen=True)
-class Json:
-    """What JSON has for a part or for a list of parts."""
-
-    value: object
-
-
-@dataclass(frozen=True)
-class Given:
-    """What an option says of a field.
-
-    Attributes:
-        value: The value; of a part its class, or its JSON.
-        name: The option, as messages call it.
-    """
-
-    value: Any
-    name: str
 
 
 class ConfigurationOption(click.Option):
@@ -94,7 +74,10 @@ def _parameter(path: Path) -> str:
 
 
 def names_of(field: Field) -> list[str]:
-    """Return the names of an option: that of its key, before it a short one for the network's."""
+    """Return the names of an option: that of its key, before it a short one for the network's.
+
+    Those need not name it: ``--dropout``.
+    """
     path = field.path
     names = [".".join(path).replace("_", "-")]
     if path in _SHORT:
@@ -104,9 +87,14 @@ def names_of(field: Field) -> list[str]:
     return [f"--{name}/--no-{name}" if field.is_flag else f"--{name}" for name in names]
 
 
+def option_of(path: Path) -> str:
+    """Return the option for a field, as messages call it."""
+    return names_of((FIELDS | CALLBACK_FIELDS)[path])[0].split("/")[0]
+
+
 def metavar_of(field: Field) -> str:
     """Return what stands for the value of a field's option."""
-    words = choices_of(field)
+    words = field.words
     if words:
         joined = "|".join([*words, *["NUMBER"] * bool(field.types)])
         return joined if len(joined) <= _WIDEST else "NAME"
@@ -121,13 +109,6 @@ def metavar_of(field: Field) -> str:
     return "NUMBER" if field.types <= {int, float} else "TEXT"
 
 
-def choices_of(field: Field) -> list[str]:
-    """Return the words that a field takes; none for one that takes other values."""
-    several = list(field.kinds) if len(field.kinds) > 1 else []
-    words = [*several, *field.choices]
-    return [*words, "none"] if field.optional and words else words
-
-
 def _in_short(field: Field) -> str:
     """Return the first sentence of a description, without its last clauses where it is long."""
     text = described(field.owners[0]).get(field.path[-1], "")
@@ -140,7 +121,7 @@ def _in_short(field: Field) -> str:
 def _complete_value(
     _ctx: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    words = choices_of(parameter.field) if isinstance(parameter, ConfigurationOption) else []
+    words = parameter.field.words if isinstance(parameter, ConfigurationOption) else []
     return [CompletionItem(word) for word in words if word.startswith(incomplete)]
 
 
@@ -203,8 +184,8 @@ def _note_option(
     if value is None or value == () or not isinstance(parameter, ConfigurationOption):
         return
     field = parameter.field
-    found = _value(field, value) if isinstance(value, str) else value
-    _note(ctx, field.path, Given(found, parameter.opts[0]))
+    found = value_of(field, value) if isinstance(value, str) else value
+    _note(ctx, field.path, Given(found, parameter.opts[0], option_of))
 
 
 def _note_settings(
@@ -212,40 +193,31 @@ def _note_settings(
 ) -> None:
     for setting in settings:
         key, equals, text = setting.partition("=")
-        path = tuple(key.strip().replace("-", "_").split("."))
         if not equals:
             message = f"{setting!r} must be a key and a value, as in learning_rate=0.001"
             raise click.BadParameter(message)
-        if path not in FIELDS:
-            raise click.BadParameter(f"there is no field {key!r}" + _way_to(path))
-        field = FIELDS[path]
         try:
-            value = json.loads(text)
-        except ValueError:
-            # A word needs no quotation marks.
-            value = _value(field, text)
-        else:
-            if isinstance(value, str):
-                value = _value(field, value)
-            elif field.holds_parts and isinstance(value, dict | list):
-                value = Json(value)
-        _note(ctx, path, Given(value, f"--set {'.'.join(path)}"))
+            field = field_at(key)
+        except SettingError as error:
+            raise click.BadParameter(str(error)) from None
+        value = json_value_of(field, text)
+        _note(ctx, field.path, Given(value, f"--set {key_of(field.path)}", option_of))
 
 
-def _way_to(path: Path) -> str:
-    """Propose the field of that name elsewhere, or the nearest one of the same part."""
-    same = [".".join(known) for known in FIELDS if known[-1] == path[-1]]
-    if same:
-        return f"; did you mean {' or '.join(map(repr, same))}?"
-    beside = subfields(path[:-1]) or subfields(())
-    keys = {field.path[-1]: ".".join(field.path) for field in beside}
-    near = difflib.get_close_matches(path[-1], keys, n=1)
-    if near:
-        return f"; did you mean {keys[near[0]]!r}?"
-    return f"; the fields are {', '.join(keys.values())}"
+def json_value_of(field: Field, text: str) -> object:
+    """Return what JSON says of a field, or a word, which needs no quotation marks."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return value_of(field, text)
+    if isinstance(value, str):
+        return value_of(field, value)
+    if field.holds_parts and isinstance(value, dict | list):
+        return Json(value)
+    return value
 
 
-def _value(field: Field, text: str) -> object:
+def value_of(field: Field, text: str) -> object:
     """Return what a text says; one of a wrong type stays text, of which the rule tells."""
     word = text.strip()
     if field.optional and word.lower() in _NONE:
@@ -253,7 +225,10 @@ def _value(field: Field, text: str) -> object:
     # One class may have a number where another has a part.
     may_be_plain = bool(field.types or field.choices)
     if field.holds_parts and (word.startswith("{") or not may_be_plain):
-        return _part(field, word)
+        try:
+            return named_part(field, word, option_of)
+        except SettingError as error:
+            raise click.BadParameter(str(error)) from None
     if field.choices or str in field.types:
         return text
     if field.items is not None:
@@ -278,33 +253,3 @@ def _list(field: Field, word: str) -> object:
     if field.items is str:
         return values
     return [_number(item, item) if isinstance(item, str) else item for item in values]
-
-
-def _part(field: Field, word: str) -> object:
-    if word.startswith(("{", "[")):
-        try:
-            return Json(json.loads(word))
-        except ValueError as error:
-            message = f"{word!r} must be JSON: {error}"
-            raise click.BadParameter(message) from None
-    if len(field.kinds) > 1:
-        # As the classes write it too, OneCycle and one_cycle.
-        plain = {re.sub("[-_]", "", name): kind for name, kind in field.kinds.items()}
-        kind = plain.get(re.sub("[-_]", "", word.lower()))
-        if kind is not None:
-            return kind
-        message = f"{word!r} is not one of {', '.join(map(repr, choices_of(field)))}."
-        raise click.BadParameter(message + nearest(word, field.kinds).replace(";", ""))
-    message = f"{word!r} {rule_of_part(field)}"
-    raise click.BadParameter(message)
-
-
-def rule_of_part(field: Field) -> str:
-    """Return what a value of a part must be, for the end of a message."""
-    rule = "must be JSON, as a configuration file has it"
-    if field.optional:
-        rule += ", or none"
-    if field.kinds:
-        options = [names_of(item)[-1].split("/")[0] for item in subfields(field.path)]
-        rule += f"; its fields have options of their own, {', '.join(options)}"
-    return rule

@@ -14,10 +14,9 @@ import click
 import mnistburn
 from mnistburn import TrainingConfig
 from mnistburn.cli.config_file import ConfigFile
-from mnistburn.cli.configuration import changed, changed_network, kind_of, with_network
-from mnistburn.cli.configuration_options import MODEL, Given
-from mnistburn.cli.fields import FIELDS
-from mnistburn.cli.fields import Path as FieldPath
+from mnistburn.config.fields import FIELDS, MODEL
+from mnistburn.config.fields import Path as FieldPath
+from mnistburn.config.settings import Given, changed, changed_network, kind_of, with_network
 from mnistburn.datasets.loading import LoadedPair, load_pair
 from mnistburn.datasets.picture_options import PictureOptions
 from mnistburn.networks import NetworkConfig

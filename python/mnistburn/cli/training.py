@@ -12,12 +12,12 @@ import mnistburn
 from mnistburn import _native
 from mnistburn.cli.command_help import ConfigurationCommand
 from mnistburn.cli.config_file import read_config_file
-from mnistburn.cli.configuration import callbacks_of
 from mnistburn.cli.configuration_options import configuration_options, given_in
-from mnistburn.cli.fields import FIELDS
 from mnistburn.cli.options import INTERRUPTED, PATH, best_of, data_option, printable
 from mnistburn.cli.plan import Plan, Request, completed, planned, tell_time
 from mnistburn.cli.termination import TERMINATED, termination_as_interrupt
+from mnistburn.config.fields import FIELDS
+from mnistburn.config.settings import callbacks_of
 from mnistburn.datasets.source import DataSource, source_of
 from mnistburn.device import resolve_devices
 from mnistburn.errors import ArtifactError

@@ -12,13 +12,12 @@ import logging
 import os
 import re
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import Any, Final, Self
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -26,13 +25,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from mnistburn.datasets.known import Digest, KnownFile
+from mnistburn.file_lock import try_lock
 from mnistburn.progress import CountProgress
-from mnistburn.system_errors import UNSUPPORTED, sync, trying
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from mnistburn.system_errors import sync, trying
 
 __all__ = ["LIMITS", "Answer", "Limits", "NoMirrorError", "fetch"]
 
@@ -157,37 +152,14 @@ def _locked(path: Path) -> Iterator[None]:
     """Keep other processes and threads out; wait while one of them is in."""
     with path.open("ab") as file:
         told = False
-        while not _lock(file):
+        # Two at once may spoil each other's part, which its hash then shows.
+        while not try_lock(file, "let one process fetch at a time"):
             if not told:
                 logging.getLogger("mnistburn").info("another process fetches into %s", path.parent)
                 told = True
             time.sleep(_SECONDS_BETWEEN_TRIES)
         # Closing the file gives the lock back. The file stays: another may be waiting for it.
         yield
-
-
-def _lock(file: IO[bytes]) -> bool:
-    if sys.platform == "win32":
-        try:
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-    else:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-            # Two at once may spoil each other's part, which its hash then shows.
-            logging.getLogger("mnistburn").warning(
-                "the file system of %s has no locks (%s): let one process fetch at a time",
-                Path(file.name).parent,
-                error.strerror,
-            )
-    return True
 
 
 def _hash(path: Path, digest: Digest) -> str:

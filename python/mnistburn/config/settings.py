@@ -1,34 +1,164 @@
-"""A training's configuration with what options say of it, and the callbacks they ask for."""
+"""A training's configuration with other values for single fields, and the callbacks asked for."""
 
 import dataclasses
+import difflib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-import click
-
+from mnistburn.arguments import nearest
 from mnistburn.callbacks import Callback
-from mnistburn.cli.configuration_options import MODEL, Given, Json, names_of, rule_of_part
-from mnistburn.cli.fields import (
+from mnistburn.config import TrainingConfig
+from mnistburn.config.fields import (
     CALLBACKS,
     FIELDS,
+    MODEL,
     Field,
     Path,
     children,
     described,
     subfields,
 )
-from mnistburn.config import TrainingConfig
 from mnistburn.errors import ConfigError
 from mnistburn.networks import ModelConfig, NetworkConfig
+from mnistburn.settings import KNOWN_AS
 
-__all__ = ["callbacks_of", "changed", "changed_network", "kind_of", "with_network"]
+__all__ = [
+    "Given",
+    "Json",
+    "SettingError",
+    "callbacks_of",
+    "changed",
+    "changed_network",
+    "field_at",
+    "key_of",
+    "kind_of",
+    "named_part",
+    "rule_of_part",
+    "with_network",
+]
 
 # What is made from a shorthand; replacing a configuration takes the other along.
 _SHORTHANDS: Final = {"widths": "blocks"}
 _OF_IMAGES: Final = ("num_classes", "image_height", "image_width", "image_channels")
+
+
+class SettingError(ConfigError):
+    """What is said of single fields does not go together, or is said of a field that is none."""
+
+
+def key_of(path: Path) -> str:
+    """Return the key of a field, as in ``optimizer.weight_decay``."""
+    return ".".join(path)
+
+
+@dataclass(frozen=True)
+class Json:
+    """What JSON has for a part or for a list of parts."""
+
+    value: object
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is said of a field.
+
+    Attributes:
+        value: The value; of a part its class, or its JSON.
+        name: What messages call the field.
+        name_of: What they call another one, by its path.
+    """
+
+    value: Any
+    name: str
+    name_of: Callable[[Path], str] = key_of
+
+
+def field_at(key: str) -> Field:
+    """Return the field with a key.
+
+    Args:
+        key: The key; its words may be joined by hyphens, as on the command line.
+
+    Returns:
+        The field.
+
+    Raises:
+        SettingError: There is none; the message proposes the nearest.
+    """
+    path = tuple(key.strip().replace("-", "_").split("."))
+    if path not in FIELDS:
+        message = f"there is no field {key!r}{_way_to(path)}"
+        raise SettingError(message)
+    return FIELDS[path]
+
+
+def _way_to(path: Path) -> str:
+    """Propose the field of that name elsewhere, or the nearest one of the same part."""
+    name = KNOWN_AS.get(path[-1], path[-1])
+    same = [key_of(known) for known in FIELDS if known[-1] == name]
+    if same:
+        return f"; did you mean {' or '.join(map(repr, same))}?"
+    beside = subfields(path[:-1]) or subfields(())
+    keys = {field.path[-1]: key_of(field.path) for field in beside}
+    near = difflib.get_close_matches(path[-1], keys, n=1)
+    if near:
+        return f"; did you mean {keys[near[0]]!r}?"
+    return f"; the fields are {', '.join(keys.values())}"
+
+
+def named_part(field: Field, word: str, name_of: Callable[[Path], str] = key_of) -> object:
+    """Return what a word, or JSON, says of a part.
+
+    Args:
+        field: The part, or list of parts.
+        word: The word for a class, as in ``one-cycle``, or JSON.
+        name_of: What messages call fields.
+
+    Returns:
+        The class, or the `Json`.
+
+    Raises:
+        SettingError: It is neither.
+    """
+    if word.startswith(("{", "[")):
+        try:
+            return Json(json.loads(word))
+        except ValueError as error:
+            message = f"{word!r} must be JSON: {error}"
+            raise SettingError(message) from None
+    if len(field.kinds) > 1:
+        # As the classes write it too, OneCycle and one_cycle.
+        plain = {re.sub("[-_]", "", name): kind for name, kind in field.kinds.items()}
+        kind = plain.get(re.sub("[-_]", "", word.lower()))
+        if kind is not None:
+            return kind
+        message = f"{word!r} is not one of {', '.join(map(repr, field.words))}."
+        raise SettingError(message + nearest(word, field.kinds).replace(";", ""))
+    message = f"{word!r} {rule_of_part(field, name_of)}"
+    raise SettingError(message)
+
+
+def rule_of_part(field: Field, name_of: Callable[[Path], str] = key_of) -> str:
+    """Return what a value of a part must be, for the end of a message.
+
+    Args:
+        field: The part, or list of parts.
+        name_of: What the message calls fields.
+
+    Returns:
+        The rule.
+    """
+    rule = "must be JSON, as a configuration file has it"
+    if field.optional:
+        rule += ", or none"
+    if field.kinds:
+        names = ", ".join(name_of(item.path) for item in subfields(field.path))
+        rule += f"; its fields can be given instead, {names}"
+    return rule
 
 
 def kind_of(given: Mapping[Path, Given], model: NetworkConfig | None) -> type[NetworkConfig]:
@@ -107,7 +237,7 @@ def _changed_part(
             continue
         name = place[len(path)]
         if name not in fields:
-            raise click.UsageError(_foreign(said.name, kind, path))
+            raise SettingError(_foreign(said, kind, path))
         names.setdefault(name, said.name)
         if name not in values:
             current = None if part is None else getattr(part, name, None)
@@ -116,7 +246,7 @@ def _changed_part(
         if short in values and part is not None:
             values.setdefault(long, None)
     if part is None:
-        _check_complete(kind, path, values)
+        _check_complete(kind, path, values, next(iter(given.values())).name_of)
     try:
         return kind(**values) if part is None else dataclasses.replace(part, **values)
     except ConfigError as error:
@@ -136,24 +266,25 @@ def _new_value(
             return _changed_part(said.value, None, field.path, (*kinds, said.value), given)
     elif said is not None:
         if field.kinds and not (said.value is None or isinstance(said.value, Json)):
-            message = f"{said.name} {rule_of_part(field)}, got {said.value}"
-            raise click.UsageError(message)
+            message = f"{said.name} {rule_of_part(field, said.name_of)}, got {said.value}"
+            raise SettingError(message)
         current = _read(field, kinds, said) if isinstance(said.value, Json) else said.value
     below = [path for path in given if path[:-1][: len(field.path)] == field.path]
     if not below:
         return current
-    option = given[below[0]].name
+    first = given[below[0]]
     if not field.kinds:
         # Another class has a part of that name.
-        raise click.UsageError(_foreign(option, kinds[-1], field.path[:-1]))
+        raise SettingError(_foreign(first, kinds[-1], field.path[:-1]))
     if isinstance(current, tuple(field.kinds.values())):
         return _changed_part(type(current), current, field.path, (*kinds, type(current)), given)
     if said is None and len(field.kinds) == 1:
         (kind,) = field.kinds.values()
         return _changed_part(kind, None, field.path, (*kinds, kind), given)
     known = ", ".join(field.kinds) if len(field.kinds) > 1 else "one"
-    message = f"{option} is a setting of what {names_of(field)[0]} says: give {known}"
-    raise click.UsageError(message)
+    chooser = first.name_of(field.path)
+    message = f"{first.name} is a setting of what {chooser} says: give {known}"
+    raise SettingError(message)
 
 
 def _read(field: Field, kinds: tuple[type[Any], ...], said: Given) -> Any:  # noqa: ANN401  any part
@@ -195,31 +326,34 @@ def _read_at(path: Path, kinds: tuple[type[Any], ...], value: object) -> Any:  #
     return part
 
 
-def _foreign(option: str, kind: type[Any], path: Path) -> str:
+def _foreign(said: Given, kind: type[Any], path: Path) -> str:
     """Say that a part of this kind has no such field."""
     field = FIELDS[path]
-    chooser = names_of(field)[0]
+    chooser = said.name_of(path)
     (word,) = (word for word, other in field.kinds.items() if other is kind)
-    noun = chooser.removeprefix("--").replace("-", " ")
+    noun = re.sub("[-_]", " ", chooser).strip()
     return (
-        f"{option} is no setting of the {noun} {word!r}; leave it out, or choose another {chooser}"
+        f"{said.name} is no setting of the {noun} {word!r}; leave it out, or choose another "
+        f"{chooser}"
     )
 
 
-def _check_complete(kind: type[Any], path: Path, values: Mapping[str, object]) -> None:
+def _check_complete(
+    kind: type[Any], path: Path, values: Mapping[str, object], name_of: Callable[[Path], str]
+) -> None:
     """Refuse a part that lacks values for which there is no default."""
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in values:
             words = [word for word, other in FIELDS[path].kinds.items() if other is kind]
-            chooser = " ".join([names_of(FIELDS[path])[0], *words])
+            chooser = " ".join([name_of(path), *words])
             text = described(kind).get(name, "").rstrip(".")
             text = text[:1].lower() + text[1:]
             if (*path, name) in FIELDS:
-                option = names_of(FIELDS[*path, name])[-1]
+                option = name_of((*path, name))
             else:
                 option = f'{name}, as in \'{{"{getattr(kind, "_tag", "")}": {{"{name}": ...}}}}\''
             message = f"{chooser} needs {option}, which has no default: {text}"
-            raise click.UsageError(message)
+            raise SettingError(message)
 
 
 def _by_option(message: str, names: Mapping[str, str]) -> str:
@@ -233,10 +367,11 @@ def _by_option(message: str, names: Mapping[str, str]) -> str:
             continue
         # In a list of parts the rest says which; else it is how Burn nests a value.
         inner = ".".join([f"{bracket}{index}", *keys[place + 1 :]]) if bracket else ""
-        hint = "; write numbers as 16,32,64" if _is_list_of_numbers(name) else ""
+        on_command_line = option.startswith("--")
+        hint = "; write numbers as 16,32,64" * (on_command_line and _is_list_of_numbers(name))
         return option + inner + message[start.end() :] + hint
-    if len(names) == 1 and not message.startswith("--"):
-        (option,) = names.values()
+    option = next(iter(names.values()), "")
+    if len(names) == 1 and not message.startswith(("--", option)):
         return f"{option}: {message}"
     return message
 

@@ -19,6 +19,7 @@ __all__ = [
     "CALLBACKS",
     "CALLBACK_FIELDS",
     "FIELDS",
+    "MODEL",
     "Field",
     "Path",
     "children",
@@ -29,6 +30,9 @@ __all__ = [
 
 Path = tuple[str, ...]
 """The names of a field and of the parts around it, from the outermost: the keys of JSON."""
+
+MODEL: Final[Path] = ("model",)
+"""The network's configuration."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,13 @@ class Field:
         """The classes of the items of a list of parts."""
         items = (self.items, *get_args(self.items))
         return tuple(item for item in items if isinstance(item, type) and is_dataclass(item))
+
+    @property
+    def words(self) -> list[str]:
+        """The words that it takes; none for one that takes other values."""
+        several = list(self.kinds) if len(self.kinds) > 1 else []
+        words = [*several, *self.choices]
+        return [*words, "none"] if self.optional and words else words
 
     @property
     def holds_parts(self) -> bool:
