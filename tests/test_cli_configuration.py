@@ -524,15 +524,17 @@ def test_a_printed_configuration_goes_back_by_a_pipe(data: Path, tmp_path: Path)
 
 
 def examples() -> list[str]:
-    """Return the commands that train in the help and in the README, without their outputs."""
+    """Return the commands that train in the help and in the docs, without their outputs."""
     text = command("train", "--help").stdout
     found = re.findall(r"mnistburn (train [^\n]+(?:\n {8}[^\n]+)*)", text)
-    readme = Path(__file__).parent.parent / "README.md"
-    found += re.findall(r"^\$ mnistburn (train [^\n]+)", readme.read_text("utf-8"), re.MULTILINE)
-    return [example.partition(" > ")[0] for example in found]
+    project = Path(__file__).parent.parent
+    for page in (project / "README.md", project / "docs" / "command-line.md"):
+        lines = page.read_text("utf-8")
+        found += re.findall(r"^\$ mnistburn (train [^\n|]+)$", lines, re.MULTILINE)
+    return [re.split(r" 2?> ", example)[0] for example in found]
 
 
-def test_the_examples_of_the_help_and_the_readme_work(data: Path, tmp_path: Path) -> None:
+def test_the_examples_of_the_help_and_the_docs_work(data: Path, tmp_path: Path) -> None:
     configuration = tmp_path / "file.json"
     mnistburn.recipe("fast").save(configuration)
     tried = 0

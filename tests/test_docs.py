@@ -67,11 +67,13 @@ LANGUAGES = {"console", "json", "output", "python", "rust", "text"}
 """What a fence may say: all but ``json``, ``rust`` and ``text`` is run or compared."""
 
 NOT_RUN: dict[str, list[str]] = {
-    "README.md": ["builds the package", "shows the devices of one machine"],
+    "README.md": ["builds the package"],
     "docs/burn-book.md": ["compiles the crate; tests/test_rust.py runs it"],
     "docs/data.md": ["needs a network"],
+    "docs/demo.md": ["serves until it is stopped"],
     "docs/devices.md": ["needs a network"],
     "docs/interchange.md": ["needs PyTorch", "needs PyTorch"],
+    "docs/jobs.md": ["takes minutes; tests/test_jobs.py runs it on a part"] * 2,
     "docs/reports.md": ["serves until it is stopped"],
     "docs/tutorial.md": ["builds the package"],
 }

@@ -125,7 +125,9 @@ def test_every_public_name_is_documented_once() -> None:
     modules = {"callbacks", "datasets", "errors"}
     public = {name for name in mnistburn.__all__ if name not in modules} - {"__version__"}
     for module in modules:
-        names = set(getattr(mnistburn, module).__all__) - set(mnistburn.__all__)
+        # A name that the package has too is the same thing, unless it is another one.
+        own = vars(getattr(mnistburn, module))
+        names = {name for name in own["__all__"] if own[name] is not getattr(mnistburn, name, None)}
         public |= {f"{module}.{name}" for name in names}
     public.remove("callbacks.CallbackLike")  # an alias of types
     assert set(documented) == public | {"sklearn.BurnClassifier"}

@@ -651,6 +651,8 @@ def test_a_directory_is_of_one_sweep_at_a_time(
     train, errors = mnistburn.train, []
 
     def and_another(*arguments: Any, **more: Any) -> Any:
+        # A sweep that is not refused must not start others for ever.
+        monkeypatch.setattr("mnistburn.sweeps.trial_run.train", train)
         for resume in (True, False):
             with pytest.raises(ArtifactError) as caught:
                 run({"seed": [1]}, sweep_dir, small_config, small_data, resume=resume)

@@ -232,7 +232,7 @@ def sweep(
       mnistburn sweep sweeps/first --choice optimizer=adam,sgd
           --choice learning_rate=0.001,0.01 --num-epochs 3
       mnistburn sweep sweeps/second --log-uniform learning_rate=1e-4,1e-1
-          --integers model.hidden_size=16,128 --num-trials 20 --halving 3 --workers 2
+          --integers model.hidden_size=16,128 --num-trials 20 --halving 3
       mnistburn sweep sweeps/own --data pictures --choice recipe=fast,pictures
       mnistburn sweep sweeps/second --resume --num-trials 40
     """  # noqa: D301  click takes the character itself
