@@ -377,7 +377,7 @@ fn a_resumed_run_keeps_its_optimizer() {
     let refusal = |first: OptimizerConfig, second: OptimizerConfig| {
         run(directory.path(), &with(first));
         let error = refused(directory.path(), Some(&with(second)), &data());
-        let rule = "a resumed run may change only num_epochs, learning_rate, num_workers, threads, recorder, checkpoint_every";
+        let rule = "a resumed run may change only num_epochs, learning_rate, num_workers, threads, max_seconds, recorder, checkpoint_every";
         assert!(
             error.contains(rule) && error.contains("leave config out"),
             "{error}"
