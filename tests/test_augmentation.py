@@ -1,9 +1,6 @@
 """Changes of training images: against a reference in NumPy, and by themselves."""
 
 import json
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -288,24 +285,6 @@ def test_what_is_wrong_is_said(
     assert type(caught.value) is expected
     for part in parts:
         assert part in str(caught.value)
-
-
-@pytest.mark.timeout(600)
-def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
-    page = Path(__file__).parent.parent / "docs" / "augmentation.md"
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 3
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "\n".join(blocks)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "(8, 28, 28) uint8" in done.stdout
-    assert done.stdout.count("Evaluation(") == 2
 
 
 def training(folder: Path, data: tuple[Dataset, Dataset], **options: Any) -> Any:
