@@ -470,7 +470,7 @@ from mnistburn.cli import main
 from mnistburn.watch import server
 
 # A page that is open: it looks until it has seen the end.
-import threading, urllib.request
+import http.client, threading, urllib.request
 
 began = server.WatchServer.__init__
 
@@ -478,7 +478,10 @@ def begin(self, *arguments):
     began(self, *arguments)
     def look():
         while not self._end_was_seen.wait(0.05):
-            urllib.request.urlopen(self.url + "parts").read()
+            try:
+                urllib.request.urlopen(self.url + "parts").read()
+            except (OSError, http.client.HTTPException):
+                pass  # the server is not there yet, or has gone
     threading.Thread(target=look, daemon=True).start()
 
 server.WatchServer.__init__ = begin
