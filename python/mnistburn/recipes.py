@@ -213,11 +213,12 @@ def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
     side = min(height, width)
     poolings = max(1, min(5, int(math.log2(max(side, 6) / 3))))
     widths = (32, 64, 128, 128, 128)[:poolings]
-    blocks = [ConvBlock(channels=widths[0], pool=True, norm="group")]
+    blocks = [ConvBlock(channels=widths[0], pool=True, norm="batch")]
     for place, channels_out in enumerate(widths[1:], start=2):
         if place < poolings:
-            blocks.append(ConvBlock(channels=channels_out, norm="group"))
-        blocks.append(ConvBlock(channels=channels_out, pool=True, norm="group"))
+            blocks.append(ConvBlock(channels=channels_out, norm="batch"))
+        blocks.append(ConvBlock(channels=channels_out, pool=True, norm="batch"))
+    colour = channels == 3  # noqa: PLR2004  red, green and blue
     return TrainingConfig(
         model=ConvNetConfig.for_data(
             train,
@@ -225,17 +226,17 @@ def _many_pictures(train: Dataset, length: _Length) -> TrainingConfig:
             # Where few pixels are left, each has its own weights.
             average=side >> poolings > _FEW,
             hidden_sizes=(256,),
-            dropout=0.5,
+            dropout=0.3,
         ),
         optimizer=AdamConfig(beta_1=0.9, beta_2=0.99),
-        num_epochs=_epochs(train, length, least=10, images=0),
+        num_epochs=_epochs(train, length, least=12 if colour else 6, images=0),
         batch_size=length.batch_size or 128,
-        learning_rate=2e-3,
+        learning_rate=3e-3,
         lr_scheduler=_ONE_CYCLE,
         augmentation=AugmentationConfig(
             flip=True,
             # What is in the middle of grey pictures, as of clothes, is moved to its harm.
-            crop=side // 8 if channels == 3 else 0,  # noqa: PLR2004  red, green and blue
+            crop=side // 8 if colour else 0,
         ),
     )
 
