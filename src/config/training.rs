@@ -42,6 +42,9 @@ pub struct TrainingConfig {
     pub label_smoothing: f64,
     /// How much the images of each class count in the loss; `None` for all alike.
     pub class_weights: Option<ClassWeights>,
+    /// The decay of a moving average of the weights, in (0, 1), which is what the run validates, saves and returns; `None` for the
+    /// weights themselves.
+    pub average_decay: Option<f64>,
     /// Parameters that training leaves as they are: names as in `conv1.weight`, or what names begin with, as in `conv1` or
     /// `blocks.0`.
     pub freeze: Vec<String>,
@@ -71,6 +74,7 @@ impl Default for TrainingConfig {
             augmentation: None,
             label_smoothing: 0.0,
             class_weights: None,
+            average_decay: None,
             freeze: Vec::new(),
             metrics: Vec::new(),
             recorder: Recorder::Default,
@@ -189,18 +193,16 @@ impl Settings for TrainingConfig {
                 |share| (0.0..1.0).contains(&share),
             )?,
             class_weights: ClassWeights::read(fields)?,
-            freeze: match fields.get_some("freeze") {
-                None => default.freeze,
-                Some(value) => names(value).ok_or_else(|| {
-                    fields.broken("freeze", "a list of names of parameters", value)
-                })?,
-            },
-            metrics: match fields.get_some("metrics") {
-                None => default.metrics,
-                Some(value) => metrics(value).ok_or_else(|| {
-                    fields.broken("metrics", "a list of names of metrics", value)
-                })??,
-            },
+            average_decay: fields.some_number(
+                "average_decay",
+                "a number above 0 and below 1, or null for no average",
+                |decay| decay > 0.0 && decay < 1.0,
+            )?,
+            freeze: names(fields, "freeze", "a list of names of parameters")?,
+            metrics: names(fields, "metrics", "a list of names of metrics")?
+                .iter()
+                .map(|name| name.parse())
+                .collect::<Result<_>>()?,
             recorder: match fields.get("recorder") {
                 None => default.recorder,
                 Some(Value::String(name)) => name.parse()?,
@@ -259,6 +261,9 @@ impl Settings for TrainingConfig {
             let weights = self.class_weights.as_ref().map(ClassWeights::write);
             object.insert("class_weights".into(), json!(weights));
         }
+        if complete || self.average_decay != default.average_decay {
+            object.insert("average_decay".into(), json!(self.average_decay));
+        }
         if complete || self.freeze != default.freeze {
             object.insert("freeze".into(), json!(self.freeze));
         }
@@ -288,15 +293,16 @@ impl Settings for TrainingConfig {
     }
 }
 
-/// The texts of a list; `None` for anything else.
-fn names(value: &Value) -> Option<Vec<String>> {
+/// The texts of a list, of which there may be none.
+fn names(fields: &mut Fields<'_>, key: &'static str, rule: &str) -> Result<Vec<String>> {
+    let Some(value) = fields.get_some(key) else {
+        return Ok(Vec::new());
+    };
     let name = |item: &Value| item.as_str().map(str::to_owned);
-    value.as_array()?.iter().map(name).collect()
-}
-
-/// The metrics of a list of names; `None` for anything else.
-fn metrics(value: &Value) -> Option<Result<Vec<Metric>>> {
-    Some(names(value)?.iter().map(|name| name.parse()).collect())
+    let names: Option<Vec<String>> = value
+        .as_array()
+        .and_then(|items| items.iter().map(name).collect());
+    names.ok_or_else(|| fields.broken(key, rule, value))
 }
 
 impl_config!(TrainingConfig);

@@ -9,12 +9,21 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The bytes of the records of model, optimizer and schedule.
+/// The bytes of the records of a checkpoint.
 pub(super) struct Records {
+    /// What the run validates and returns.
     pub model: Vec<u8>,
+    /// What its steps change, where `model` is the moving average of that.
+    pub weights: Option<Vec<u8>>,
     pub optimizer: Vec<u8>,
     pub scheduler: Vec<u8>,
 }
+
+/// The names of the records, without what their format adds.
+pub(super) const MODEL: &str = "model";
+const WEIGHTS: &str = "weights";
+const OPTIMIZER: &str = "optim";
+const SCHEDULER: &str = "scheduler";
 
 /// Writes a checkpoint to the directory `path`, which appears whole or not at all.
 pub(super) fn write(
@@ -46,10 +55,14 @@ fn fill(
     file::repeated(|| fs::create_dir(directory)).map_err(Error::io("could not create", path))?;
     let mut files = BTreeMap::new();
     for (stem, bytes) in [
-        ("model", &records.model),
-        ("optim", &records.optimizer),
-        ("scheduler", &records.scheduler),
+        (MODEL, Some(&records.model)),
+        (WEIGHTS, records.weights.as_ref()),
+        (OPTIMIZER, Some(&records.optimizer)),
+        (SCHEDULER, Some(&records.scheduler)),
     ] {
+        let Some(bytes) = bytes else {
+            continue;
+        };
         let name = record_name(stem, recorder);
         file::write_synced(&directory.join(&name), bytes, &path.join(&name))?;
         files.insert(name, Fingerprint::of(bytes));
@@ -66,7 +79,7 @@ pub(super) fn record_name(stem: &str, recorder: Recorder) -> String {
 
 /// Whether a file in a checkpoint's directory has a name that is written there.
 pub(super) fn is_checkpoint_file(name: &str) -> bool {
-    let records = || ["model", "optim", "scheduler"].into_iter();
+    let records = || [MODEL, WEIGHTS, OPTIMIZER, SCHEDULER].into_iter();
     name == STATE_FILE
         || Recorder::ALL
             .into_iter()
@@ -115,9 +128,13 @@ pub(super) fn read(directory: &Path) -> Result<(State, Records)> {
         )))
     };
     let records = Records {
-        model: record("model")?,
-        optimizer: record("optim")?,
-        scheduler: record("scheduler")?,
+        model: record(MODEL)?,
+        weights: files
+            .contains_key(&record_name(WEIGHTS, recorder))
+            .then(|| record(WEIGHTS))
+            .transpose()?,
+        optimizer: record(OPTIMIZER)?,
+        scheduler: record(SCHEDULER)?,
     };
     Ok((state, records))
 }

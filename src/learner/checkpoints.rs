@@ -176,7 +176,7 @@ fn read(artifact_dir: &Path, path: &Path) -> Result<Checkpoint> {
 /// The path of a checkpoint's model, and the progress it is of.
 fn model_in(path: &Path) -> Result<(PathBuf, Progress)> {
     let (state, _) = checkpoint::read(path)?;
-    let model = path.join(record_name("model", state.recorder.parse()?));
+    let model = path.join(record_name(checkpoint::MODEL, state.recorder.parse()?));
     Ok((model, state.progress))
 }
 
@@ -256,6 +256,7 @@ mod tests {
     fn records(content: &[u8]) -> Records {
         Records {
             model: content.to_vec(),
+            weights: None,
             optimizer: content.to_vec(),
             scheduler: content.to_vec(),
         }

@@ -1,6 +1,7 @@
 //! The loop over epochs and steps.
 
 use super::artifact::ArtifactDirectory;
+use super::average::WeightAverage;
 use super::deadline::Deadline;
 use super::due::Due;
 use super::group::Group;
@@ -19,6 +20,7 @@ use crate::model::Objective;
 use crate::network::{AnyNetwork, ParameterSpec};
 use crate::record::About;
 use burn::data::dataloader::DataLoader as _;
+use burn::module::AutodiffModule;
 use burn::train::Interrupter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub(super) struct Run<B: AutodiffBackend> {
     /// What its model knows of the data.
     pub about: About,
     pub rule: Rule<B>,
+    /// That of the weights, if the run keeps one.
+    pub average: Option<WeightAverage<B::InnerBackend>>,
     pub progress: Progress,
     pub deadline: Deadline,
     pub history: History,
@@ -208,10 +212,19 @@ impl<B: AutodiffBackend> Run<B> {
         Ok(true)
     }
 
+    /// The model that the run validates, saves and returns: the moving average of the weights, if it keeps one.
+    pub(super) fn model(&self, weights: &AnyNetwork<B>) -> AnyNetwork<B::InnerBackend> {
+        match &self.average {
+            Some(average) => average.model().clone(),
+            None => weights.valid(),
+        }
+    }
+
     /// Tells the observer of an event, and lets it look at the run.
     pub(super) fn notify_at(&mut self, event: Event, model: &AnyNetwork<B>) {
         let moment = RunMoment {
             model,
+            average: self.average.as_ref(),
             config: &self.config.model,
             device: self.devices[0],
             burn_device: &self.burn_devices[0],
@@ -278,6 +291,11 @@ impl<B: AutodiffBackend> Run<B> {
             model = self
                 .rule
                 .update(model, learning_rate, gradients, statistics);
+            let steps = (epoch - 1) * group.steps() + self.progress.step;
+            self.average = self
+                .average
+                .take()
+                .map(|average| average.update(&model.valid(), steps));
             self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
             if due.is_now() && !interrupter.should_stop() {
                 // A checkpoint's history has all its steps.

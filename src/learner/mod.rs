@@ -5,6 +5,7 @@
 //! Burn's learner: files are written whole or not at all, nothing is printed, and a run continues after any batch.
 
 mod artifact;
+mod average;
 mod checked;
 mod checkpoint;
 mod checkpoints;

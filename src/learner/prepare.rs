@@ -4,6 +4,7 @@ use super::artifact::ArtifactDirectory;
 use super::checked::Checked;
 use super::data::Data;
 use super::history::not_measured;
+use super::loaders::weights_of;
 use super::observer::Silent;
 use super::options::TrainOptions;
 use super::prepared::Prepared;
@@ -53,6 +54,7 @@ pub(super) fn prepare(
         if let Some(weights) = &config.class_weights {
             weights.check(config.model.num_classes())?;
         }
+        weights_of(&data.train, &config)?;
         let config = match &options.start {
             Some(start) if stored.is_none() => start.with_pixels(config),
             _ => config,

@@ -1,6 +1,7 @@
 //! A run before its first step.
 
 use super::artifact::ArtifactDirectory;
+use super::average::WeightAverage;
 use super::checkpoints::Checkpoint;
 use super::data::Data;
 use super::deadline::Deadline;
@@ -87,6 +88,7 @@ impl Prepared {
         };
         let mut history = History::default();
         let mut rows = HistoryRows::default();
+        let mut average = None;
         let model: AnyNetwork<Autodiff<B>> = match beginning {
             Beginning::Random => AnyNetwork::init_seeded(&config.model, config.seed, burn_device)?,
             Beginning::Start(mut initial) => {
@@ -118,9 +120,19 @@ impl Prepared {
                 retention.get_or_insert(state.retention);
                 history = so_far;
                 rows = on_disk;
-                decode_model(&records.model, &path, &config.model, burn_device)?
+                let model = decode_model(&records.model, &path, &config.model, burn_device)?;
+                match &records.weights {
+                    None => model,
+                    Some(weights) => {
+                        average = Some(AutodiffModule::valid(&model));
+                        decode_model(weights, &path, &config.model, burn_device)?
+                    }
+                }
             }
         };
+        let initial = || average.unwrap_or_else(|| AutodiffModule::valid(&model));
+        let average = config.average_decay;
+        let average = average.map(|decay| WeightAverage::new(decay, initial()));
         let model = model.training_only(&trainable);
         let run = Run {
             train_loaders: training_loader(&data.train, &config, burn_device)?
@@ -133,14 +145,7 @@ impl Prepared {
             own_metrics: observer.metrics(),
             measured: BTreeMap::new(),
             retention: retention.unwrap_or_default(),
-            about: About {
-                metadata: Metadata {
-                    statistics,
-                    views: Views::of_training(config.augmentation.as_ref()),
-                    ..data.train.metadata(config.model.num_classes())
-                },
-                ..About::default()
-            },
+            about: about(data, &config, statistics),
             config,
             devices: devices.to_vec(),
             trainable: trainable.into(),
@@ -148,6 +153,7 @@ impl Prepared {
             directory,
             data: fingerprints,
             rule,
+            average,
             progress,
             deadline: Deadline::default(),
             history: History {
@@ -159,6 +165,18 @@ impl Prepared {
             interrupted: Arc::default(),
         };
         Ok((model, run))
+    }
+}
+
+/// What the model of a run knows of its data.
+fn about(data: &Data, config: &TrainingConfig, statistics: Option<ImageStatistics>) -> About {
+    About {
+        metadata: Metadata {
+            statistics,
+            views: Views::of_training(config.augmentation.as_ref()),
+            ..data.train.metadata(config.model.num_classes())
+        },
+        ..About::default()
     }
 }
 

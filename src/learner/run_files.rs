@@ -31,7 +31,12 @@ impl<B: AutodiffBackend> Run<B> {
         let recorder = self.config.recorder;
         let (optimizer, scheduler) = self.rule.encode(recorder)?;
         let records = Records {
-            model: encode(model.valid(), recorder, recorder.precision())?,
+            model: encode(self.model(model), recorder, recorder.precision())?,
+            weights: self
+                .average
+                .is_some()
+                .then(|| encode(model.valid(), recorder, recorder.precision()))
+                .transpose()?,
             optimizer,
             scheduler,
         };
@@ -77,7 +82,11 @@ impl<B: AutodiffBackend> Run<B> {
     /// Writes what is there once a run is over.
     pub fn finish(&mut self, model: AnyNetwork<B>, ended: Ended) -> Result<AnyNetwork<B>> {
         self.history.close(ended);
-        let trained = self.restore_best(model, ended);
+        let last = match self.average.take() {
+            Some(average) => AnyNetwork::from_inner(average.into_model()),
+            None => model,
+        };
+        let trained = self.restore_best(last, ended);
         self.write_history()?;
         let model = trained.valid();
         self.directory.write(

@@ -10,7 +10,6 @@ use crate::error::Result;
 use crate::model::Predictions;
 use crate::network::{AnyNetwork, host_values};
 use burn::data::dataloader::DataLoader as _;
-use burn::module::AutodiffModule;
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, Interrupter};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ impl<B: AutodiffBackend> Run<B> {
         if self.observer.wants_all() {
             self.notify_at(Event::ValidStart { epoch, steps }, model);
         }
-        let model = model.valid();
+        let model = self.model(model);
         let mut logits = Vec::new();
         self.valid_loader.start_at(epoch as u64, 0);
         let loader = Arc::clone(&self.valid_loader);

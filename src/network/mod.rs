@@ -4,6 +4,7 @@
 //! networks there. [`AnyNetwork`] is one of them, whichever: what trains, saves and uses a model is compiled once for it.
 
 mod any;
+mod average;
 mod batch_norm;
 mod conv_net;
 mod freeze;

@@ -59,6 +59,9 @@ class TrainingConfig(File):
             for each class; ``"balanced"`` for all classes alike, whatever the number of their
             images, as in scikit-learn; None for all images alike. The loss of a batch is the
             weighted mean, ``sum(weights * losses) / sum(weights)``, as in PyTorch.
+        average_decay: The decay of an exponential moving average of the weights, such as 0.999;
+            None for no average. The run validates, saves and returns the average. At step t the
+            decay is at most ``(1 + t) / (10 + t)``, so that short runs have an average too.
         freeze: The parameters that training leaves as they are: their names, as in
             ``"conv1.weight"``, or what the names begin with, as in ``"conv1"`` or ``"blocks.0"``.
         metrics: What is measured on the validation images after each epoch beside loss and
@@ -96,6 +99,7 @@ class TrainingConfig(File):
     augmentation: AugmentationConfig | None = None
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | Literal["balanced"] | None = None
+    average_decay: float | None = None
     freeze: Sequence[str] = ()
     metrics: Sequence[str] = ()
     recorder: str = "default"
@@ -130,6 +134,7 @@ class TrainingConfig(File):
             "learning_rate",
             "label_smoothing",
             "class_weights",
+            "average_decay",
             "freeze",
             "metrics",
             "recorder",
