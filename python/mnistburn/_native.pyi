@@ -26,6 +26,7 @@ __all__ = [
     "build_info",
     "burn_config",
     "check_cuda_compiler",
+    "check_weights",
     "choose_device",
     "complete_config",
     "cuda_driver",
@@ -71,6 +72,7 @@ class Dataset:
         images: Buffer,
         shape: tuple[SupportsIndex, SupportsIndex, SupportsIndex],
         targets: Buffer,
+        weights: Buffer | None,
         class_names: SupportsGetItem[int, str] | None,
         preprocessing: tuple[str, str | None],
     ) -> Dataset:
@@ -81,6 +83,7 @@ class Dataset:
             images: C-contiguous raw pixels, uint8, n images of the shape.
             shape: Height, width and channels.
             targets: n int64 classes.
+            weights: n float32 weights in the loss of training, or None.
             class_names: Names of the classes, or None.
             preprocessing: How its pictures became images: fit, and prepare or None.
         """
@@ -89,6 +92,7 @@ class Dataset:
         file: ImageFile,
         positions: Buffer | None,
         targets: Buffer,
+        weights: Buffer | None,
         class_names: SupportsGetItem[int, str] | None,
         preprocessing: tuple[str, str | None],
     ) -> Dataset:
@@ -99,6 +103,7 @@ class Dataset:
             file: The images.
             positions: Which of them, int64; None for all.
             targets: int64 classes, one for each image.
+            weights: float32 weights in the loss of training, one for each image, or None.
             class_names: Names of the classes, or None.
             preprocessing: How its pictures became images: fit, and prepare or None.
         """
@@ -737,6 +742,15 @@ def check_cuda_compiler(architecture: str) -> None:
 
     Raises:
         DeviceError: The compiler or its headers are missing or broken.
+    """
+
+def check_weights(weights: Buffer, images: SupportsIndex) -> None:
+    """
+    Check that there is a weight for each image, a finite number of at least 0.
+
+    Args:
+        weights: float32.
+        images: The number of images.
     """
 
 def choose_device() -> tuple[str, list[str]]:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy
 from numpy.typing import NDArray
 
+from mnistburn import _native
 from mnistburn.arguments import as_integer, shown
 from mnistburn.errors import DataError, MnistburnError
 from mnistburn.hints import (
@@ -221,6 +222,27 @@ def as_targets(targets: object, count: int, num_classes: int | None = None) -> N
         message = f"targets must be {rule}, got {value} at index {index}{hint}"
         raise DataError(message)
     return numpy.ascontiguousarray(array, dtype=numpy.int64)
+
+
+def as_image_weights(weights: object, count: int) -> NDArray[numpy.float32]:
+    """Return the weights of images as a C-contiguous float32 array.
+
+    Args:
+        weights: Numbers of at least 0, shape ``[n]``.
+        count: The number of images they belong to.
+
+    Returns:
+        The array of shape ``[n]``.
+
+    Raises:
+        DataError: The shape, the type or a value is another; the first bad one is named.
+    """
+    array = as_float32(weights, "weights", DataError)
+    if array.ndim != 1:
+        message = f"weights must have the shape [n], got the shape {list(array.shape)}"
+        raise DataError(message)
+    _native.check_weights(array, count)
+    return array
 
 
 def as_float32(value: object, name: str, error: type[MnistburnError]) -> NDArray[numpy.float32]:

@@ -37,9 +37,12 @@ class Batch(_Pair):
         targets: Class numbers, int64 of shape ``[batch]``.
         dropout: What the dropout masks of the images follow from in a step of `train`; None where
             the loader has no seed.
+        weights: How much each image counts in the loss, float32 of shape ``[batch]``; None for all
+            alike.
     """
 
     dropout: DropoutKey | None = None
+    weights: NDArray[numpy.float32] | None = None
 
     @classmethod
     def _of(
@@ -47,9 +50,11 @@ class Batch(_Pair):
         images: NDArray[numpy.uint8],
         targets: NDArray[numpy.int64],
         dropout: DropoutKey | None,
+        weights: NDArray[numpy.float32] | None,
     ) -> Self:
         batch = cls(images, targets)
         batch.dropout = dropout
+        batch.weights = weights
         return batch
 
 
@@ -126,7 +131,7 @@ class DataLoader:
         return self._batches(self._epoch)
 
     def _batches(self, epoch: int) -> Iterator[Batch]:
-        targets = self.dataset.targets
+        targets, weights = self.dataset.targets, self.dataset.weights
         pixels = self.dataset._pixels  # noqa: SLF001  the loader of this class
         seed, order = self.shuffle, None
         if seed is not None and len(self.dataset):
@@ -134,12 +139,13 @@ class DataLoader:
             order = numpy.frombuffer(buffer, dtype="<i8")
         for start in range(0, len(self.dataset), self.batch_size):
             part = slice(start, start + self.batch_size)
-            if order is None or seed is None:
-                yield Batch(pixels(part), targets[part])
-            else:
+            key: DropoutKey | None = None
+            indices: slice | NDArray[numpy.int64] = part
+            if order is not None and seed is not None:
                 indices = order[part]
                 key = DropoutKey(seed, epoch, indices)
-                yield Batch._of(pixels(indices), targets[indices], key)  # noqa: SLF001
+            counted = None if weights is None else weights[indices]
+            yield Batch._of(pixels(indices), targets[indices], key, counted)  # noqa: SLF001
 
     def __repr__(self) -> str:
         """Return the settings."""

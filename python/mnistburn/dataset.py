@@ -29,7 +29,14 @@ from mnistburn.arguments import (
     as_share,
     shown,
 )
-from mnistburn.arrays import MNIST, ImageShape, as_images, as_targets, shape_of
+from mnistburn.arrays import (
+    MNIST,
+    ImageShape,
+    as_image_weights,
+    as_images,
+    as_targets,
+    shape_of,
+)
 from mnistburn.dataset_description import DatasetDescription
 from mnistburn.disk import ImagesOnDisk
 from mnistburn.errors import DataError
@@ -56,6 +63,8 @@ class Dataset:
 
     Attributes:
         targets: Class numbers, int64 of shape ``[n]``.
+        weights: How much each image counts in the loss of training, float32 of shape ``[n]``; None
+            for all alike. Validation and `evaluate` do without.
         class_names: The names of the classes; None where they are not known.
         preprocessing: How its pictures became images, and others do for a model trained with it.
         broken: The pictures that `from_folder` could not read.
@@ -65,6 +74,7 @@ class Dataset:
     """
 
     targets: NDArray[numpy.int64]
+    weights: NDArray[numpy.float32] | None
     class_names: tuple[str, ...] | None
     preprocessing: Preprocessing
     broken: tuple[BrokenPicture, ...]
@@ -76,6 +86,7 @@ class Dataset:
         images: ArrayLike,
         targets: ArrayLike,
         class_names: Sequence[str] | None = None,
+        weights: ArrayLike | None = None,
     ) -> None:
         """Make a data set from arrays; see `from_numpy`.
 
@@ -83,6 +94,7 @@ class Dataset:
             images: Raw pixels, uint8.
             targets: Class numbers, of any integer type.
             class_names: The names of the classes.
+            weights: How much each image counts.
         """
         pixels, _ = as_images(images)
         if pixels.dtype != numpy.uint8:
@@ -91,9 +103,8 @@ class Dataset:
                 "pixels in 0..1 are (images * 255).round().astype(numpy.uint8)"
             )
             raise DataError(message)
-        self._fill(
-            read_only(owned(pixels.view(numpy.uint8), images)), targets, class_names, STRETCHED
-        )
+        images = read_only(owned(pixels.view(numpy.uint8), images))
+        self._fill(images, targets, class_names, STRETCHED, weights=weights)
 
     def _fill(
         self,
@@ -104,12 +115,16 @@ class Dataset:
         told: Told = NOTHING_TOLD,
         *,
         files: Files | None = None,
+        weights: ArrayLike | None = None,
     ) -> None:
         self._images = images
         self._files = files
         numbers = read_only(owned(as_targets(targets, len(images)), targets))
+        if weights is not None:
+            weights = read_only(owned(as_image_weights(weights, len(images)), weights))
         self._set(
             targets=numbers,
+            weights=weights,
             class_names=_checked_names(class_names, numbers),
             preprocessing=preprocessing,
             **told._asdict(),
@@ -160,9 +175,11 @@ class Dataset:
         told: Told = NOTHING_TOLD,
         *,
         files: Files | None = None,
+        weights: ArrayLike | None = None,
     ) -> Self:
         dataset = object.__new__(cls)
-        dataset._fill(images, targets, class_names, preprocessing, told, files=files)
+        kind = (class_names, preprocessing, told)
+        dataset._fill(images, targets, *kind, files=files, weights=weights)
         return dataset
 
     def _part(
@@ -172,13 +189,14 @@ class Dataset:
     ) -> Self:
         """Return the images at some places, which are read already."""
         files = None if self._files is None else self._files[places]
+        weights = None if self.weights is None else self.weights[places]
         kind = (self.class_names, self.preprocessing, self._told())
-        return self._of(images, self.targets[places], *kind, files=files)
+        return self._of(images, self.targets[places], *kind, files=files, weights=weights)
 
     def _with_classes(self, targets: ArrayLike, class_names: Sequence[str]) -> Self:
         """Return the same images with other class numbers."""
         kind = (class_names, self.preprocessing, self._told())
-        return self._of(self._images, targets, *kind, files=self._files)
+        return self._of(self._images, targets, *kind, files=self._files, weights=self.weights)
 
     def _told(self) -> Told:
         return Told(self.broken, self.passed_over, self.shape_rule)
@@ -189,6 +207,7 @@ class Dataset:
         images: ArrayLike,
         targets: ArrayLike,
         class_names: Sequence[str] | None = None,
+        weights: ArrayLike | None = None,
     ) -> Self:
         """Make a data set from arrays.
 
@@ -197,6 +216,8 @@ class Dataset:
                 with the channels, 1 or 3, in second place; ``[n, 784]`` are images of 28 by 28.
             targets: Class numbers from 0 up, of any integer type and shape ``[n]``.
             class_names: The names of the classes, as many as there are classes.
+            weights: How much each image counts in the loss of training, numbers of at least 0 of
+                shape ``[n]``; None for all alike.
 
         Returns:
             The data set.
@@ -204,7 +225,7 @@ class Dataset:
         Raises:
             DataError: A shape, type or value is another.
         """
-        return cls(images, targets, class_names)
+        return cls(images, targets, class_names, weights)
 
     @classmethod
     def from_idx(
@@ -381,31 +402,35 @@ class Dataset:
     def __reduce__(self) -> tuple[Callable[..., Self], tuple[object, ...]]:
         """Take part in pickling and copying: a copy is read-only too, and in memory."""
         images = numpy.array(self.images)
-        told = (self.broken, dict(self.passed_over), self.shape_rule, self._files)
-        return self._copied, (images, self.targets, self.class_names, self.preprocessing, told)
+        told = (self.broken, dict(self.passed_over), self.shape_rule)
+        of_images = {"files": self._files, "weights": self.weights}
+        kind = (self.class_names, self.preprocessing, told)
+        return self._copied, (images, self.targets, kind, of_images)
 
     @classmethod
     def _copied(
         cls,
         images: NDArray[numpy.uint8],
         targets: NDArray[numpy.int64],
-        class_names: tuple[str, ...] | None,
-        preprocessing: Preprocessing,
-        told: tuple[tuple[BrokenPicture, ...], dict[str, int], str | None, Files | None],
+        kind: tuple[
+            tuple[str, ...] | None,
+            Preprocessing,
+            tuple[tuple[BrokenPicture, ...], dict[str, int], str | None],
+        ],
+        of_images: dict[str, Any],
     ) -> Self:
-        broken, passed_over, shape_rule, files = told
+        class_names, preprocessing, (broken, passed_over, shape_rule) = kind
         found = Told(broken, MappingProxyType(passed_over), shape_rule)
-        kind = (class_names, preprocessing, found)
-        return cls._of(read_only(images), targets, *kind, files=files)
+        return cls._of(read_only(images), targets, class_names, preprocessing, found, **of_images)
 
     def _native(self) -> _native.Dataset:
         """Return the data set as the Rust core has it."""
         names = None if self.class_names is None else list(self.class_names)
         if isinstance(self._images, ImagesOnDisk):
-            return self._images.native(self.targets, names, self.preprocessing)
+            return self._images.native(self.targets, self.weights, names, self.preprocessing)
         shape = (self.image_shape.height, self.image_shape.width, self.image_shape.channels)
         return _native.Dataset.from_buffer(
-            self._images, shape, self.targets, names, self.preprocessing
+            self._images, shape, self.targets, self.weights, names, self.preprocessing
         )
 
     def _pixels(self, index: Any) -> NDArray[numpy.uint8]:  # noqa: ANN401  what NumPy takes
@@ -434,11 +459,28 @@ class Dataset:
         """
         return self._at(as_positions(indices, len(self)))
 
+    def with_weights(self, weights: ArrayLike | None) -> Self:
+        """Return the same images with other weights.
+
+        Args:
+            weights: How much each image counts in the loss of training, numbers of at least 0 of
+                shape ``[n]``; None for all alike.
+
+        Returns:
+            The data set, which shares the images.
+
+        Raises:
+            DataError: The weights are of another shape or type, or one is below 0 or not finite.
+        """
+        kind = (self.class_names, self.preprocessing, self._told())
+        return self._of(self._images, self.targets, *kind, files=self._files, weights=weights)
+
     def concat(self, *others: "Dataset") -> Self:
         """Return this data set with others behind it, in memory.
 
         Args:
             others: Data sets of images of the same shape, and with the same class names if any.
+                If one has weights, the images of those without count 1.
 
         Returns:
             The whole, with copies of the images.
@@ -468,7 +510,7 @@ class Dataset:
         named = [part._files for part in parts if part._files is not None]  # noqa: SLF001
         files = numpy.concatenate(named) if len(named) == len(parts) else None
         kind = (self.class_names, self.preprocessing, NOTHING_TOLD)
-        return self._of(read_only(images), targets, *kind, files=files)
+        return self._of(read_only(images), targets, *kind, files=files, weights=_joined(parts))
 
     def plot(
         self,
@@ -558,6 +600,16 @@ class Dataset:
             self.subset(numpy.frombuffer(rest, dtype="<i8")),
             self.subset(numpy.frombuffer(held_out, dtype="<i8")),
         )
+
+
+def _joined(parts: Sequence[Dataset]) -> NDArray[numpy.float32] | None:
+    """Return the weights of data sets side by side; None if none has any."""
+    if all(part.weights is None for part in parts):
+        return None
+    ones = numpy.float32(1)
+    return numpy.concatenate(
+        [numpy.full(len(part), ones) if part.weights is None else part.weights for part in parts]
+    )
 
 
 def _checked_names(

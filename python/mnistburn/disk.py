@@ -93,10 +93,11 @@ class ImagesOnDisk:
     def native(
         self,
         targets: NDArray[numpy.int64],
+        weights: NDArray[numpy.float32] | None,
         class_names: list[str] | None,
         preprocessing: Preprocessing,
     ) -> _native.Dataset:
-        """Return the data set with these targets as the Rust core has it."""
+        """Return the data set with these targets and weights as the Rust core has it."""
         return _native.Dataset.from_file(
-            self._file, self._positions, targets, class_names, preprocessing
+            self._file, self._positions, targets, weights, class_names, preprocessing
         )

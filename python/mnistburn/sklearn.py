@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +36,9 @@ from mnistburn.training import fitting_model
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.utils import check_random_state
+    from sklearn.utils import check_random_state, compute_sample_weight
     from sklearn.utils.multiclass import check_classification_targets
-    from sklearn.utils.validation import check_is_fitted, validate_data
+    from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
     message = (
         f"mnistburn.sklearn needs scikit-learn 1.6 or newer: pip install 'mnistburn[sklearn]' "
@@ -54,6 +54,15 @@ __all__ = ["BurnClassifier"]
 
 # A folder in memory that holds less may be too small for the checkpoints.
 _ROOM: Final = 2 << 30
+# Fields of a configuration that `partial_fit` can't follow.
+_OF_FIT: Final = (
+    "freeze",
+    "label_smoothing",
+    "class_weights",
+    "average_decay",
+    "grads_accumulation",
+    "limit_batches",
+)
 
 
 class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # it has no types
@@ -82,6 +91,9 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
             square number of features for grey squares. ``"pad"`` takes any number: they fill the
             smallest square of 5 by 5 pixels or more row by row, and the rest is black.
         pixel_range: The values of black and white; None for the rule above.
+        class_weight: How much the images of each class count in the loss: a number by label, 1 for
+            those that are left out; ``"balanced"`` for all classes alike, whatever the number of
+            their images; None for all images alike.
         validation_fraction: The share of the images that is not trained with, and on which each
             epoch is measured for ``history_``; None trains with all of them.
         callbacks: Callbacks of the training, as `mnistburn.train` takes them. What looks at the
@@ -130,6 +142,7 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         learning_rate: float | None = None,
         image_shape: tuple[int, ...] | Literal["pad"] | None = None,
         pixel_range: tuple[float, float] | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         validation_fraction: float | None = None,
         callbacks: Sequence["CallbackLike"] = (),
         device: str | Sequence[str] = "cpu",
@@ -143,6 +156,7 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         self.learning_rate = learning_rate
         self.image_shape = image_shape
         self.pixel_range = pixel_range
+        self.class_weight = class_weight
         self.validation_fraction = validation_fraction
         self.callbacks = callbacks
         self.device = device
@@ -150,12 +164,19 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  as scikit-learn has it
+    def fit(
+        self,
+        X: ArrayLike,  # noqa: N803  as scikit-learn has it
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train a network anew.
 
         Args:
             X: The images.
             y: Their labels, of any type.
+            sample_weight: How much each image counts in the loss, of shape ``[n]``; None for all
+                alike. Those of weight 0 are left out.
 
         Returns:
             The classifier itself.
@@ -167,7 +188,8 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         """
         images, labels = self._begin(X, y)
         classes, targets = numpy.unique(labels, return_inverse=True)
-        data = self._dataset(images, targets, self._set_classes(classes))
+        weights = self._weights(sample_weight, images, labels)
+        data = self._dataset(images, targets, self._set_classes(classes), weights)
         seed = self._seed()
         train, valid = data, _one_of_each(data)
         if self.validation_fraction is None:
@@ -203,6 +225,7 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         X: ArrayLike,  # noqa: N803  as scikit-learn has it
         y: ArrayLike,
         classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> Self:
         """Go through the images once, and go on with the network there is.
 
@@ -215,6 +238,7 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
             X: The images.
             y: Their labels.
             classes: All labels that there will be; needed for the first call alone.
+            sample_weight: How much each image counts in the loss, as in `fit`.
 
         Returns:
             The classifier itself.
@@ -222,6 +246,12 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         Raises:
             ValueError: The images, the labels or a parameter break a rule.
         """
+        if self.class_weight == "balanced":
+            message = (
+                "class_weight='balanced' needs all images at once, and partial_fit has a part; "
+                "pass a number by label, or use fit"
+            )
+            raise ValueError(message)
         first = not hasattr(self, "model_")
         images, labels = self._begin(X, y) if first else self._next(X, y)
         if first:
@@ -238,7 +268,9 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
         if len(strangers):
             message = f"y has labels that are not in classes: {strangers[:5]}"
             raise ValueError(message)
-        data = self._dataset(images, numpy.searchsorted(self.classes_, labels), names)
+        weights = self._weights(sample_weight, images, labels)
+        targets = numpy.searchsorted(self.classes_, labels)
+        data = self._dataset(images, targets, names, weights)
         if first:
             self.config_ = self._config(data, self._seed())
             # Several devices share the steps of a training alone.
@@ -338,10 +370,33 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
             values, self.image_shape_, self.pixel_range_, exact=self.pixel_range is not None
         )
 
+    def _weights(
+        self, sample_weight: ArrayLike | None, images: NDArray[Any], labels: NDArray[Any]
+    ) -> NDArray[numpy.float64] | None:
+        """Return how much each image counts; None for all alike."""
+        if sample_weight is None and self.class_weight is None:
+            return None
+        weights: NDArray[numpy.float64] = _check_sample_weight(
+            sample_weight, images, dtype=numpy.float64, ensure_non_negative=True
+        )
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, labels)
+        if not weights.any():
+            message = "class_weight must leave images to train with, and all weights are 0"
+            raise ValueError(message)
+        return weights
+
     def _dataset(
-        self, values: NDArray[Any], targets: NDArray[Any], names: Sequence[str] | None
+        self,
+        values: NDArray[Any],
+        targets: NDArray[Any],
+        names: Sequence[str] | None,
+        weights: NDArray[numpy.float64] | None,
     ) -> Dataset:
-        return Dataset(self._scaled(values), targets, names)
+        if weights is not None and not weights.all():
+            counted = weights > 0
+            values, targets, weights = values[counted], targets[counted], weights[counted]
+        return Dataset(self._scaled(values), targets, names, weights)
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -386,10 +441,12 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
     def _pass(self, data: Dataset) -> None:
         """Take the steps of one epoch."""
         config = self.config_
-        if config.freeze:
+        plain = TrainingConfig()
+        ignored = [name for name in _OF_FIT if getattr(config, name) != getattr(plain, name)]
+        if ignored:
             message = (
-                f"partial_fit changes all parameters, and the configuration freezes "
-                f"{list(config.freeze)}; use fit, or a configuration without freeze"
+                f"partial_fit takes plain steps, and the configuration has {ignored[0]}="
+                f"{getattr(config, ignored[0])!r}; use fit, or a configuration without it"
             )
             raise ValueError(message)
         if self._optimizer is None:
@@ -399,14 +456,16 @@ class BurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # i
             images = config.augmentation.apply(
                 data.images, seed=config.seed, epoch=self._num_passes
             )
-            data = Dataset(images, data.targets, data.class_names)
+            data = Dataset(images, data.targets, data.class_names, data.weights)
         order = (config.seed + self._num_passes) % 2**32
         rate = config.learning_rate
         if self.learning_rate is not None:
             # It may have changed since the first call.
             rate = replace(config, learning_rate=self.learning_rate).learning_rate
         for batch in DataLoader(data, config.batch_size, shuffle=order):
-            out = self.model_.forward_classification(batch.images, batch.targets)
+            out = self.model_.forward_classification(
+                batch.images, batch.targets, weights=batch.weights
+            )
             self.model_ = self._optimizer.step(rate, self.model_, out.loss.backward())
 
 

@@ -1,4 +1,5 @@
 use super::idx::images_of;
+use super::weights::check_weights;
 use super::{IdxArray, ImageFile};
 use crate::config::{ImageShape, Metadata, Preprocessing};
 use crate::error::{Error, Result};
@@ -18,6 +19,7 @@ pub struct Dataset {
     source: Source,
     shape: ImageShape,
     targets: Arc<[u32]>,
+    weights: Option<Arc<[f32]>>,
     class_names: Option<Arc<[String]>>,
     preprocessing: Preprocessing,
 }
@@ -60,6 +62,7 @@ impl Dataset {
             source: Source::Memory(pixels),
             shape,
             targets: classes(targets)?,
+            weights: None,
             class_names: None,
             preprocessing: Preprocessing::default(),
         })
@@ -73,6 +76,7 @@ impl Dataset {
                 source: Source::Memory(images.bytes.into()),
                 shape,
                 targets: targets.bytes.into_iter().map(u32::from).collect(),
+                weights: None,
                 class_names: None,
                 preprocessing: Preprocessing::default(),
             }),
@@ -105,6 +109,7 @@ impl Dataset {
                 positions: positions.map(Into::into),
             },
             targets: classes(targets)?,
+            weights: None,
             class_names: None,
             preprocessing: Preprocessing::default(),
         })
@@ -115,6 +120,17 @@ impl Dataset {
     pub fn with_class_names(mut self, names: Option<Vec<String>>) -> Self {
         self.class_names = names.map(Into::into);
         self
+    }
+
+    /// The same with how much each image counts in the loss of training; `None` for all alike.
+    pub fn with_weights(self, weights: Option<Vec<f32>>) -> Result<Self> {
+        if let Some(weights) = &weights {
+            check_weights(weights, self.len())?;
+        }
+        Ok(Self {
+            weights: weights.map(Into::into),
+            ..self
+        })
     }
 
     /// The same with how its pictures became images.
@@ -164,6 +180,11 @@ impl Dataset {
     /// The class of each image.
     pub fn targets(&self) -> &[u32] {
         &self.targets
+    }
+
+    /// How much each image counts in the loss of training; `None` for all alike.
+    pub fn weights(&self) -> Option<&[f32]> {
+        self.weights.as_deref()
     }
 
     /// The raw pixels of all images; `None` where they are on disk.
@@ -240,6 +261,10 @@ impl Dataset {
             source,
             shape: self.shape,
             targets: indices.iter().map(|index| self.targets[*index]).collect(),
+            weights: self
+                .weights
+                .as_ref()
+                .map(|weights| indices.iter().map(|index| weights[*index]).collect()),
             class_names: self.class_names.clone(),
             preprocessing: self.preprocessing,
         }
@@ -273,7 +298,8 @@ impl Dataset {
         }
     }
 
-    /// SHA-256 of the shape of the images (height, width and channels, 64-bit little-endian), the images and the targets.
+    /// SHA-256 of the shape of the images (height, width and channels, 64-bit little-endian), the images, the targets and, if there
+    /// are any, the weights.
     pub fn fingerprint(&self) -> Result<String> {
         let ImageShape {
             height,
@@ -298,6 +324,9 @@ impl Dataset {
         }
         for target in self.targets.iter() {
             hash.update(target.to_le_bytes());
+        }
+        for weight in self.weights.iter().flat_map(|weights| weights.iter()) {
+            hash.update(weight.to_le_bytes());
         }
         Ok(super::idx::hexadecimal(&hash.finalize()))
     }

@@ -18,6 +18,7 @@ mod plane;
 mod statistics;
 mod strokes;
 mod survey;
+mod weights;
 
 pub use crate::kernels::{
     DropoutKey, IMAGE_PIXELS, IMAGE_SIZE, ImageShape, Images, PIXEL_MEAN, PIXEL_STD, normalise,
@@ -41,3 +42,4 @@ pub use loader::{DataLoader, Order, batch_order};
 pub use picture::{Layout, Picture};
 pub use pixel_statistics::pixel_statistics;
 pub use statistics::statistics_of;
+pub use weights::{check_weights, total_weight};

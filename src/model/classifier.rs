@@ -10,7 +10,7 @@ use super::objective::classification;
 use super::stepper::ModelStepper;
 use super::worker::on_worker;
 use crate::config::{NetworkConfig, OptimizerConfig};
-use crate::data::{Dataset, DropoutKey, targets_tensor};
+use crate::data::{Dataset, DropoutKey, check_weights, targets_tensor, total_weight};
 use crate::device::{Backend, Device, OnBackend, check_process, on_backend};
 use crate::error::{Error, Result};
 use crate::kernels::Pixels;
@@ -239,25 +239,8 @@ fn check_targets(targets: Targets<'_>, images: usize, num_classes: usize) -> Res
 
 /// The share of each image in the mean.
 fn shares(weights: &[f32], images: usize) -> Result<Vec<f32>> {
-    if weights.len() != images {
-        return Err(Error::Data(format!(
-            "there must be one weight for each of the {images} images, got {}",
-            weights.len()
-        )));
-    }
-    let holds = |weight: &f32| *weight >= 0.0 && weight.is_finite();
-    if let Some(index) = weights.iter().position(|weight| !holds(weight)) {
-        return Err(Error::Data(format!(
-            "weights must be finite numbers of at least 0, got {} for image {index}",
-            weights[index]
-        )));
-    }
-    let sum: f64 = weights.iter().map(|weight| f64::from(*weight)).sum();
-    if sum == 0.0 {
-        return Err(Error::Data(
-            "weights must not all be 0: the mean loss of no images does not exist".into(),
-        ));
-    }
+    check_weights(weights, images)?;
+    let sum = total_weight(weights)?;
     let share = |weight: &f32| (f64::from(*weight) / sum) as f32;
     Ok(weights.iter().map(share).collect())
 }

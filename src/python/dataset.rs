@@ -20,6 +20,7 @@ impl Dataset {
     ///     images: C-contiguous raw pixels, uint8, n images of the shape.
     ///     shape: Height, width and channels.
     ///     targets: n int64 classes.
+    ///     weights: n float32 weights in the loss of training, or None.
     ///     class_names: Names of the classes, or None.
     ///     preprocessing: How its pictures became images: fit, and prepare or None.
     #[staticmethod]
@@ -28,6 +29,7 @@ impl Dataset {
         images: PyBuffer<u8>,
         shape: (usize, usize, usize),
         targets: PyBuffer<i64>,
+        weights: Option<PyBuffer<f32>>,
         class_names: Option<Vec<String>>,
         preprocessing: (String, Option<String>),
     ) -> PyResult<Self> {
@@ -38,12 +40,14 @@ impl Dataset {
             images.copy_to_slice(py, pixels)?;
         }
         let targets = targets.to_vec(py)?;
+        let weights = weights.map(|weights| weights.to_vec(py)).transpose()?;
         detached(py, || {
             let dataset = data::Dataset::new(pixels, shape, &targets)?;
             Ok(Self(
                 dataset
                     .with_class_names(class_names)
-                    .with_preprocessing(preprocessing_of(&preprocessing)?),
+                    .with_preprocessing(preprocessing_of(&preprocessing)?)
+                    .with_weights(weights)?,
             ))
         })
     }
@@ -54,6 +58,7 @@ impl Dataset {
     ///     file: The images.
     ///     positions: Which of them, int64; None for all.
     ///     targets: int64 classes, one for each image.
+    ///     weights: float32 weights in the loss of training, one for each image, or None.
     ///     class_names: Names of the classes, or None.
     ///     preprocessing: How its pictures became images: fit, and prepare or None.
     #[staticmethod]
@@ -62,6 +67,7 @@ impl Dataset {
         file: &ImageFile,
         positions: Option<PyBuffer<i64>>,
         targets: PyBuffer<i64>,
+        weights: Option<PyBuffer<f32>>,
         class_names: Option<Vec<String>>,
         preprocessing: (String, Option<String>),
     ) -> PyResult<Self> {
@@ -69,13 +75,15 @@ impl Dataset {
             .map(|positions| positions.to_vec(py))
             .transpose()?;
         let targets = targets.to_vec(py)?;
+        let weights = weights.map(|weights| weights.to_vec(py)).transpose()?;
         detached(py, || {
             let positions = positions.map(positions_of).transpose()?;
             let dataset = data::Dataset::from_file(Arc::clone(&file.0), positions, &targets)?;
             Ok(Self(
                 dataset
                     .with_class_names(class_names)
-                    .with_preprocessing(preprocessing_of(&preprocessing)?),
+                    .with_preprocessing(preprocessing_of(&preprocessing)?)
+                    .with_weights(weights)?,
             ))
         })
     }
@@ -92,6 +100,17 @@ impl Dataset {
     fn has_fingerprint(&self, py: Python<'_>, fingerprint: &str) -> PyResult<bool> {
         detached(py, || self.0.has_fingerprint(fingerprint))
     }
+}
+
+/// Check that there is a weight for each image, a finite number of at least 0.
+///
+/// Args:
+///     weights: float32.
+///     images: The number of images.
+#[pyfunction]
+pub fn check_weights(py: Python<'_>, weights: PyBuffer<f32>, images: usize) -> PyResult<()> {
+    let weights = weights.to_vec(py)?;
+    detached(py, || data::check_weights(&weights, images))
 }
 
 /// What data sets hold and what is odd about them, as JSON: an object for each, with its warnings.

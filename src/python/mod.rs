@@ -22,7 +22,7 @@ mod train;
 #[pyo3::pymodule]
 mod _native {
     #[pymodule_export]
-    use super::dataset::{Dataset, ImageFile, describe_datasets};
+    use super::dataset::{Dataset, ImageFile, check_weights, describe_datasets};
     #[pymodule_export]
     use super::digit::prepare_digit;
     #[pymodule_export]
