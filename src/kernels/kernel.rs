@@ -259,6 +259,12 @@ pub trait AdamKernel<B: BurnBackend>: Sync {
     ) -> (FloatTensor<B>, Moments<FloatTensor<B>>);
 }
 
+/// Moving averages written by hand.
+pub trait LerpKernel<B: BurnBackend>: Sync {
+    /// What is a share of the way from `start` to `end`, in place where nobody else holds `start`.
+    fn lerp(&self, start: FloatTensor<B>, end: &FloatTensor<B>, share: f32) -> FloatTensor<B>;
+}
+
 /// The way back through an operation (a pullback, as in JAX and Zygote): from the gradient of its output to those of its `N`
 /// inputs. It holds what the forward pass left for it.
 pub struct Pullback<B: BurnBackend, const N: usize>(

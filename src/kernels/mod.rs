@@ -15,6 +15,7 @@ mod group_norm;
 pub mod guide;
 mod images;
 mod kernel;
+mod lerp;
 mod linear;
 mod operations;
 pub mod optimizer;
@@ -36,9 +37,10 @@ pub use images::{
 pub(crate) use images::{normalised, normalised_words, packed};
 pub use kernel::{
     Activation, AdamKernel, Around, AverageKernel, BatchNormKernel, ConvolutionKernel,
-    CrossEntropyKernel, GroupNormKernel, GuideKernel, LinearKernel, Normalised, Predict, Pullback,
-    SequenceKernel, SequenceLayer,
+    CrossEntropyKernel, GroupNormKernel, GuideKernel, LerpKernel, LinearKernel, Normalised,
+    Predict, Pullback, SequenceKernel, SequenceLayer,
 };
+pub use lerp::lerp;
 pub use linear::{Linear, linear};
 pub use operations::{Kernels, Operations};
 pub use sequence::{Layer, predictor};

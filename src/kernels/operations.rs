@@ -1,6 +1,6 @@
 use super::kernel::{
     AdamKernel, AverageKernel, BatchNormKernel, ConvolutionKernel, CrossEntropyKernel,
-    GroupNormKernel, GuideKernel, LinearKernel, SequenceKernel,
+    GroupNormKernel, GuideKernel, LerpKernel, LinearKernel, SequenceKernel,
 };
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
@@ -37,6 +37,8 @@ pub struct Kernels<B: BurnBackend> {
     pub cross_entropy: Option<&'static dyn CrossEntropyKernel<B>>,
     /// Steps of Adam and AdamW.
     pub adam: Option<&'static dyn AdamKernel<B>>,
+    /// Moving averages of parameters.
+    pub lerp: Option<&'static dyn LerpKernel<B>>,
     /// What the guide network has beside its linear layers.
     pub guide: Option<&'static dyn GuideKernel<B>>,
 }
@@ -53,6 +55,7 @@ impl<B: BurnBackend> Kernels<B> {
             sequence: None,
             cross_entropy: None,
             adam: None,
+            lerp: None,
             guide: None,
         }
     }
@@ -82,6 +85,7 @@ impl<B: BurnBackend> Debug for Kernels<B> {
             .field("sequence", &self.sequence.is_some())
             .field("cross_entropy", &self.cross_entropy.is_some())
             .field("adam", &self.adam.is_some())
+            .field("lerp", &self.lerp.is_some())
             .field("guide", &self.guide.is_some())
             .finish()
     }

@@ -29,6 +29,7 @@ impl<B: Operations> Operations for Autodiff<B> {
             sequence: None,
             cross_entropy: Some(&Taped),
             adam: None,
+            lerp: None,
             guide: Some(&Taped),
         }
     }

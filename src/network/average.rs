@@ -2,12 +2,13 @@
 
 use super::AnyNetwork;
 use super::state::Path;
+use crate::kernels::{Operations, lerp};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorPrimitive};
 use std::collections::HashMap;
 
-impl<B: BurnBackend> AnyNetwork<B> {
+impl<B: Operations> AnyNetwork<B> {
     /// The network whose parameters and buffers have moved towards those of `other`, by a share of the distance. Equal ones keep
     /// their bits.
     #[must_use]
@@ -52,7 +53,7 @@ struct Lerp<B: BurnBackend> {
     share: f64,
 }
 
-impl<B: BurnBackend> ModuleMapper<B> for Lerp<B> {
+impl<B: Operations> ModuleMapper<B> for Lerp<B> {
     fn enter_module(&mut self, name: &str, container: &str) {
         self.path.enter(name, container);
     }
@@ -66,7 +67,6 @@ impl<B: BurnBackend> ModuleMapper<B> for Lerp<B> {
             return param;
         };
         let (id, tensor, _) = param.consume();
-        let way = Tensor::from_primitive(end).sub(tensor.clone());
-        Param::initialized(id, tensor.add(way.mul_scalar(self.share)))
+        Param::initialized(id, lerp(tensor, Tensor::from_primitive(end), self.share))
     }
 }

@@ -12,6 +12,7 @@ mod choice;
 mod convolution;
 mod cross_entropy;
 mod guide;
+mod lerp;
 mod linear;
 mod norm;
 mod scratch;
@@ -54,6 +55,7 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
         sequence: Some(cpu),
         cross_entropy: Some(cpu),
         adam: Some(cpu),
+        lerp: Some(cpu),
         guide: Some(cpu),
     }
 }

@@ -7,6 +7,7 @@ mod convolution;
 mod cross_entropy;
 mod group_norm;
 mod guide;
+mod lerp;
 mod linear;
 mod tensors;
 

@@ -1,0 +1,36 @@
+use super::{assert_close, levels, numbers};
+use crate::kernels::cpu::lerp;
+
+#[test]
+fn it_is_a_share_of_the_way() {
+    for length in [0, 1, 15, 16, 17, 100, 40_000] {
+        let (start, end) = (numbers(length, 1, 2.0), numbers(length, 2, 2.0));
+        for share in [0.0, 0.001, 0.3, 1.0] {
+            let expected: Vec<f64> = start
+                .iter()
+                .zip(&end)
+                .map(|(start, end)| {
+                    let (start, end) = (f64::from(*start), f64::from(*end));
+                    start + f64::from(share) * (end - start)
+                })
+                .collect();
+            let mut first: Option<Vec<f32>> = None;
+            for level in levels() {
+                let mut moved = start.clone();
+                lerp::lerp(level, &mut moved, &end, share);
+                assert_close(&moved, &expected, 2e-7, &format!("{level:?} {length}"));
+                assert_eq!(*first.get_or_insert_with(|| moved.clone()), moved);
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_numbers_keep_their_bits() {
+    let start = numbers(1_000, 3, 2.0);
+    for level in levels() {
+        let mut moved = start.clone();
+        lerp::lerp(level, &mut moved, &start, 0.1);
+        assert_eq!(moved, start);
+    }
+}
