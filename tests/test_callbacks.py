@@ -31,6 +31,7 @@ from mnistburn import (
 from mnistburn.callbacks import (
     EpochBegin,
     EpochEnd,
+    ExceptionRaised,
     RunView,
     StepBegin,
     StepEnd,
@@ -95,6 +96,50 @@ def test_a_callback_hears_of_beginnings_and_ends(
     assert [event.valid_loss for event in ends] == result.history["valid_loss"]
     assert [event.valid_accuracy for event in ends] == result.history["valid_accuracy"]
     assert ValidationBegin(epoch=1, steps=1) in heard
+
+
+@pytest.mark.parametrize("where", ["a callback", "the training", "the beginning"])
+def test_an_exception_is_heard_of(
+    artifact_dir: Path,
+    small_config: TrainingConfig,
+    small_data: Pair,
+    where: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard: list[TrainEnd | ExceptionRaised] = []
+
+    class Listener(Callback):
+        def on_train_end(self, event: TrainEnd) -> None:
+            heard.append(event)
+
+        def on_exception(self, event: ExceptionRaised) -> None:
+            heard.append(event)
+            with pytest.raises(TrainingError, match="asked for"):
+                _ = event.run.model
+
+    class Fails(Callback):
+        def on_epoch_end(self, event: EpochEnd) -> None:
+            if where == "a callback":
+                raise ZeroDivisionError
+
+        def on_exception(self, event: ExceptionRaised) -> None:
+            raise ValueError from event.exception
+
+    config = small_config
+    error: type[Exception] = ZeroDivisionError
+    if where == "the training":
+        config, error = dataclasses.replace(small_config, learning_rate=1e30), TrainingError
+    elif where == "the beginning":
+        config, error = dataclasses.replace(small_config, freeze=["nothing"]), ConfigError
+    with pytest.raises(error) as raised:
+        run(artifact_dir, config, small_data, callbacks=[Fails(), Listener(), Fails()])
+    if where == "the beginning":
+        assert heard == []
+        return
+    assert [type(event) for event in heard] == [ExceptionRaised]
+    assert heard[0] == ExceptionRaised(raised.value)
+    failures = [line for line in caplog.messages if line == "a callback failed in on_exception"]
+    assert len(failures) == 2
 
 
 def test_steps_are_heard_of_at_each_so_many_of_the_run(

@@ -265,6 +265,29 @@ def test_a_run_is_logged_to_by_its_identifier(
     assert len(runs(store)) == 2
 
 
+def test_a_run_that_an_exception_ended_is_failed_in_mlflow(
+    artifact_dir: Path, small_config: TrainingConfig, small_data: Pair, store: str
+) -> None:
+    class Fails(mnistburn.Callback):
+        def on_epoch_end(self, event: object) -> None:
+            raise ZeroDivisionError
+
+    first = Mlflow(tracking_uri=store)
+    with pytest.raises(ZeroDivisionError):
+        run(artifact_dir, small_config, small_data, callbacks=[first, Fails()])
+    (found,) = runs(store)
+    assert found.info.status == "FAILED"
+    assert found.data.metrics["valid/loss"] > 0
+    run(artifact_dir, None, small_data, resume=True, callbacks=[Mlflow(tracking_uri=store)])
+    (found,) = runs(store)
+    assert found.info.status == "FINISHED"
+    # A second training that can't begin is none of the first one's business.
+    first.run_id = "0" * 32
+    with pytest.raises(ConfigError, match="not found"):
+        run(artifact_dir, small_config, small_data, callbacks=[first], overwrite=True)
+    assert runs(store)[0].info.status == "FINISHED"
+
+
 def test_an_interrupted_run_is_killed_in_mlflow(
     artifact_dir: Path, small_config: TrainingConfig, small_data: Pair, store: str
 ) -> None:

@@ -180,6 +180,9 @@ def train(
             hooks.every,
             hooks.wants_all,
         )
+    except BaseException as error:
+        observer.fail(error)
+        raise
     finally:
         observer.close()
     model = Model._wrap(native)  # noqa: SLF001
@@ -422,6 +425,9 @@ class _Observer:
             own_value(name, function, rows.copy(), classes.copy())
             for name, function in self._functions.items()
         ]
+
+    def fail(self, error: BaseException) -> None:
+        self._hooks.exception(error, self._run)
 
     def close(self) -> None:
         for show in self._shows:

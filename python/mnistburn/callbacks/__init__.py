@@ -9,7 +9,8 @@ The calls come in this order, all on the thread that called `train`::
             on_validation_begin(ValidationBegin)
             on_validation_end(ValidationEnd)
         on_epoch_end(EpochEnd)              after the validation
-    on_train_end(TrainEnd)
+    on_train_end(TrainEnd)                  or, if an exception ends it,
+    on_exception(ExceptionRaised)
 
 A true return value of `on_step_end` or `on_epoch_end` stops the training: its work is kept,
 ``ended`` is ``"stopped"``, and ``train(..., resume=True)`` goes on. An exception stops it too, and
@@ -34,6 +35,7 @@ from mnistburn.callbacks.early_stopping import EarlyStopping
 from mnistburn.callbacks.events import (
     EpochBegin,
     EpochEnd,
+    ExceptionRaised,
     StepBegin,
     StepEnd,
     TrainBegin,
@@ -56,6 +58,7 @@ __all__ = [
     "EarlyStopping",
     "EpochBegin",
     "EpochEnd",
+    "ExceptionRaised",
     "JsonLinesLogger",
     "LivePlot",
     "Mlflow",

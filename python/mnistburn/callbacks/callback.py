@@ -5,6 +5,7 @@ from typing import Protocol
 from mnistburn.callbacks.events import (
     EpochBegin,
     EpochEnd,
+    ExceptionRaised,
     StepBegin,
     StepEnd,
     TrainBegin,
@@ -56,6 +57,12 @@ class Callback:
     def on_train_end(self, event: TrainEnd) -> None:
         """Take note that the training ends, whether finished or stopped."""
 
+    def on_exception(self, event: ExceptionRaised) -> None:
+        """Take note that an exception ends the training, of a callback or of the training itself.
+
+        An exception that this method raises is logged, and `train` raises the first one.
+        """
+
 
 class _TrainBegin(Protocol):
     def on_train_begin(self, event: TrainBegin, /) -> object: ...
@@ -89,6 +96,10 @@ class _TrainEnd(Protocol):
     def on_train_end(self, event: TrainEnd, /) -> object: ...
 
 
+class _ExceptionRaised(Protocol):
+    def on_exception(self, event: ExceptionRaised, /) -> object: ...
+
+
 CallbackLike = (
     Callback
     | _TrainBegin
@@ -99,5 +110,6 @@ CallbackLike = (
     | _ValidationEnd
     | _EpochEnd
     | _TrainEnd
+    | _ExceptionRaised
 )
 """A `Callback`, or any object that has one of its methods."""

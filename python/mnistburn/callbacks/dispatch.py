@@ -1,6 +1,7 @@
 """The callbacks of one training."""
 
 import inspect
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from mnistburn.callbacks.early_stopping import EarlyStopping
 from mnistburn.callbacks.events import (
     EpochBegin,
     EpochEnd,
+    ExceptionRaised,
     StepBegin,
     StepEnd,
     TrainBegin,
@@ -35,6 +37,7 @@ _HOOKS: Final = (
     "on_validation_end",
     "on_epoch_end",
     "on_train_end",
+    "on_exception",
 )
 
 # What the trainer tells of only where one listens.
@@ -65,6 +68,7 @@ class CallbackList:
             name: [] for name in _HOOKS
         }
         self._train_steps = 0
+        self._has_begun = False
         self.checkpoint: Checkpoint | None = None
         self.early_stopping: EarlyStopping | None = None
         for index, callback in enumerate(callbacks):
@@ -123,6 +127,7 @@ class CallbackList:
     ) -> None:
         """Tell the callbacks that the training begins."""
         self._train_steps = row["train_steps"]
+        self._has_begun = True
         values = {"artifact_dir": artifact_dir, "config": config, **row}
         self._call("on_train_begin", TrainBegin, values, run)
 
@@ -155,6 +160,18 @@ class CallbackList:
     def train_end(self, row: Mapping[str, Any], run: RunView) -> None:
         """Tell the callbacks that the training ends."""
         self._call("on_train_end", TrainEnd, row, run)
+
+    def exception(self, exception: BaseException, run: RunView) -> None:
+        """Tell the callbacks that an exception ends the training, if it has begun."""
+        if not self._has_begun:
+            return
+        event = ExceptionRaised(exception, run=run)
+        for _, hook in self._hooks["on_exception"]:
+            try:
+                hook(event)
+            except Exception:
+                # It must not take the place of the exception that is told of.
+                logging.getLogger("mnistburn").exception("a callback failed in on_exception")
 
     def _call(self, name: str, kind: type[Any], row: Mapping[str, Any], run: RunView) -> bool:
         hooks = self._hooks[name]

@@ -12,6 +12,7 @@ __all__ = [
     "EpochBegin",
     "EpochEnd",
     "Event",
+    "ExceptionRaised",
     "StepBegin",
     "StepEnd",
     "TrainBegin",
@@ -183,3 +184,16 @@ class TrainEnd(Event):
 
     ended: Ended
     interrupted: bool
+
+
+@dataclass(frozen=True)
+class ExceptionRaised(Event):
+    """An exception ends a training, and `train` raises it.
+
+    ``run`` has neither a model nor a history any more; `mnistburn.load_run` reads what is saved.
+
+    Attributes:
+        exception: The exception.
+    """
+
+    exception: BaseException

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from mnistburn._native import VERSION
 from mnistburn.arguments import as_integer, shown
 from mnistburn.callbacks.callback import Callback
-from mnistburn.callbacks.events import EpochEnd, StepEnd, TrainBegin, TrainEnd
+from mnistburn.callbacks.events import (
+    EpochEnd,
+    ExceptionRaised,
+    StepEnd,
+    TrainBegin,
+    TrainEnd,
+)
 from mnistburn.callbacks.scalars import STEP_SCALARS, scalar_name, steps_done
 from mnistburn.errors import ConfigError
 from mnistburn.results import History
@@ -59,8 +65,8 @@ class Mlflow(Callback):
 
     A resumed run goes on in the same MLflow run, with each row of the history once. What it is
     resumed with otherwise, as more epochs, becomes a tag, since MLflow's parameters are final. An
-    interrupted run is ``KILLED`` in MLflow until it is resumed; one that an error ended stays
-    ``RUNNING``.
+    interrupted run is ``KILLED`` in MLflow until it is resumed, and one that an exception ended is
+    ``FAILED``.
 
     Within ``with mlflow.start_run():`` the training is kept in that MLflow run, which stays open.
 
@@ -115,6 +121,7 @@ class Mlflow(Callback):
     def on_train_begin(self, event: TrainBegin) -> None:
         """Begin an MLflow run, or go on with one."""
         mlflow = _mlflow()
+        self._log = None
         self._train_steps = event.train_steps
         history = event.run.history
         try:
@@ -161,6 +168,15 @@ class Mlflow(Callback):
             self._logged.files(directory)
         if self._is_ours:
             self._logged.end("KILLED" if event.interrupted else "FINISHED")
+
+    def on_exception(self, event: ExceptionRaised) -> None:
+        """Say in MLflow that the run failed."""
+        if self._log is None:
+            return
+        self._log.send()
+        if self._is_ours:
+            stopped = isinstance(event.exception, KeyboardInterrupt)
+            self._log.end("KILLED" if stopped else "FAILED")
 
     @property
     def _logged(self) -> "_RunLog":

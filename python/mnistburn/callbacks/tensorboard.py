@@ -5,7 +5,13 @@ from typing import Any
 
 from mnistburn.arguments import as_integer, as_path
 from mnistburn.callbacks.callback import Callback
-from mnistburn.callbacks.events import EpochEnd, StepEnd, TrainBegin, TrainEnd
+from mnistburn.callbacks.events import (
+    EpochEnd,
+    ExceptionRaised,
+    StepEnd,
+    TrainBegin,
+    TrainEnd,
+)
 from mnistburn.callbacks.scalars import STEP_SCALARS, last_step, scalar_name, steps_done
 from mnistburn.errors import ConfigError
 
@@ -72,6 +78,11 @@ class TensorBoard(Callback):
     def on_train_end(self, event: TrainEnd) -> None:  # noqa: ARG002
         """Close the event file."""
         self._writer.close()
+
+    def on_exception(self, event: ExceptionRaised) -> None:  # noqa: ARG002
+        """Close the event file."""
+        if self._writer is not None:
+            self._writer.close()
 
     def on_step_end(self, event: StepEnd) -> None:
         """Write the scalars of a step."""
