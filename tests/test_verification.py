@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -128,6 +129,38 @@ def test_a_run_that_a_callback_stopped_is_trained_for_as_many_steps(
     assert found.same, found
     assert found.steps == 7
     assert "a callback or its time limit stopped the run after step 3 of epoch 2" in str(found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"grads_accumulation": 2},
+        {"limit_batches": 3},
+        {"average_decay": 0.9},
+        {"grads_accumulation": 3, "limit_batches": 4, "average_decay": 0.5},
+    ],
+    ids=str,
+)
+def test_runs_of_other_steps_are_the_same(
+    artifact_dir: Path, small_data: Pair, small_config: TrainingConfig, changes: dict[str, Any]
+) -> None:
+    config = dataclasses.replace(small_config, **changes)
+    run = mnistburn.train(artifact_dir, config, "cpu", data=small_data, progress=False)
+    found = verify(run, data=small_data, progress=False)
+    assert found.same, found
+    assert found.steps == len(run.history.train_steps["step"])
+
+
+def test_a_run_that_is_out_of_time_is_trained_for_as_many_steps(
+    artifact_dir: Path, small_data: Pair, small_config: TrainingConfig
+) -> None:
+    config = dataclasses.replace(small_config, max_seconds=1e-9, average_decay=0.9)
+    run = mnistburn.train(artifact_dir, config, "cpu", data=small_data, progress=False)
+    assert run.ended == "stopped"
+    found = verify(run, data=small_data, progress=False)
+    assert found.same, found
+    assert found.steps == 1
+    assert "its time limit stopped the run after step 1 of epoch 1" in str(found)
 
 
 def test_a_run_that_was_stopped_early_is_compared_after_its_last_step(

@@ -70,6 +70,10 @@ pub(super) fn go_on(
         .as_ref()
         .map(|checkpoint| checkpoint.state.progress)
     {
+        None if options.early_stopping.is_none() => {
+            "resumed before the first checkpoint: the run starts over, without early stopping unless EarlyStopping is passed again"
+                .into()
+        }
         None => "resumed before the first checkpoint: the run starts over".into(),
         Some(progress) => format!("resumed {progress}"),
     };
