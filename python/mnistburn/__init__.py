@@ -89,7 +89,12 @@ if TYPE_CHECKING:
     )
     from mnistburn.training import train
     from mnistburn.training_forward import ClassificationOutput, RegressionOutput
-    from mnistburn.verification import Verification, verify
+    from mnistburn.verification import (
+        ReferenceRun,
+        Verification,
+        verify,
+        verify_reference,
+    )
 
 __all__ = [
     "AdaGradConfig",
@@ -142,6 +147,7 @@ __all__ = [
     "RateCurve",
     "Recipe",
     "ReduceOnPlateauLrSchedulerConfig",
+    "ReferenceRun",
     "RegressionOutput",
     "RmsPropConfig",
     "SequentialLrSchedulerConfig",
@@ -177,6 +183,7 @@ __all__ = [
     "train",
     "uniform",
     "verify",
+    "verify_reference",
 ]
 
 # Each name is imported from its module when it is first used: no script waits for what it leaves.
@@ -254,7 +261,7 @@ _HOMES: Final = {
     ),
     "training": ("train",),
     "training_forward": ("ClassificationOutput", "RegressionOutput"),
-    "verification": ("Verification", "verify"),
+    "verification": ("ReferenceRun", "Verification", "verify", "verify_reference"),
 }
 _MODULE_OF: Final = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES: Final = ("callbacks", "datasets", "errors")

@@ -180,7 +180,7 @@ class Model:
         recorder: Recorder = "compact",
         precision: Precision | None = None,
     ) -> Path:
-        """Write the model to a file, whole or not at all.
+        """Write the model to a file atomically.
 
         What the formats of Burn have no room for, the configuration, class names and preprocessing,
         is written beside it, to ``<its name>.meta.json``; move both together.
@@ -210,7 +210,7 @@ class Model:
         *,
         normalise: bool = True,
     ) -> Path:
-        """Write the model for another program, whole or not at all.
+        """Write the model for another program atomically.
 
         Names and shapes of the weights are those of `state_dict`, linear weights ``[in, out]``; in
         an ONNX graph they are ``[out, in]``. The numbers are float32. Configuration, class names

@@ -145,7 +145,7 @@ class File(Part):
         return cls._from_checked(json.loads(_native.complete_config(cls._kind, text)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the configuration to a JSON file, whole or not at all.
+        """Write the configuration to a JSON file atomically.
 
         Args:
             path: The file; an existing one is replaced.

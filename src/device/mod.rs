@@ -77,6 +77,19 @@ impl FromStr for Device {
     }
 }
 
+/// What computes on the CPU: the name of an instruction set, or `burn` for Burn's own operations.
+#[cfg(feature = "cpu")]
+pub fn cpu_kernels() -> Result<&'static str> {
+    let level = crate::kernels::cpu::choice()?;
+    Ok(level.map_or("burn", crate::kernels::cpu::Level::name))
+}
+
+/// What computes on the CPU, which this build has no back end for.
+#[cfg(not(feature = "cpu"))]
+pub fn cpu_kernels() -> Result<&'static str> {
+    Err(not_built("cpu"))
+}
+
 #[cfg(feature = "cpu")]
 fn check_cpu() -> Result<()> {
     crate::kernels::cpu::choice().map(drop)

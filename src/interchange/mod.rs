@@ -32,7 +32,7 @@ use weights::Weights;
 /// Writes a model for another program; the answer is the path with the format's extension.
 ///
 /// Without `format` the extension says it. `input` is what an ONNX graph takes, and for no other format.
-/// The file appears whole or not at all, and an older one of that name survives any failure.
+/// The file appears atomically, and an older one of that name survives any failure.
 pub fn export(
     model: &dyn Classifier,
     path: &Path,

@@ -25,7 +25,7 @@ const WEIGHTS: &str = "weights";
 const OPTIMIZER: &str = "optim";
 const SCHEDULER: &str = "scheduler";
 
-/// Writes a checkpoint to the directory `path`, which appears whole or not at all.
+/// Writes a checkpoint to the directory `path`, which is written atomically.
 pub(super) fn write(
     path: &Path,
     recorder: Recorder,

@@ -47,7 +47,7 @@ fn holds_something(directory: &Path) -> Result<bool> {
     Ok(!entries.iter().all(|entry| is_dropped(&file::name(entry))))
 }
 
-/// Saves a checkpoint: its directory appears whole or not at all. Older ones are removed, but for the last before it and those of
+/// Saves a checkpoint: its directory appears atomically. Older ones are removed, but for the last before it and those of
 /// the best epochs, as its retention has it.
 pub(super) fn save(
     artifact_dir: &Path,

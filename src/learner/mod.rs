@@ -2,7 +2,7 @@
 //!
 //! Burn does the steps (`TrainStep`, `InferenceStep`, the optimizer, the learning-rate schedule, autodiff). The strategy
 //! owns the model and the optimizer, so that parameters are updated in place, and replaces what surrounds the steps in
-//! Burn's learner: files are written whole or not at all, nothing is printed, and a run continues after any batch.
+//! Burn's learner: files are written atomically, nothing is printed, and a run continues after any batch.
 
 mod artifact;
 mod average;

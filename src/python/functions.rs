@@ -41,6 +41,15 @@ pub fn build_info() -> BTreeMap<&'static str, String> {
     ])
 }
 
+/// What computes on the CPU: the name of an instruction set, as in "avx2", or "burn" for Burn's own operations.
+///
+/// Raises:
+///     DeviceError: MNISTBURN_KERNELS asks for one that this processor lacks.
+#[pyfunction]
+pub fn cpu_kernels() -> PyResult<&'static str> {
+    Ok(device::cpu_kernels()?)
+}
+
 fn json<T: Settings>(text: &str, complete: bool) -> Result<String> {
     let config = T::from_json(text)?;
     Ok(if complete {

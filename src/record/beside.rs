@@ -40,7 +40,7 @@ pub(crate) fn companion(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Writes a model's file and its companion; the file appears whole or not at all, and at no moment is there one whose
+/// Writes a model's file and its companion; the file appears atomically, and at no moment is there one whose
 /// companion speaks of another.
 pub(crate) fn write(
     path: &Path,

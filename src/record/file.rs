@@ -1,4 +1,4 @@
-//! Files that are read whole, and appear whole or not at all; and what a directory holds.
+//! Reading whole files, writing files atomically, and listing directories.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};

@@ -43,7 +43,7 @@ use std::path::{Path, PathBuf};
 
 /// Saves a model, and what is known of it in a companion of the file; the answer is the path with the format's extension.
 ///
-/// The file appears whole or not at all, and an older one of that name survives any failure.
+/// The file appears atomically, and an older one of that name survives any failure.
 pub fn save(
     model: &dyn Classifier,
     path: &Path,

@@ -69,7 +69,7 @@ def export_page(
 
 
 def write_page(content: Content, path: Path) -> Path:
-    """Write the page to a file, whole or not at all.
+    """Write the page to a file atomically.
 
     Args:
         content: What it shows.

@@ -1,4 +1,4 @@
-"""A report as a file: whole or not at all, and never in the place of somebody else's."""
+"""A report as a file, written atomically and never in the place of somebody else's."""
 
 import hashlib
 import os
@@ -77,7 +77,7 @@ def marked(text: str) -> str:
 
 
 def write(target: Path, text: str) -> None:
-    """Write a report, whole or not at all.
+    """Write a report atomically.
 
     Args:
         target: The file; its folder has to be there.

@@ -85,7 +85,7 @@ class SweepState:
             raise ArtifactError(message) from None
 
     def write(self, sweep_dir: Path) -> None:
-        """Write the sweep to its directory, whole or not at all.
+        """Write the sweep to its directory atomically.
 
         Args:
             sweep_dir: The directory.

@@ -11,7 +11,8 @@ Example:
 """
 
 from mnistburn.verification.difference import Difference
+from mnistburn.verification.reference import ReferenceRun, verify_reference
 from mnistburn.verification.retraining import verify
 from mnistburn.verification.verification import Verification
 
-__all__ = ["Difference", "Verification", "verify"]
+__all__ = ["Difference", "ReferenceRun", "Verification", "verify", "verify_reference"]

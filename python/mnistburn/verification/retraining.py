@@ -1,9 +1,8 @@
 """Train a run again, and compare the weights."""
 
-import hashlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
@@ -25,6 +24,7 @@ from mnistburn.run_start import START_MODEL_FILE
 from mnistburn.training import TrainingData, train, training_data
 from mnistburn.verification.difference import Part, first_difference
 from mnistburn.verification.verification import Verification
+from mnistburn.verification.weights_hash import sha256_of
 
 __all__ = ["verify"]
 
@@ -252,7 +252,7 @@ def _untrained(
     return Verification(
         artifact_dir=stored.artifact_dir,
         same=False,
-        sha256=_sha256(stored.model.state_dict()),
+        sha256=sha256_of(stored.model.state_dict()),
         retrained_sha256=None,
         precision="full",
         largest_difference=None,
@@ -274,12 +274,12 @@ def _compared(
     of_run, of_retraining = stored.model.state_dict(), again.model.state_dict()
     precision: Literal["full", "half"] = "full"
     halved = {name: _halved(values) for name, values in of_run.items()}
-    if _sha256(of_run) != _sha256(of_retraining) and _sha256(halved) == _sha256(of_run):
+    if sha256_of(of_run) != sha256_of(of_retraining) and sha256_of(halved) == sha256_of(of_run):
         # No bit of the run is beyond half precision: it keeps no more.
         precision = "half"
         of_retraining = {name: _halved(values) for name, values in of_retraining.items()}
         notes.append("the run keeps its weights in half precision, in which they were compared")
-    sha256, retrained = _sha256(of_run), _sha256(of_retraining)
+    sha256, retrained = sha256_of(of_run), sha256_of(of_retraining)
     largest = max(
         float(numpy.abs(values.astype(numpy.float64) - of_retraining[name]).max(initial=0.0))
         for name, values in of_run.items()
@@ -297,13 +297,6 @@ def _compared(
         notes=tuple(notes),
         seconds=again.seconds,
     )
-
-
-def _sha256(state: Mapping[str, NDArray[numpy.float32]]) -> str:
-    digest = hashlib.sha256()
-    for values in state.values():
-        digest.update(numpy.ascontiguousarray(values, dtype="<f4").tobytes())
-    return digest.hexdigest()
 
 
 def _halved(values: NDArray[numpy.float32]) -> NDArray[numpy.float32]:
