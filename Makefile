@@ -58,6 +58,8 @@ fmt: setup ## format all code
 	$(BIN)/ruff check --fix
 
 lint: setup ## formatting, clippy, rustdoc, ruff and mypy, warnings as errors
+	@# Crates for other systems too: a test reads their licences, without a network.
+	cargo fetch --locked --quiet
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format --check
