@@ -131,14 +131,15 @@ accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, se
 	$(BIN)/python -m pip install --quiet --requirement .venv/wheel-requirements.txt
 	touch $@
 
+# Wheels name no folder of this machine, and hold the list of their components.
 wheel: setup ## the wheel, with all back ends, in dist
-	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist
+	$(BIN)/python distribution/wheel.py --features $(ALL_FEATURES) --out dist
 
 # For every glibc since 2.28, of 2018; maturin finds zig in the environment.
 portable-wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
 portable-wheel: setup .venv/wheel ## the wheel for older Linux too, with FEATURES (python), linked by zig, in dist/portable
 	rm -f dist/portable/*.whl
-	$(BIN)/maturin build --release --strip --locked --zig --compatibility manylinux_2_28 --features $(FEATURES) --out dist/portable
+	$(BIN)/python distribution/wheel.py --features $(FEATURES) --out dist/portable --zig --compatibility manylinux_2_28
 	$(BIN)/auditwheel show dist/portable/*.whl
 
 sdist: setup ## the sources for pip, in dist
