@@ -21,7 +21,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel portable-wheel sdist clean
+.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove instructions bench formats compare accuracy wheel portable-wheel sdist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -103,6 +103,10 @@ fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with car
 
 prove: develop ## try what docs/reliability.md promises, as often as it says; PROVE has options, as in --only kill --share 0.1
 	PYTHONPATH=tests $(BIN)/python -m proofs $(PROVE)
+
+# Needs Debian's valgrind.
+instructions: develop ## count the instructions of a training step, in a minute; the limit is in tests/footprint.toml
+	PYTHONPATH=tests $(BIN)/python benches/instructions.py
 
 bench: ## the benchmarks
 	cargo bench --locked --bench augmentation --bench kernels --bench training
