@@ -21,7 +21,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove bench formats compare accuracy wheel portable-wheel sdist clean
+.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove instructions bench formats compare accuracy wheel portable-wheel sdist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,8 @@ fmt: setup ## format all code
 	$(BIN)/ruff check --fix
 
 lint: setup ## formatting, clippy, rustdoc, ruff and mypy, warnings as errors
+	@# Crates for other systems too: a test reads their licences, without a network.
+	cargo fetch --locked --quiet
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(BIN)/ruff format --check
@@ -102,6 +104,10 @@ fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with car
 prove: develop ## try what docs/reliability.md promises, as often as it says; PROVE has options, as in --only kill --share 0.1
 	PYTHONPATH=tests $(BIN)/python -m proofs $(PROVE)
 
+# Needs Debian's valgrind.
+instructions: develop ## count the instructions of a training step, in a minute; the limit is in tests/footprint.toml
+	PYTHONPATH=tests $(BIN)/python benches/instructions.py
+
 bench: ## the benchmarks
 	cargo bench --locked --bench augmentation --bench kernels --bench training
 
@@ -129,14 +135,15 @@ accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, se
 	$(BIN)/python -m pip install --quiet --requirement .venv/wheel-requirements.txt
 	touch $@
 
+# Wheels name no folder of this machine, and hold the list of their components.
 wheel: setup ## the wheel, with all back ends, in dist
-	$(BIN)/maturin build --release --strip --locked --features $(ALL_FEATURES) --out dist
+	$(BIN)/python distribution/wheel.py --features $(ALL_FEATURES) --out dist
 
 # For every glibc since 2.28, of 2018; maturin finds zig in the environment.
 portable-wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
 portable-wheel: setup .venv/wheel ## the wheel for older Linux too, with FEATURES (python), linked by zig, in dist/portable
 	rm -f dist/portable/*.whl
-	$(BIN)/maturin build --release --strip --locked --zig --compatibility manylinux_2_28 --features $(FEATURES) --out dist/portable
+	$(BIN)/python distribution/wheel.py --features $(FEATURES) --out dist/portable --zig --compatibility manylinux_2_28
 	$(BIN)/auditwheel show dist/portable/*.whl
 
 sdist: setup ## the sources for pip, in dist
