@@ -33,18 +33,10 @@ def test_the_weights_are_those_of_the_documentation(kernels: str) -> None:
     runs = json.loads(done.stdout)
     assert [run["kernels"] for run in runs] == [kernels] * 3
     page = PAGE.read_text("utf-8")
+    sets = "portable" if kernels == "portable" else "avx2, avx512"
     for run in runs:
         assert run["same"] is True
-        assert f"| {run['name']} | {kernels} | `{run['sha256']}` |" in page
-
-
-def test_the_page_has_all_of_them() -> None:
-    page = PAGE.read_text("utf-8")
-    rows = [line for line in page.splitlines() if line.startswith("| ") and "`" in line]
-    known = [hash_ for runs in reference._SHA256.values() for hash_ in runs.values()]
-    assert len(known) == 3 * len(LEVELS)
-    for hash_ in known:
-        assert sum(hash_ in row for row in rows) >= 1
+        assert f"| {run['name']} | {sets} | `{run['sha256']}` |" in page
 
 
 def test_other_bits_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

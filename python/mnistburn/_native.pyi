@@ -29,6 +29,7 @@ __all__ = [
     "check_weights",
     "choose_device",
     "complete_config",
+    "cpu_kernels",
     "cuda_driver",
     "cuda_toolkit",
     "describe",
@@ -774,6 +775,14 @@ def complete_config(kind: str, text: str) -> str:
 
     Raises:
         ConfigError: A key is unknown or a value breaks its rule.
+    """
+
+def cpu_kernels() -> str:
+    """
+    What computes on the CPU: the name of an instruction set, as in "avx2", or "burn" for Burn's own operations.
+
+    Raises:
+        DeviceError: MNISTBURN_KERNELS asks for one that this processor lacks.
     """
 
 def cuda_driver() -> bool:

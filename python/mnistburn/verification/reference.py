@@ -120,5 +120,19 @@ _CONFIGS: Final = {
         checkpoint_every=None,
     ),
 }
+_WITHOUT_FMA: Final = {
+    "guide": "92bf39fbf06468e6055e4688ff25ce9e44320381c590e0973f60219115d694c3",
+    "ConvNet with batch norm": "ae61ced7a259186787d814db0a881f209cb23e0ca2140950e58a954025d72afa",
+    "ConvNet with group norm": "94e6d3d9f7a86b66e5445a5940990a9836e0ea65a508921bc44b076525697fea",
+}
+_WITH_FMA: Final = {
+    "guide": "d9818a1db30dc838c0ca25d040096e09b245294315f4be9ac2c6a5aaa937a8dc",
+    "ConvNet with batch norm": "1ea10d2812d0fb20e811a3357f0c6a30b60416788c15a6b7193c1e8857ca0623",
+    "ConvNet with group norm": "5228aee77558efbab5d451d5cfcdc607181aab43299ff70cb90231eed1823a46",
+}
 # By what computes and what is trained; the table of docs/reliability.md.
-_SHA256: Final[dict[str, dict[str, str]]] = {}
+_SHA256: Final[dict[str, dict[str, str]]] = {
+    "avx512": _WITH_FMA,
+    "avx2": _WITH_FMA,
+    "portable": _WITHOUT_FMA,
+}
