@@ -21,7 +21,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz prove instructions bench formats compare accuracy wheel portable-wheel sdist clean
+.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz sanitize prove instructions bench formats compare accuracy wheel portable-wheel sdist clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -100,6 +100,12 @@ fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with car
 		cargo fuzz run $$name --fuzz-dir fuzz --codegen-units 16 target/corpus/$$name fuzz/corpus/$$name -- -dict=fuzz/names.dict -timeout=10 \
 			-malloc_limit_mb=256 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit; \
 	done
+
+# The standard library is not instrumented, as that takes a nightly Rust; RUSTC_BOOTSTRAP lets the installed one have sanitizers.
+sanitize: export RUSTC_BOOTSTRAP := 1
+sanitize: export RUSTFLAGS := -Zsanitizer=address
+sanitize: ## the unit tests of the core, kernels included, with AddressSanitizer
+	cargo test --release --locked --lib --target-dir target/sanitize --target $$(rustc -vV | sed -n 's/^host: //p')
 
 prove: develop ## try what docs/reliability.md promises, as often as it says; PROVE has options, as in --only kill --share 0.1
 	PYTHONPATH=tests $(BIN)/python -m proofs $(PROVE)

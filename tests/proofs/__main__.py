@@ -6,13 +6,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from proofs import damaged_files, determinism, file_faults, kills, memory, signals
+from proofs import damaged_files, determinism, file_faults, kills, memory, processors, signals
 from proofs.row import Row
 
 ROWS: tuple[Row, ...] = (
     *kills.ROWS,
     *file_faults.ROWS,
     *determinism.ROWS,
+    *processors.ROWS,
     *signals.ROWS,
     *memory.ROWS,
     *damaged_files.ROWS,

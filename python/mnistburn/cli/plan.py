@@ -140,8 +140,9 @@ def tell_time(name: str, plan: Plan) -> None:
         plan: The training, its data read.
     """
     config, images = plan.config, plan.data.train
+    epochs = "1 epoch" if config.num_epochs == 1 else f"{config.num_epochs} epochs"
     click.echo(
-        f"recipe {name}: {config.num_epochs} epochs of {len(images):,} images, about "
+        f"recipe {name}: {epochs} of {len(images):,} images, about "
         f"{_duration(expected_seconds(config, images))} on this machine's processor",
         err=True,
     )
