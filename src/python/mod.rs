@@ -28,8 +28,8 @@ mod _native {
     #[pymodule_export]
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
-        complete_config, cpu_kernels, cuda_driver, cuda_toolkit, describe, devices, find_rate, holds_run,
-        load_run, read_idx, resolve_device, run_history, settle_run, split_indices,
+        complete_config, cpu_kernels, cuda_driver, cuda_toolkit, describe, devices, find_rate,
+        holds_run, load_run, read_idx, resolve_device, run_history, settle_run, split_indices,
     };
     #[pymodule_export]
     use super::gradients::Gradients;
