@@ -12,6 +12,8 @@ use crate::config::ImageShape;
 const SEARCH_SIDE: usize = 320;
 /// Strokes are looked for once more, with more pixels, where they are in less than this share of a picture that was shrunk.
 const SMALL_SHARE: f32 = 0.6;
+/// That part of a picture has fewer pixels by a tenth at least: otherwise it would show no more, and the search would not end.
+const LARGEST_PART: f32 = 0.9;
 /// The side of a drawing before its strokes are made thicker or thinner.
 const MORPH_SIDE: usize = 96;
 /// Widths of strokes as shares of the longer side that are left as they are: of MNIST's, one in a hundred is narrower, and one in
@@ -131,7 +133,8 @@ impl Drawing {
         let of_picture = enlarged(area, &small, picture);
         if shrink > 1.0 && (area.longer() as f32) < SMALL_SHARE * small.longer() as f32 {
             let around = grown(of_picture, of_picture.longer() / 3 + 2, picture);
-            if let Some(found) = Self::find(&picture.crop(around), Some(dark)) {
+            let is_part = around.longer() as f32 <= LARGEST_PART * picture.longer() as f32;
+            if is_part && let Some(found) = Self::find(&picture.crop(around), Some(dark)) {
                 return Some(Self {
                     of_picture: Area {
                         left: around.left + found.of_picture.left,
@@ -244,6 +247,21 @@ fn grown(area: Area, margin: usize, picture: &Plane) -> Area {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strokes_of_any_share_of_a_large_picture_are_found() {
+        let side = 400;
+        for length in (20..=side).step_by(5) {
+            let mut picture = vec![230; side * side];
+            let first = (side - length) / 2;
+            for row in picture.chunks_exact_mut(side).skip(first).take(length) {
+                row[190..212].fill(20);
+            }
+            let shape = ImageShape::from((28, 28, 1));
+            let found = prepare(&picture, side, side, shape);
+            assert!(found.inverted && !found.blank, "{length} of {side}");
+        }
+    }
 
     /// A picture of `ground` with a bar of `ink`.
     fn bar(width: usize, height: usize, ground: u8, ink: u8) -> Vec<u8> {

@@ -7,6 +7,7 @@
 const SEARCH_SIDE = 320;
 /** Strokes are looked for once more where they are in less than this share of a shrunk picture. */
 const SMALL_SHARE = 0.6;
+const LARGEST_PART = 0.9;
 /** The side of a drawing before its strokes are made thicker or thinner. */
 const MORPH_SIDE = 96;
 /** Widths of strokes as shares of the longer side that are left as they are. */
@@ -75,7 +76,9 @@ function findDrawing(picture, known) {
   const { mask, area } = strokes;
   const longer = Math.max(area.right - area.left, area.bottom - area.top);
   if (shrink > 1 && longer < SMALL_SHARE * small.longer) {
-    const found = findDrawing(picture.crop(surroundings(area, small, picture)), dark);
+    const part = picture.crop(surroundings(area, small, picture));
+    // One as large shows no more, and the search would not end.
+    const found = part.longer <= LARGEST_PART * picture.longer ? findDrawing(part, dark) : null;
     if (found !== null) return found;
   }
   const floor = 2 * noise;
