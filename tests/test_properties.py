@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from pictures import write_png
+from PIL import Image
 
 from mnistburn import (
     AdamConfig,
@@ -23,6 +24,7 @@ from mnistburn import (
     ModelConfig,
     SgdConfig,
     TrainingConfig,
+    read_picture,
 )
 from mnistburn.errors import MnistburnError
 
@@ -139,6 +141,30 @@ def test_predictions_do_not_depend_on_the_batch(pair: Any, batch: int) -> None:
         network.forward(images[first : first + batch]) for first in range(0, len(images), batch)
     ]
     assert (numpy.concatenate(parts) == together).all()
+
+
+@st.composite
+def drawings(draw: st.DrawFn) -> NDArray[numpy.uint8]:
+    """Draw a large picture of some strokes, light or dark, with or without noise."""
+    height, width = draw(st.integers(200, 700)), draw(st.integers(200, 700))
+    ground, ink = draw(st.sampled_from([(230, 20), (0, 255), (120, 160)]))
+    grey = numpy.full((height, width), ground, numpy.float64)
+    for _ in range(draw(st.integers(0, 4))):
+        top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        bottom, right = draw(st.integers(top, height)), draw(st.integers(left, width))
+        grey[top:bottom, left:right] = ink
+    noise = draw(st.sampled_from([0, 0, 3, 30]))
+    random = numpy.random.default_rng(draw(st.integers(0, 99)))
+    return (grey + noise * random.standard_normal(grey.shape)).clip(0, 255).astype(numpy.uint8)
+
+
+@settings(max_examples=100)
+@given(grey=drawings())
+def test_any_drawing_becomes_an_image(grey: NDArray[numpy.uint8]) -> None:
+    image = read_picture(Image.fromarray(grey), size=(28, 28), prepare="digit")
+    assert image.shape == (28, 28)
+    # It has strokes from dark to light, or none at all.
+    assert image.max() in {0, 255}
 
 
 @given(name=st.sampled_from(NAMES), value=ANY_VALUE)
