@@ -206,6 +206,14 @@ def test_the_camera_takes_a_picture(page: Page) -> None:
     expect(page.locator("#viewfinder")).to_be_hidden()
 
 
+def test_a_camera_that_does_not_start_is_left(page: Page) -> None:
+    page.evaluate("() => { HTMLMediaElement.prototype.play = () => new Promise(() => {}); }")
+    page.get_by_role("button", name="Camera").click()
+    expect(page.get_by_role("button", name="Take the picture")).to_be_disabled()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator("#viewfinder")).to_be_hidden()
+
+
 def test_a_phone_shows_answer_and_paper_at_once_and_draws_by_touch(
     browser: Browser, address: str
 ) -> None:

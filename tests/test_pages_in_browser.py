@@ -17,9 +17,6 @@ from mnistburn.watch.server import WatchServer
 
 Scheme = Literal["light", "dark"]
 
-# Of a machine with other things to do; what is there sooner is not waited for.
-expect.set_options(timeout=30_000)
-
 
 @pytest.fixture(scope="module")
 def made(

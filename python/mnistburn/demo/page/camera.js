@@ -22,9 +22,12 @@ async function takePicture(dialog) {
     shoot.disabled = true;
     video.srcObject = stream;
     dialog.showModal();
-    await video.play();
-    shoot.disabled = false;
-    return await taken;
+    // A camera that does not start can be left.
+    const started = video.play().then(() => {
+      shoot.disabled = false;
+      return taken;
+    });
+    return await Promise.race([taken, started]);
   } finally {
     dialog.close();
     video.srcObject = null;
