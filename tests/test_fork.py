@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import mnistburn
-from mnistburn import Callback, Dataset, Model, TrainingConfig
+from mnistburn import AdamConfig, Callback, DataLoader, Dataset, Model, TrainingConfig
 from mnistburn.errors import DeviceError
 
 pytestmark = [
@@ -55,6 +55,21 @@ def test_a_child_predicts_and_trains_as_its_parent(
     trained = losses("parent")
     assert (in_child(lambda: model.forward(small_data[1].images)) == expected).all()
     assert in_child(lambda: losses("child")) == trained
+
+
+def test_a_child_loops_as_its_parent(small_data: Pair) -> None:
+    def weights() -> bytes:
+        model, optimizer = Model(seed=1), AdamConfig().init()
+        for batch in DataLoader(small_data[1], batch_size=32, shuffle=1):
+            out = model.forward_classification(*batch, dropout=batch.dropout)
+            model = optimizer.step(1e-3, model, out.loss.backward())
+        return b"".join(array.tobytes() for array in model.state_dict().values())
+
+    # The thread that forks is one of those that compute from its first step on.
+    expected = weights()
+    assert in_child(weights) == expected
+    assert in_child(lambda: in_child(weights)) == expected
+    assert weights() == expected
 
 
 def test_a_child_of_a_process_in_training_says_how_to_start_it(

@@ -1,5 +1,7 @@
 """A custom loop: Adam by steps."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy
 import pytest
 
@@ -115,6 +117,21 @@ def test_two_loops_with_the_same_seeds_give_the_same_bits(train_data: Dataset) -
 
     first, second = weights(), weights()
     assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_loops_in_several_threads_give_the_bits_of_one(train_data: Dataset) -> None:
+    def weights(seed: int) -> bytes:
+        model = Model(ModelConfig(hidden_size=8), seed=seed)
+        optimizer = AdamConfig().init()
+        for batch in DataLoader(train_data[:128], batch_size=32, shuffle=seed):
+            out = model.forward_classification(*batch, dropout=batch.dropout)
+            model = optimizer.step(1e-3, model, out.loss.backward())
+        return b"".join(array.tobytes() for array in model.state_dict().values())
+
+    seeds = range(8)
+    expected = [weights(seed) for seed in seeds]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(weights, seeds)) == expected
 
 
 def test_repr_tells_the_configuration() -> None:

@@ -121,6 +121,12 @@ class Model:
         model._fill(network_from_json(native.config))  # noqa: SLF001
         return model
 
+    def _with(self, native: _native.Model) -> Self:
+        """Return the model with other parameters; what was told of images is not told again."""
+        model = self.__class__.__new__(self.__class__)
+        model.__dict__.update(self.__dict__, _native=native)
+        return model
+
     def _fill(self, config: NetworkConfig) -> None:
         about = json.loads(self._native.about)
         names, statistics = about["class_names"], about["statistics"]

@@ -93,7 +93,7 @@ class Optimizer:
         if not isinstance(gradients, Gradients):
             message = f"gradients must be Gradients, got {shown(gradients)}; call loss.backward()"
             raise ConfigError(message)
-        return Model._wrap(self._native.step(rate, model._native, gradients._native))  # noqa: SLF001
+        return model._with(self._native.step(rate, model._native, gradients._native))  # noqa: SLF001
 
     def __reduce__(self) -> tuple[Callable[..., "Optimizer"], tuple[object, ...]]:
         """Take part in pickling and copying: a copy has the same state, of its own."""
