@@ -19,6 +19,7 @@ __all__ = [
     "Optimizer",
     "Picture",
     "PictureFolder",
+    "Ranks",
     "RunView",
     "TrainingOutput",
     "augment",
@@ -47,6 +48,7 @@ __all__ = [
     "read_folder",
     "read_idx",
     "resolve_device",
+    "run_files",
     "run_history",
     "settle_run",
     "split_indices",
@@ -642,6 +644,45 @@ class PictureFolder:
         """
 
 @final
+class Ranks:
+    """
+    The processes that share a run, each of which is a rank.
+    """
+    def __new__(
+        cls,
+        /,
+        communicator: Any,
+        rank: SupportsIndex,
+        size: SupportsIndex,
+        parts: SupportsIndex | None,
+        threads: SupportsIndex | None,
+    ) -> Ranks:
+        """
+        Ranks that a communicator joins.
+
+        Args:
+            communicator: Its method `all_reduce` sums float32 numbers, a bytearray, over all ranks, in place; its method
+                `all_gather` gives the bytes of all ranks in their order. Both are called from a thread of the training.
+            rank: The number of this process.
+            size: How many there are.
+            parts: Each batch is cut into so many parts, whose gradients are summed in their order; None for one each.
+            threads: The threads of this rank, where the configuration leaves that open.
+
+        Raises:
+            ConfigError: parts is no multiple of size.
+        """
+    def settle(self, /, failure: str | None) -> None:
+        """
+        Waits until all ranks are here.
+
+        Args:
+            failure: What this rank tells the others if it has failed, unless they know; None if it has not.
+
+        Raises:
+            TrainingError: A rank has failed.
+        """
+
+@final
 class RunView:
     """
     A look at a run while its observer is told of an event.
@@ -966,6 +1007,11 @@ def resolve_device(device: str) -> str:
         DeviceError: There is no such device, or it can't be used here.
     """
 
+def run_files() -> list[str]:
+    """
+    The names of all that a run may have in its directory.
+    """
+
 def run_history(artifact_dir: str | PathLike[str]) -> str:
     """
     What a run has measured, JSON: of one that was killed or is on, up to its newest whole checkpoint.
@@ -1020,6 +1066,7 @@ def train(
     observer: Any | None,
     every: SupportsGetItem[int, SupportsIndex],
     wants_all: bool,
+    ranks: Ranks | None,
 ) -> Model:
     """
     Trains a model, and keeps the run in a directory.
@@ -1044,6 +1091,7 @@ def train(
             values of the metrics.
         every: The trainer waits for the observer after each step of the run whose number one of these divides.
         wants_all: Whether the observer is told of the beginnings of steps, and of the beginning and the end of validations.
+        ranks: The processes that share the run; None for this one alone.
 
     Returns:
         The model after the last step.

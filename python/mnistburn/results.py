@@ -15,7 +15,7 @@ Example:
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -208,6 +208,10 @@ class TrainingResult:
         epoch = _best(self.artifact_dir, self.best_epoch)
         native = _native.load_run(str(self.artifact_dir), self.model.device, epoch)
         return Model._wrap(native)  # noqa: SLF001
+
+    def _moved(self, directory: Path) -> "TrainingResult":
+        """Return the result of the same run in another directory."""
+        return replace(self, artifact_dir=directory, _run=run_in(directory))
 
     def _check_directory(self, needed: str) -> None:
         """Refuse where another run has taken the directory."""

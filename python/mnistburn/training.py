@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy
@@ -32,6 +33,7 @@ from mnistburn.datasets.loading import LoadedPair, load_pair
 from mnistburn.datasets.picture_options import PictureOptions
 from mnistburn.datasets.source import DataSource
 from mnistburn.device import resolve_devices
+from mnistburn.distributed import Distributed, Ranks, as_ranks
 from mnistburn.errors import ArtifactError, ConfigError, DataError
 from mnistburn.hints import data_hint, folder_hint, renumbering_hint
 from mnistburn.live_file import LiveFile
@@ -61,6 +63,7 @@ def train(
     overwrite: bool = True,
     callbacks: Sequence[CallbackLike] = (),
     metrics: Sequence[Metric] = (),
+    distributed: Distributed | None = None,
     progress: bool = True,
 ) -> TrainingResult:
     """Train a model and keep it, its checkpoints and its history in a directory.
@@ -103,6 +106,9 @@ def train(
             ``(logits, targets)``, of shapes ``[n, num_classes]`` and ``[n]``, which give a number
             and become columns by their names, as in ``valid_my_metric``. A resumed run needs its
             functions again.
+        distributed: ``"mpi"``, or an `Mpi` with settings, where MPI started several processes that
+            share the run: each computes its part of every batch. Rank 0 keeps the run, shows
+            progress and calls the callbacks; all ranks return the model.
         progress: Whether a progress bar is shown, or lines where there is no terminal; for
             fetching data too.
 
@@ -116,7 +122,8 @@ def train(
         DataError: The data have another type, do not fit the model or cannot be fetched.
         ArtifactError: The directory holds files of others, nothing to resume, or a run that must
             not be overwritten.
-        TrainingError: The training cannot go on, for example because the loss is not finite.
+        TrainingError: The training cannot go on, for example because the loss is not finite, or
+            another rank has failed.
         OSError: A file cannot be written.
         KeyboardInterrupt: Ctrl-C was pressed twice, or before the first step of a run that would
             have taken the place of another.
@@ -133,13 +140,48 @@ def train(
         if not isinstance(value, bool):
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
-    places = resolve_devices(device)
-    begin = None if start is None else as_start(start)
+    request = _Request(
+        config, device, data, start, freeze, resume, overwrite, callbacks, metrics, progress
+    )
+    ranks = as_ranks(distributed)
+    if ranks is None:
+        return _train(directory, request)
+    try:
+        with ranks.directory(directory, resume=resume) as own:
+            with ranks.together():
+                result = _train(own, request, ranks)
+            return result if own == directory else result._moved(directory)  # noqa: SLF001
+    finally:
+        if ranks is not distributed:
+            ranks.close()
+
+
+class _Request(NamedTuple):
+    """The arguments of `train`."""
+
+    config: TrainingConfig | None
+    device: str | Sequence[str]
+    data: str | os.PathLike[str] | tuple[Dataset, Dataset] | None
+    start: Start | None
+    freeze: Sequence[str] | None
+    resume: bool
+    overwrite: bool
+    callbacks: Sequence[CallbackLike]
+    metrics: Sequence[Metric]
+    progress: bool
+
+
+def _train(directory: Path, request: _Request, ranks: Ranks | None = None) -> TrainingResult:
+    """Train in a directory of this process, which may be one of several ranks."""
+    shows = ranks is None or ranks.rank == 0
+    resume, config = request.resume, request.config
+    places = resolve_devices(request.device)
+    begin = None if request.start is None else as_start(request.start)
     stored = stored_config(directory) if resume else None
     used = config or stored or TrainingConfig()
-    if freeze is not None:
-        used = replace(used, freeze=freeze)
-    names, functions = split_metrics(metrics)
+    if request.freeze is not None:
+        used = replace(used, freeze=request.freeze)
+    names, functions = split_metrics(request.metrics)
     if names:
         used = replace(used, metrics=names)
     if used.model is None and stored is not None:
@@ -147,9 +189,12 @@ def train(
     like: NetworkConfig | None = None
     if used.model is None and begin is not None:
         like = start_network(begin)
-    hooks = CallbackList(callbacks)
+    hooks = CallbackList(request.callbacks)
+    if not shows:
+        hooks = hooks.of_core()
     resumed = RunData.read(directory) if resume else None
-    found = training_data(used, data, resumed, like=like, resume=resume, progress=progress)
+    progress = request.progress and shows
+    found = training_data(used, request.data, resumed, like=like, resume=resume, progress=progress)
     used = replace(used, model=found.network)
 
     live = LiveMetrics(used.batch_size)
@@ -159,7 +204,10 @@ def train(
         functions,
         live,
         (start_progress(progress, live), LiveFile(directory, live, resume=resume)),
+        logs=shows,
     )
+    if ranks is not None:
+        ranks.native.settle(None)
     try:
         native = _native.train(
             str(directory),
@@ -170,15 +218,16 @@ def train(
             None if begin is None else begin.model._native,  # noqa: SLF001
             None if begin is None or begin.path is None else str(begin.path),
             resume,
-            overwrite,
+            request.overwrite,
             None if hooks.early_stopping is None else hooks.early_stopping.to_json(),
             None if hooks.checkpoint is None else hooks.checkpoint.to_json(),
             list(functions),
-            config is not None or freeze is not None or bool(names),
+            config is not None or request.freeze is not None or bool(names),
             json.dumps(found.source.to_json_object()),
             observer,
             hooks.every,
             hooks.wants_all,
+            None if ranks is None else ranks.native,
         )
     except BaseException as error:
         observer.fail(error)
@@ -405,12 +454,15 @@ class _Observer:
         functions: dict[str, MetricFunction],
         live: LiveMetrics,
         shows: tuple[Progress | None, ...],
+        *,
+        logs: bool,
     ) -> None:
         self._run = run
         self._hooks = hooks
         self._functions = functions
         self._live = live
         self._shows = [show for show in shows if show is not None]
+        self._logs = logs
 
     def __call__(self, events: str, view: _native.RunView) -> bool:
         # All of them, one by one: a wish to stop must not swallow the events after it.
@@ -437,7 +489,7 @@ class _Observer:
         self._live.take(event)
         for show in self._shows:
             show.show(event)
-        if event["kind"] == "log":
+        if event["kind"] == "log" and self._logs:
             _log(event["level"], event["message"])
         return self._tell(event, run)
 
@@ -456,7 +508,8 @@ class _Observer:
             case "valid_end":
                 self._hooks.validation_end(event, run)
             case "epoch_end":
-                _log("info", epoch_line(event, run.config.num_epochs))
+                if self._logs:
+                    _log("info", epoch_line(event, run.config.num_epochs))
                 return self._hooks.epoch_end(event, run)
             case "end":
                 self._hooks.train_end(event, run)

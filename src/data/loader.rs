@@ -140,18 +140,19 @@ impl<B: Backend> DataLoader<B> {
         self
     }
 
-    /// The loaders of several devices that share each batch; `batch_size` is at least their number, so that only the last
-    /// batch of an epoch may leave a device without an image.
-    pub(crate) fn shared(self, devices: &[B::Device]) -> Vec<Self> {
+    /// The loaders of devices that take the parts of each batch from `first` on, of `count` parts; `batch_size` is at least
+    /// `count`, so that only the last batch of an epoch may leave a device without an image.
+    pub(crate) fn in_parts(self, devices: &[B::Device], first: usize, count: usize) -> Vec<Self> {
         if let [device] = devices
             && *device == self.device
+            && count == 1
         {
             return vec![self];
         }
         let part = |(number, device): (usize, &B::Device)| Self {
             part: Part {
-                number,
-                count: devices.len(),
+                number: first + number,
+                count,
             },
             weights: self.weights.clone(),
             ..self.with(self.dataset.clone(), device.clone())
@@ -538,7 +539,7 @@ mod tests {
         let whole = indices(&loader(0));
         for count in 1..=5 {
             let parts: Vec<_> = loader(2)
-                .shared(&vec![FlexDevice; count])
+                .in_parts(&vec![FlexDevice; count], 0, count)
                 .iter()
                 .map(indices)
                 .collect();
@@ -556,7 +557,7 @@ mod tests {
 
     #[test]
     fn the_shares_of_a_batch_add_up_to_one() {
-        let parts = loader(0).shared(&[FlexDevice; 3]);
+        let parts = loader(0).in_parts(&[FlexDevice; 3], 0, 3);
         let shares: Vec<Vec<f64>> = parts
             .iter()
             .map(|part| part.iter().map(|batch| batch.share).collect())
@@ -582,7 +583,7 @@ mod tests {
                 .collect()
         };
         let parts: Vec<_> = augmented()
-            .shared(&[FlexDevice; 2])
+            .in_parts(&[FlexDevice; 2], 0, 2)
             .iter()
             .map(images)
             .collect();

@@ -5,12 +5,12 @@ use super::average::WeightAverage;
 use super::deadline::Deadline;
 use super::due::Due;
 use super::group::Group;
-use super::history::{Ended, History, TrainStepRow};
+use super::history::{Ended, History};
 use super::history_rows::HistoryRows;
-use super::metrics::{Read, Unread};
 use super::moment::RunMoment;
 use super::observer::{Event, Observer, tell};
 use super::progress::Progress;
+use super::ranks::{Ranks, Signals};
 use super::rule::Rule;
 use crate::config::{CheckpointConfig, TrainingConfig};
 use crate::data::DataLoader;
@@ -60,7 +60,10 @@ pub(super) struct Run<B: AutodiffBackend> {
     pub interrupted: Arc<AtomicBool>,
     /// One for each device.
     pub train_loaders: Vec<Arc<DataLoader<B>>>,
-    pub valid_loader: Arc<DataLoader<B::InnerBackend>>,
+    /// One, or one for each part of this rank.
+    pub valid_loaders: Vec<Arc<DataLoader<B::InnerBackend>>>,
+    /// The processes that share the run.
+    pub ranks: Option<Arc<Ranks>>,
 }
 
 /// What a run leaves in memory.
@@ -76,10 +79,10 @@ impl<B: AutodiffBackend> Run<B> {
         interrupter: &Interrupter,
     ) -> (Option<AnyNetwork<B>>, Result<Outcome>) {
         self.deadline = Deadline::after(self.config.max_seconds);
-        match self
+        let done = self
             .epochs(model, interrupter)
-            .and_then(|(model, ended)| Ok((self.finish(model, ended)?, ended)))
-        {
+            .and_then(|(model, ended)| Ok((self.finish(model, ended)?, ended)));
+        match settled(self.ranks.as_deref(), done) {
             Ok((model, ended)) => (
                 Some(model),
                 Ok(Outcome {
@@ -119,14 +122,15 @@ impl<B: AutodiffBackend> Run<B> {
             &self.config.model,
             &self.trainable,
             Objective::of(&self.config),
+            self.ranks.clone(),
         );
         let start = Event::Start {
             epoch: first,
             num_epochs: self.config.num_epochs,
             train_steps: group.steps(),
-            valid_steps: self.valid_loader.num_batches(),
+            valid_steps: self.valid_loaders[0].num_batches(),
             train_images: group.num_images(),
-            valid_images: self.valid_loader.num_items(),
+            valid_images: self.valid_loaders[0].num_items(),
             device: device_names(&self.devices),
         };
         self.notify_at(start, &model);
@@ -151,7 +155,7 @@ impl<B: AutodiffBackend> Run<B> {
             let mut ended;
             (model, ended) = self.train_epoch(&group, model, interrupter, &mut due)?;
             if ended == Ended::Completed {
-                ended = self.valid_epoch(&model, interrupter)?;
+                ended = self.valid_epoch(&model, interrupter, &due)?;
             }
             if ended != Ended::Completed {
                 if self.directory.older_run().is_some() && self.history.train_steps.step.is_empty()
@@ -180,10 +184,11 @@ impl<B: AutodiffBackend> Run<B> {
             }
             self.notify_at(Event::EpochEnd(row), &model);
             let is_over = epoch == self.config.num_epochs || self.history.stops_early()?;
-            if interrupter.should_stop() && !is_over {
-                return Ok((model, self.stopped()));
+            let signals = self.signals(interrupter, &due)?;
+            if signals.stop && !is_over {
+                return Ok((model, stopped(signals)));
             }
-            if self.deadline.is_over() && !is_over {
+            if signals.over && !is_over {
                 return Ok((model, self.out_of_time()));
             }
         }
@@ -234,17 +239,27 @@ impl<B: AutodiffBackend> Run<B> {
         self.observer.notify_at(event, &moment);
     }
 
-    /// Why a run is over that was told to stop.
-    pub(super) fn stopped(&self) -> Ended {
-        if self.interrupted.load(Ordering::Relaxed) {
-            Ended::Interrupted
-        } else {
-            Ended::Stopped
+    /// What this process is told.
+    pub(super) fn own_signals(&self, interrupter: &Interrupter, due: &Due) -> Signals {
+        Signals {
+            stop: interrupter.should_stop(),
+            interrupted: self.interrupted.load(Ordering::Relaxed),
+            due: due.is_now(),
+            over: self.deadline.is_over(),
+        }
+    }
+
+    /// What any process of the run is told.
+    pub(super) fn signals(&self, interrupter: &Interrupter, due: &Due) -> Result<Signals> {
+        let own = self.own_signals(interrupter, due);
+        match &self.ranks {
+            None => Ok(own),
+            Some(ranks) => Ok(ranks.join_step(&[], own)?.1),
         }
     }
 
     /// The end of a run whose time is over.
-    fn out_of_time(&mut self) -> Ended {
+    pub(super) fn out_of_time(&mut self) -> Ended {
         if let Some(seconds) = self.config.max_seconds {
             let message = format!(
                 "stopped after max_seconds, which is {seconds}; resume goes on, for as long again"
@@ -254,121 +269,8 @@ impl<B: AutodiffBackend> Run<B> {
         Ended::Stopped
     }
 
-    fn due(&self, start: Instant) -> Due {
+    pub(super) fn due(&self, start: Instant) -> Due {
         Due::after(start, self.config.checkpoint_every)
-    }
-
-    fn train_epoch(
-        &mut self,
-        group: &Group<B>,
-        mut model: AnyNetwork<B>,
-        interrupter: &Interrupter,
-        due: &mut Due,
-    ) -> Result<(AnyNetwork<B>, Ended)> {
-        let epoch = self.progress.epoch;
-        let mut batches = group.batches(epoch, self.progress.step);
-        let mut unread = self.unread();
-        let mut ended = Ended::Completed;
-        while self.progress.step < group.steps() {
-            // Also before the first batch: a run that is told to stop at once does no step.
-            if interrupter.should_stop() {
-                ended = self.stopped();
-                break;
-            }
-            if self.observer.wants_all() {
-                let step = self.progress.step + 1;
-                self.notify_at(Event::StepStart { epoch, step }, &model);
-            }
-            let done = group.step(&mut batches, &model)?;
-            let learning_rate = self.rule.next_rate();
-            self.progress.step += 1;
-            let images = unread.push(done.parts, self.progress.step, learning_rate);
-            if images != group.step_len(self.progress.step - 1) {
-                return Err(missing_batch());
-            }
-            let read = unread.read_if_due()?;
-            let (gradients, statistics) = (done.gradients, done.statistics);
-            model = self
-                .rule
-                .update(model, learning_rate, gradients, statistics);
-            let steps = (epoch - 1) * group.steps() + self.progress.step;
-            self.average = self
-                .average
-                .take()
-                .map(|average| average.update(&model.valid(), steps));
-            self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
-            if due.is_now() && !interrupter.should_stop() {
-                // A checkpoint's history has all its steps.
-                let read = unread.read()?;
-                self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
-                let start = Instant::now();
-                self.save_checkpoint(&model)?;
-                *due = self.due(start);
-                // The time that took is none of the next step's.
-                unread.restart_clock();
-            }
-            if self.deadline.is_over() {
-                ended = self.out_of_time();
-                break;
-            }
-        }
-        let read = unread.read()?;
-        self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
-        Ok((model, ended))
-    }
-
-    /// Takes note of training steps that took as many seconds each.
-    fn take_train_steps(
-        &mut self,
-        group: &Group<B>,
-        model: &AnyNetwork<B>,
-        read: &[Read],
-        seconds: f64,
-    ) -> Result<()> {
-        let epoch = self.progress.epoch;
-        for Read {
-            step,
-            learning_rate,
-            measured,
-        } in read
-        {
-            let (step, learning_rate) = (*step, *learning_rate);
-            let (images, loss, accuracy) = (measured.images, measured.loss, measured.accuracy());
-            if !loss.is_finite() {
-                let of = Progress {
-                    epoch,
-                    ended: false,
-                    step: step - 1,
-                };
-                return Err(self.diverged("training", step, loss, of));
-            }
-            self.history.train_steps.push(TrainStepRow {
-                epoch,
-                step,
-                images,
-                loss,
-                accuracy,
-                learning_rate,
-                seconds,
-                images_per_second: images as f64 / seconds,
-            });
-            let images = group.images_in(step);
-            let end = Event::TrainStep {
-                epoch,
-                step,
-                images,
-                loss,
-                accuracy,
-                learning_rate,
-                seconds,
-            };
-            self.notify_at(end, model);
-        }
-        Ok(())
-    }
-
-    pub(super) fn unread(&self) -> Unread<B::InnerBackend> {
-        Unread::new(B::ON_HOST || self.observer.wants_each_step())
     }
 }
 
@@ -377,6 +279,23 @@ pub(super) fn missing_batch() -> Error {
         "the data loader ended before its epoch, and a part of it is missing; please report it"
             .into(),
     )
+}
+
+/// The result of all ranks, where there are several.
+fn settled<T>(ranks: Option<&Ranks>, result: Result<T>) -> Result<T> {
+    match ranks {
+        None => result,
+        Some(ranks) => ranks.settle(result),
+    }
+}
+
+/// Why a run is over that was told to stop.
+pub(super) fn stopped(signals: Signals) -> Ended {
+    if signals.interrupted {
+        Ended::Interrupted
+    } else {
+        Ended::Stopped
+    }
 }
 
 fn device_names(devices: &[Device]) -> String {

@@ -145,6 +145,7 @@ impl FindRate<'_> {
             &config.model,
             &trainable,
             Objective::of(&config),
+            None,
         );
         let mut rule = Rule::<Autodiff<B>>::new(&config)?;
         let model: AnyNetwork<Autodiff<B>> =
@@ -170,7 +171,8 @@ impl FindRate<'_> {
                 if !curve.push(rate, loss) {
                     break 'test;
                 }
-                model = rule.update(model, rate, done.gradients, done.statistics);
+                let (gradients, statistics) = group.join(done.gradients, &model)?;
+                model = rule.update(model, rate, gradients, statistics);
             }
         }
         Ok(curve.finish(range.steps))

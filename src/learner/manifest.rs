@@ -49,6 +49,13 @@ pub(super) const FILES: [&str; 11] = [
     LOG_FILE,
 ];
 
+/// The names of all that a run may have in its directory.
+pub fn run_files() -> impl Iterator<Item = &'static str> {
+    FILES
+        .into_iter()
+        .chain([MANIFEST_FILE, CHECKPOINT_DIRECTORY])
+}
+
 #[derive(Serialize, Deserialize)]
 pub(super) struct Manifest {
     /// The version that wrote it.

@@ -4,6 +4,7 @@
 //! owns the model and the optimizer, so that parameters are updated in place, and replaces what surrounds the steps in
 //! Burn's learner: files are written atomically, nothing is printed, and a run continues after any batch.
 
+mod alike;
 mod artifact;
 mod average;
 mod checked;
@@ -33,6 +34,7 @@ mod options;
 mod prepare;
 mod prepared;
 mod progress;
+mod ranks;
 mod renderer;
 mod resumed_run;
 mod rule;
@@ -47,6 +49,7 @@ mod strategy;
 mod summary;
 mod switch;
 mod threads;
+mod training;
 mod validation;
 mod warm_up;
 
@@ -59,12 +62,13 @@ pub use history_rows::history_rows_again;
 pub use load::{WhichModel, load_run};
 pub use manifest::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE,
-    HISTORY_ROWS_FILE, LOG_FILE, MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE,
+    HISTORY_ROWS_FILE, LOG_FILE, MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE, run_files,
 };
 pub use moment::Moment;
 pub use observer::{Event, Level, Observer, Silent};
 pub use older::holds_run;
 pub use options::TrainOptions;
+pub use ranks::{Communicator, Ranks};
 pub use run::{Trained, train};
 pub use run_data::{Part, RunData};
 pub use run_history::run_history;

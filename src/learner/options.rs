@@ -1,6 +1,7 @@
 //! How a run is started and watched.
 
 use super::observer::{Observer, Silent};
+use super::ranks::Ranks;
 use super::start::Start;
 use crate::config::{CheckpointConfig, EarlyStoppingConfig};
 use burn::train::Interrupter;
@@ -27,6 +28,9 @@ pub struct TrainOptions {
     pub early_stopping: Option<EarlyStoppingConfig>,
     /// Which checkpoints are kept; `None` leaves a resumed run as it was.
     pub retention: Option<CheckpointConfig>,
+    /// The processes that share the run; `None` for this one alone. All of them train with the same data and configuration, each
+    /// into a directory of its own.
+    pub ranks: Option<Arc<Ranks>>,
     /// Where the data come from, which is kept with the run; null where it is not known.
     pub data_source: Value,
 }
@@ -42,6 +46,7 @@ impl Default for TrainOptions {
             start: None,
             early_stopping: None,
             retention: None,
+            ranks: None,
             data_source: Value::Null,
         }
     }

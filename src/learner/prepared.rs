@@ -11,6 +11,7 @@ use super::history_rows::HistoryRows;
 use super::loaders::{training_loader, validation_loader};
 use super::observer::{Observer, warn};
 use super::progress::Progress;
+use super::ranks::Ranks;
 use super::rule::Rule;
 use super::run_config::learning_rate;
 use super::start::{Initial, RunStart};
@@ -64,8 +65,21 @@ impl Prepared {
         devices: &[Device],
         burn_devices: Vec<B::Device>,
         data: &Data,
+        ranks: Option<Arc<Ranks>>,
     ) -> Result<Started<Autodiff<B>>> {
         let burn_device = &burn_devices[0];
+        let parts = ranks.as_ref().map(|ranks| ranks.own_parts());
+        let parts = parts.unwrap_or(0..burn_devices.len());
+        let num_parts = ranks
+            .as_ref()
+            .map_or(burn_devices.len(), |ranks| ranks.num_parts());
+        // A rank has one device, which computes its parts one after the other.
+        let of_parts: Vec<B::Device> = burn_devices
+            .iter()
+            .cycle()
+            .take(parts.len())
+            .cloned()
+            .collect();
         let Prepared {
             config,
             directory,
@@ -134,13 +148,21 @@ impl Prepared {
         let average = config.average_decay;
         let average = average.map(|decay| WeightAverage::new(decay, initial()));
         let model = model.training_only(&trainable);
+        let valid_loader = validation_loader(&data.valid, &config, burn_device);
         let run = Run {
             train_loaders: training_loader(&data.train, &config, burn_device)?
-                .shared(&burn_devices)
+                .in_parts(&of_parts, parts.start, num_parts)
                 .into_iter()
                 .map(Arc::new)
                 .collect(),
-            valid_loader: Arc::new(validation_loader(&data.valid, &config, burn_device)),
+            valid_loaders: match &ranks {
+                None => vec![Arc::new(valid_loader)],
+                Some(_) => valid_loader
+                    .in_parts(&of_parts, parts.start, num_parts)
+                    .into_iter()
+                    .map(Arc::new)
+                    .collect(),
+            },
             valid_targets: data.valid.targets()[..config.limited(data.valid.len())].to_vec(),
             own_metrics: observer.metrics(),
             measured: BTreeMap::new(),
@@ -149,7 +171,8 @@ impl Prepared {
             config,
             devices: devices.to_vec(),
             trainable: trainable.into(),
-            burn_devices,
+            burn_devices: of_parts,
+            ranks,
             directory,
             data: fingerprints,
             rule,

@@ -5,6 +5,8 @@ use super::history::{Ended, History};
 use super::manifest::CONFIG_FILE;
 use super::options::TrainOptions;
 use super::prepare::prepare;
+use super::prepared::Started;
+use super::ranks::Ranks;
 use super::renderer::{NoLogger, NoRenderer};
 use super::strategy::{Components, ResumableStrategy};
 use super::threads::in_pool;
@@ -71,6 +73,30 @@ struct Train<'a> {
     options: TrainOptions,
 }
 
+impl Train<'_> {
+    fn begin<B: Backend>(
+        &mut self,
+        burn_devices: Vec<B::Device>,
+        ranks: Option<&Arc<Ranks>>,
+    ) -> Result<Started<Autodiff<B>>> {
+        if ranks.is_some() && self.devices.len() > 1 {
+            return Err(Error::Device(format!(
+                "a rank computes on one device, got {}; start a rank for each device",
+                self.devices.len()
+            )));
+        }
+        let parts = ranks.map_or(self.devices.len(), |ranks| ranks.num_parts());
+        let prepared = prepare(
+            self.artifact_dir,
+            self.config,
+            parts,
+            self.data,
+            &mut self.options,
+        )?;
+        prepared.init::<B>(self.devices, burn_devices, self.data, ranks.cloned())
+    }
+}
+
 impl OnBackend for Train<'_> {
     type Output = Trained;
 
@@ -80,27 +106,35 @@ impl OnBackend for Train<'_> {
             .iter()
             .map(|device| B::device(*device))
             .collect::<Result<Vec<_>>>()?;
-        let prepared = prepare(
-            self.artifact_dir,
-            self.config,
-            self.devices.len(),
-            self.data,
-            &mut self.options,
-        )?;
-        let (model, mut run) = prepared.init::<B>(self.devices, burn_devices, self.data)?;
+        let ranks = self.options.ranks.take();
+        let begun = self.begin::<B>(burn_devices, ranks.as_ref());
+        let (model, mut run) = match &ranks {
+            None => begun?,
+            Some(ranks) => {
+                let (model, run) = ranks.settle(begun)?;
+                run.check_ranks(ranks, &model)?;
+                (model, run)
+            }
+        };
         run.interrupted = Arc::clone(&self.options.interrupted);
         let (num_epochs, model_config) = (run.config.num_epochs, run.config.model.clone());
         let about = run.about.clone();
         // Not before the checkpoint is decoded: a run that can't go on stays as it was.
-        run.directory.claim()?;
-        run.directory
-            .write(CONFIG_FILE, run.config.to_json().as_bytes())?;
-        let threads = run.config.threads;
+        let claimed = run.directory.claim().and_then(|()| {
+            run.directory
+                .write(CONFIG_FILE, run.config.to_json().as_bytes())
+        });
+        match &ranks {
+            None => claimed?,
+            Some(ranks) => ranks.settle(claimed)?,
+        }
+        let of_rank = ranks.as_ref().and_then(|ranks| ranks.threads());
+        let threads = run.config.threads.or(of_rank);
         let schedule = run.rule.schedule.clone();
         let optimizer = run.rule.optimizer.clone();
         let (train_loader, valid_loader) = (
             Arc::clone(&run.train_loaders[0]),
-            Arc::clone(&run.valid_loader),
+            Arc::clone(&run.valid_loaders[0]),
         );
         let (strategy, outcome) = ResumableStrategy::new(run);
 

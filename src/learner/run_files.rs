@@ -6,6 +6,7 @@ use super::epochs::Run;
 use super::history::Ended;
 use super::observer::{Event, tell, warn};
 use super::progress::Progress;
+use super::start::sha256;
 use super::state::{State, StoredHistory};
 use super::{HISTORY_FILE, MODEL_FILE, SUMMARY_FILE, summary_table};
 use crate::config::{Precision, Recorder, Settings};
@@ -29,6 +30,10 @@ impl<B: AutodiffBackend> Run<B> {
             ), None));
         }
         let recorder = self.config.recorder;
+        if let Some(ranks) = &self.ranks {
+            let rule = "the parameters of all ranks must stay the same";
+            ranks.check_same(rule, &sha256(&state))?;
+        }
         let (optimizer, scheduler) = self.rule.encode(recorder)?;
         let records = Records {
             model: encode(self.model(model), recorder, recorder.precision())?,

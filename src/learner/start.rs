@@ -148,16 +148,17 @@ impl Start {
     }
 
     fn sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        for value in self
-            .parameters
-            .iter()
-            .flat_map(|parameter| &parameter.values)
-        {
-            hash.update(value.to_le_bytes());
-        }
-        hexadecimal(&hash.finalize())
+        sha256(&self.parameters)
     }
+}
+
+/// SHA-256 of the numbers of parameters in their order, as 32-bit floats, little-endian.
+pub(super) fn sha256(parameters: &[Parameter]) -> String {
+    let mut hash = Sha256::new();
+    for value in parameters.iter().flat_map(|parameter| &parameter.values) {
+        hash.update(value.to_le_bytes());
+    }
+    hexadecimal(&hash.finalize())
 }
 
 fn listed(names: &[String]) -> String {

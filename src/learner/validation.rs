@@ -1,6 +1,7 @@
 //! The validation of an epoch.
 
-use super::epochs::{Run, missing_batch};
+use super::due::Due;
+use super::epochs::{Run, missing_batch, stopped};
 use super::history::{Ended, ValidStepRow};
 use super::metrics::Read;
 use super::observer::Event;
@@ -12,7 +13,9 @@ use crate::network::{AnyNetwork, host_values};
 use burn::data::dataloader::DataLoader as _;
 use burn::tensor::Tensor;
 use burn::train::{InferenceStep, Interrupter};
-use std::sync::Arc;
+
+/// The logits of a part of a batch, `[images, num_classes]`, with the numbers of its step and of the part.
+type PartLogits<B> = (usize, usize, Tensor<B, 2>);
 
 impl<B: AutodiffBackend> Run<B> {
     /// Validates an epoch, and takes note of it.
@@ -20,40 +23,72 @@ impl<B: AutodiffBackend> Run<B> {
         &mut self,
         model: &AnyNetwork<B>,
         interrupter: &Interrupter,
+        due: &Due,
     ) -> Result<Ended> {
         let epoch = self.progress.epoch;
-        let steps = self.valid_loader.num_batches();
+        let steps = self.valid_loaders[0].num_batches();
         if self.observer.wants_all() {
             self.notify_at(Event::ValidStart { epoch, steps }, model);
         }
         let model = self.model(model);
         let mut logits = Vec::new();
-        self.valid_loader.start_at(epoch as u64, 0);
-        let loader = Arc::clone(&self.valid_loader);
-        let mut batches = loader.iter();
+        let loaders = self.valid_loaders.clone();
+        let mut batches: Vec<_> = loaders
+            .iter()
+            .map(|loader| {
+                loader.start_at(epoch as u64, 0);
+                loader.iter()
+            })
+            .collect();
         let mut unread = self.unread();
         for step in 1..=steps {
-            if interrupter.should_stop() {
+            if self.ranks.is_none() && interrupter.should_stop() {
                 // A resumed run validates this epoch from the start.
                 self.history.forget_validation(epoch);
-                return Ok(self.stopped());
+                return Ok(stopped(self.own_signals(interrupter, due)));
             }
-            let batch = batches
-                .next()
-                .ok_or_else(|| loader.fault().unwrap_or_else(missing_batch))?;
-            let output = InferenceStep::step(&model, batch);
-            if self.measures() {
-                logits.push(output.output.clone());
+            let mut images = 0;
+            for (part, batches) in batches.iter_mut().enumerate() {
+                let Some(batch) = batches.next() else {
+                    continue;
+                };
+                let output = InferenceStep::step(&model, batch);
+                if self.measures() {
+                    logits.push((step, part, output.output.clone()));
+                }
+                images += unread.push(vec![output], step, 0.0);
             }
-            unread.push(vec![output], step, 0.0);
-            let read = unread.read_if_due()?;
+            if let Some(fault) = loaders.iter().find_map(|loader| loader.fault()) {
+                return Err(fault);
+            }
+            let mut read = unread.read_if_due()?;
+            if let Some(ranks) = &self.ranks {
+                let own = self.own_signals(interrupter, due);
+                let (measured, signals) = ranks.join_step(&read, own)?;
+                images = measured.map_or(0, |measured| measured.images);
+                read = measured
+                    .into_iter()
+                    .map(|measured| Read {
+                        step,
+                        learning_rate: 0.0,
+                        measured,
+                    })
+                    .collect();
+                if signals.stop {
+                    self.history.forget_validation(epoch);
+                    return Ok(stopped(signals));
+                }
+            }
+            if images != loaders[0].images_in(step) - loaders[0].images_in(step - 1) {
+                return Err(missing_batch());
+            }
             self.take_valid_steps(&read, unread.seconds_each(&read))?;
         }
         let read = unread.read()?;
         self.take_valid_steps(&read, unread.seconds_each(&read))?;
         if self.measures() && !self.measure(logits)? {
             self.history.forget_validation(epoch);
-            return Ok(self.stopped());
+            return Ok(stopped(self.own_signals(interrupter, due)));
         }
         Ok(Ended::Completed)
     }
@@ -64,11 +99,8 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     /// Measures what is asked for on the logits of the validation images; false where the observer could not.
-    fn measure(&mut self, logits: Vec<Tensor<B::InnerBackend, 2>>) -> Result<bool> {
-        let mut values = Vec::new();
-        for batch in logits {
-            values.extend(host_values(batch.into_data())?.into_iter().map(f64::from));
-        }
+    fn measure(&mut self, logits: Vec<PartLogits<B::InnerBackend>>) -> Result<bool> {
+        let values = self.joined(logits)?;
         let num_classes = self.config.model.num_classes();
         let predictions = Predictions {
             logits: values,
@@ -84,13 +116,37 @@ impl<B: AutodiffBackend> Run<B> {
         if self.own_metrics.is_empty() {
             return Ok(true);
         }
-        let Some(own) = self.observer.measure(&predictions) else {
+        let own = self.observer.measure(&predictions);
+        if let Some(ranks) = &self.ranks
+            && ranks.exchange(own.is_some())?.contains(&false)
+        {
+            return Ok(false);
+        }
+        let Some(own) = own else {
             return Ok(false);
         };
         let named = self.own_metrics.iter().zip(own);
         self.measured
             .extend(named.map(|(name, value)| (format!("valid_{name}"), value)));
         Ok(true)
+    }
+
+    /// The logits of all images in their order, of all ranks.
+    fn joined(&self, logits: Vec<PartLogits<B::InnerBackend>>) -> Result<Vec<f64>> {
+        let mut parts = Vec::new();
+        let first = self
+            .ranks
+            .as_ref()
+            .map_or(0, |ranks| ranks.own_parts().start);
+        for (step, part, logits) in logits {
+            parts.push((step, first + part, host_values(logits.into_data())?));
+        }
+        if let Some(ranks) = &self.ranks {
+            parts = ranks.exchange(parts)?.into_iter().flatten().collect();
+            parts.sort_by_key(|(step, part, _)| (*step, *part));
+        }
+        let values = parts.into_iter().flat_map(|(_, _, values)| values);
+        Ok(values.map(f64::from).collect())
     }
 
     /// Takes note of validation steps that took as many seconds each.
@@ -110,7 +166,7 @@ impl<B: AutodiffBackend> Run<B> {
                 accuracy,
                 seconds,
             });
-            let images = self.valid_loader.images_in(step);
+            let images = self.valid_loaders[0].images_in(step);
             self.observer.notify(Event::ValidStep {
                 epoch,
                 step,

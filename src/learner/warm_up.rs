@@ -1,7 +1,7 @@
 //! Steps before the first one.
 
 use super::epochs::Run;
-use super::group::Group;
+use super::group::{Group, StepGradients};
 use super::observer::tell;
 use super::rule::Rule;
 use crate::device::AutodiffBackend;
@@ -43,18 +43,23 @@ impl<B: AutodiffBackend> Run<B> {
                 let mut batches = group.batches(1, step);
                 let done = group.step(&mut batches, &model)?;
                 metrics.push(done.parts);
-                model = rule.update(model, 0.0, done.gradients, done.statistics);
+                // Alone: another rank may be told to stop in between.
+                if let StepGradients::Sum(gradients, statistics) = done.gradients {
+                    model = rule.update(model, 0.0, gradients, statistics);
+                }
             }
         }
         let model = model.valid();
-        for step in [0, self.valid_loader.num_batches().saturating_sub(1)] {
+        for step in [0, self.valid_loaders[0].num_batches().saturating_sub(1)] {
             for _ in 0..WARM_UP_ROUNDS {
                 if interrupter.should_stop() {
                     return Ok(());
                 }
-                self.valid_loader.start_at(1, step);
-                if let Some(batch) = self.valid_loader.iter().next() {
-                    metrics.push(vec![InferenceStep::step(&model, batch)]);
+                for loader in &self.valid_loaders {
+                    loader.start_at(1, step);
+                    if let Some(batch) = loader.iter().next() {
+                        metrics.push(vec![InferenceStep::step(&model, batch)]);
+                    }
                 }
             }
         }

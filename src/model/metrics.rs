@@ -4,6 +4,7 @@ use crate::network::host_values;
 use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::train::ClassificationOutput;
+use serde::{Deserialize, Serialize};
 
 /// Loss and hits of batches, left on their device until they are read together: each reading waits for the device.
 pub(crate) struct Metrics<B: Backend> {
@@ -14,7 +15,7 @@ pub(crate) struct Metrics<B: Backend> {
 }
 
 /// What was measured on one batch.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub images: usize,
     /// Mean cross-entropy over the images.

@@ -8,6 +8,7 @@ use crate::kernels::{BatchMoments, DropoutKey};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::{Tensor, TensorData};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -34,7 +35,7 @@ pub struct LayerStatistics<B: BurnBackend> {
 }
 
 /// The statistics of a batch at one normalisation as numbers on the host.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostStatistics {
     /// Where the normalisation is.
     pub path: String,

@@ -41,6 +41,12 @@ pub fn build_info() -> BTreeMap<&'static str, String> {
     ])
 }
 
+/// The names of all that a run may have in its directory.
+#[pyfunction]
+pub fn run_files() -> Vec<&'static str> {
+    learner::run_files().collect()
+}
+
 /// What computes on the CPU: the name of an instruction set, as in "avx2", or "burn" for Burn's own operations.
 ///
 /// Raises:

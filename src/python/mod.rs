@@ -14,6 +14,7 @@ mod optimizer;
 mod panics;
 mod pictures;
 mod pool;
+mod ranks;
 mod run;
 mod tapes;
 mod train;
@@ -29,7 +30,8 @@ mod _native {
     use super::functions::{
         augment, batch_order, build_info, burn_config, check_cuda_compiler, choose_device,
         complete_config, cpu_kernels, cuda_driver, cuda_toolkit, describe, devices, find_rate,
-        holds_run, load_run, read_idx, resolve_device, run_history, settle_run, split_indices,
+        holds_run, load_run, read_idx, resolve_device, run_files, run_history, settle_run,
+        split_indices,
     };
     #[pymodule_export]
     use super::gradients::Gradients;
@@ -48,6 +50,8 @@ mod _native {
         Picture, PictureFolder, folder_classes, folder_pictures, is_called_picture, is_passed_over,
         part_named, read_folder,
     };
+    #[pymodule_export]
+    use super::ranks::Ranks;
     #[pymodule_export]
     use super::train::{RunView, train};
 

@@ -3,6 +3,7 @@ use super::dataset::Dataset;
 use super::model::Model;
 use super::panics;
 use super::pool::{in_pool, is_child};
+use super::ranks::Ranks;
 use super::run::{TICK, join, receive};
 use crate::config::{CheckpointConfig, EarlyStoppingConfig, Settings, TrainingConfig};
 use crate::device::Device;
@@ -198,6 +199,7 @@ impl RunView {
 ///         values of the metrics.
 ///     every: The trainer waits for the observer after each step of the run whose number one of these divides.
 ///     wants_all: Whether the observer is told of the beginnings of steps, and of the beginning and the end of validations.
+///     ranks: The processes that share the run; None for this one alone.
 ///
 /// Returns:
 ///     The model after the last step.
@@ -226,6 +228,7 @@ pub fn train(
     observer: Option<Bound<'_, PyAny>>,
     every: Vec<NonZeroUsize>,
     wants_all: bool,
+    ranks: Option<&Ranks>,
 ) -> PyResult<Model> {
     let config = TrainingConfig::from_json(config)?;
     let devices = devices
@@ -270,6 +273,7 @@ pub fn train(
             .map(EarlyStoppingConfig::from_json)
             .transpose()?,
         retention: retention.map(CheckpointConfig::from_json).transpose()?,
+        ranks: ranks.map(|ranks| Arc::clone(&ranks.0)),
         data_source: serde_json::from_str(data_source).map_err(|error| {
             Error::Data(format!("the source of the data must be JSON: {error}"))
         })?,

@@ -74,6 +74,11 @@ class CallbackList:
         for index, callback in enumerate(callbacks):
             self._add(index, callback)
 
+    def of_core(self) -> "CallbackList":
+        """Return those alone that the core of the training follows, not those that are called."""
+        given = (self.checkpoint, self.early_stopping)
+        return CallbackList([callback for callback in given if callback is not None])
+
     def _add(self, index: int, callback: object) -> None:
         if isinstance(callback, EarlyStopping | Checkpoint):
             # The core does what they say.

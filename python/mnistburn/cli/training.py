@@ -20,6 +20,7 @@ from mnistburn.config.fields import FIELDS
 from mnistburn.config.settings import callbacks_of
 from mnistburn.datasets.source import DataSource, source_of
 from mnistburn.device import resolve_devices
+from mnistburn.distributed import Mpi, Ranks
 from mnistburn.errors import ArtifactError
 from mnistburn.preprocessing import Fit
 from mnistburn.recipes import RECIPES
@@ -74,6 +75,18 @@ _LONGEST_LOOK: Final = 3.0
     show_default=True,
     help="Where to compute; given several times, the devices share each step.",
 )
+@click.option(
+    "--distributed",
+    type=click.Choice(["mpi"]),
+    help="Share the run between the processes that mpiexec started.",
+)
+@click.option(
+    "--parts",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --distributed: cut each batch into N parts, and any number of processes gives the "
+    "same bits.",
+)
 @click.option("--resume", is_flag=True, help="Continue the run in ARTIFACT_DIR.")
 @click.option(
     "--overwrite/--no-overwrite",
@@ -121,6 +134,8 @@ def train(
     devices: tuple[str, ...],
     validation: float | None,
     fit: Fit,
+    distributed: str | None,
+    parts: int | None,
     resume: bool,
     overwrite: bool,
     no_progress: bool,
@@ -142,6 +157,7 @@ def train(
       mnistburn train runs/digits --resume --num-epochs 6
       mnistburn train --recipe fast --print-config > fast.json
       mnistburn train runs/fast --config fast.json --seed 7
+      mpiexec -n 4 mnistburn train runs/digits --distributed mpi
     """  # noqa: D301  click takes the character itself
     given = given_in(ctx)
     callbacks = callbacks_of(given)
@@ -157,22 +173,28 @@ def train(
         given={path: said for path, said in given.items() if path in FIELDS},
     )
     stored = stored_config(artifact_dir) if resume else None
-    plan = planned(request, stored)
     if print_config:
-        _print_config(plan, request, stored)
+        _print_config(planned(request, stored), request, stored)
         return
-    # Before data are read, which may take long.
-    places = resolve_devices(devices)
-    chosen = {name for name in ("artifact_dir", "overwrite") if _is_given(ctx, name)}
-    if not (resume or chosen):
-        _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
-    if not resume or validation is not None:
-        plan = completed(plan, request)
-        if recipe_name is not None:
-            tell_time(recipe_name, plan)
+    ranks = _ranks(distributed, parts)
+    shows = ranks is None or ranks.rank == 0
     epochs_before = _epochs_done(artifact_dir) if resume else 0
-    watching = _watching(artifact_dir) if is_watched else contextlib.nullcontext()
-    with termination_as_interrupt() as termination, watching:
+    with contextlib.ExitStack() as stack:
+        if not shows:
+            stack.enter_context(_told_by_first(ctx))
+        with contextlib.nullcontext() if ranks is None else ranks.together():
+            # Before data are read, which may take long.
+            places = resolve_devices(devices)
+            if not (resume or _is_given(ctx, "artifact_dir") or _is_given(ctx, "overwrite")):
+                _check_unnamed(artifact_dir, source_of(data or DEFAULT_DATA))
+            plan = planned(request, stored)
+            if not resume or validation is not None:
+                plan = completed(plan, request)
+                if recipe_name is not None and shows:
+                    tell_time(recipe_name, plan)
+            if is_watched and shows:
+                stack.enter_context(_watching(artifact_dir))
+        termination = stack.enter_context(termination_as_interrupt())
         run = mnistburn.train(
             artifact_dir,
             plan.config,
@@ -182,18 +204,32 @@ def train(
             resume=resume,
             overwrite=overwrite,
             callbacks=callbacks,
+            distributed=ranks,
             progress=not no_progress,
         )
-    if epochs_before == run.config.num_epochs and run.ended == "completed":
-        click.echo(
-            f"nothing was left to do: the run in {click.format_filename(run.artifact_dir)} has "
-            f"all of its {epochs_before} epochs; a larger --num-epochs goes on with it"
-        )
-    else:
-        _tell(run)
+    if shows:
+        _tell(run, epochs_before)
     if run.interrupted:
-        click.echo("stopped before its end; --resume goes on", err=True)
         ctx.exit(TERMINATED if termination.came else INTERRUPTED)
+
+
+def _ranks(distributed: str | None, parts: int | None) -> Ranks | None:
+    """Return the processes that share the run."""
+    if distributed is not None:
+        return Ranks(Mpi(parts=parts))
+    if parts is not None:
+        message = "--parts is for runs that processes share; add --distributed mpi"
+        raise click.UsageError(message)
+    return None
+
+
+@contextlib.contextmanager
+def _told_by_first(ctx: click.Context) -> Iterator[None]:
+    """End without a word where something fails: rank 0 tells what, also of other ranks."""
+    try:
+        yield
+    except (mnistburn.errors.MnistburnError, OSError, click.ClickException):
+        ctx.exit(1)
 
 
 def _print_config(plan: Plan, request: Request, stored: mnistburn.TrainingConfig | None) -> None:
@@ -239,8 +275,21 @@ def _check_unnamed(directory: Path, source: DataSource) -> None:
     raise ArtifactError(message)
 
 
-def _tell(run: mnistburn.TrainingResult) -> None:
-    """Print what came of a training, and where it is."""
+def _tell(run: mnistburn.TrainingResult, epochs_before: int) -> None:
+    """Print what came of a training that had so many epochs before."""
+    if epochs_before == run.config.num_epochs and run.ended == "completed":
+        click.echo(
+            f"nothing was left to do: the run in {click.format_filename(run.artifact_dir)} has "
+            f"all of its {epochs_before} epochs; a larger --num-epochs goes on with it"
+        )
+    else:
+        _tell_result(run)
+    if run.interrupted:
+        click.echo("stopped before its end; --resume goes on", err=True)
+
+
+def _tell_result(run: mnistburn.TrainingResult) -> None:
+    """Print what a training gave, and where it is."""
     click.echo(run.summary().rstrip("\n"))
     accuracies = run.history["valid_accuracy"] if run.history.num_epochs else []
     if accuracies and run.best_epoch is not None:

@@ -3,7 +3,7 @@
 //! What goes from one device to another goes through the host: then any two devices can work together, without a library
 //! for it (CUDA would need NCCL), and no thread uses a tensor that another one has only asked for.
 
-use super::{Batches, Step};
+use super::{Batches, Step, StepGradients};
 use crate::config::{LrSchedule, NetworkConfig};
 use crate::data::MnistBatch;
 use crate::device::{AutodiffBackend, Backend, finish};
@@ -52,22 +52,31 @@ impl<B: AutodiffBackend> Several<B> {
 
     /// Forward and backward passes of the next batch; without the part of a device whose batches have ended.
     pub fn step(&self, batches: &mut [Batches<'_, B>], model: &AnyNetwork<B>) -> Result<Step<B>> {
-        let work = self.share(batches, model)?;
-        let mut parts = self.workers.compute(work)?;
-        // They come as they are done; a sum of fixed order has the same bits each time.
-        parts.sort_by_key(|part| part.number);
-        let gradients = sum(parts
-            .iter_mut()
-            .map(|part| std::mem::take(&mut part.gradients)))?;
+        let mut parts = self.parts(batches, model)?;
+        let gradients = sum(parts.iter_mut().map(Part::take_gradients))?;
         let statistics = gradients.statistics.into_iter();
         Ok(Step {
-            gradients: send_gradients::<B::InnerBackend>(gradients.parameters, &self.first)?,
-            statistics: statistics.map(|layer| layer.send(&self.first)).collect(),
+            gradients: StepGradients::Sum(
+                send_gradients::<B::InnerBackend>(gradients.parameters, &self.first)?,
+                statistics.map(|layer| layer.send(&self.first)).collect(),
+            ),
             parts: parts
                 .into_iter()
                 .map(|part| part.send(&self.first))
                 .collect(),
         })
+    }
+
+    /// The parts of the next batch, in their order: a sum of fixed order has the same bits each time.
+    pub fn parts(
+        &self,
+        batches: &mut [Batches<'_, B>],
+        model: &AnyNetwork<B>,
+    ) -> Result<Vec<Part>> {
+        let work = self.share(batches, model)?;
+        let mut parts = self.workers.compute(work)?;
+        parts.sort_by_key(|part| part.number);
+        Ok(parts)
     }
 
     /// The work of each device: the next of its batches, and the parameters of the model; `None` where its batches have ended.
@@ -139,7 +148,8 @@ impl<B: AutodiffBackend> Workers<B> {
     }
 }
 
-fn sum(mut parts: impl Iterator<Item = Gradients>) -> Result<Gradients> {
+/// The sum of the gradients of parts.
+pub(super) fn sum(mut parts: impl Iterator<Item = Gradients>) -> Result<Gradients> {
     let first = parts.next().unwrap_or_default();
     parts.try_fold(first, |sum, part| sum.plus(&part))
 }
@@ -197,7 +207,7 @@ impl<B: AutodiffBackend> Work<B> {
 }
 
 /// The part of a step that one device did.
-struct Part {
+pub(super) struct Part {
     number: usize,
     loss: TensorData,
     output: TensorData,
@@ -206,7 +216,18 @@ struct Part {
 }
 
 impl Part {
-    fn send<B: BurnBackend>(self, device: &B::Device) -> ClassificationOutput<B> {
+    /// The number of its loader.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// What follows from it, which is gone after that.
+    pub fn take_gradients(&mut self) -> Gradients {
+        std::mem::take(&mut self.gradients)
+    }
+
+    /// What it leaves, on a device.
+    pub fn send<B: BurnBackend>(self, device: &B::Device) -> ClassificationOutput<B> {
         ClassificationOutput::new(
             Tensor::from_data(self.loss, device),
             Tensor::from_data(self.output, device),
@@ -294,7 +315,7 @@ mod tests {
         let model = AnyNetwork::<B>::init_seeded(&config, 3, &FlexDevice).unwrap();
         let trainable: Arc<[ParameterSpec]> = config.parameters().into();
         let loaders = DataLoader::<B>::new(dataset, 10, 0, Order::Sequential, 3, FlexDevice)
-            .shared(&[FlexDevice; 3]);
+            .in_parts(&[FlexDevice; 3], 0, 3);
         let mut batches: Vec<Batches<'_, B>> = loaders.iter().map(|loader| loader.iter()).collect();
         let several = Several {
             workers,
