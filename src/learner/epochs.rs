@@ -254,7 +254,7 @@ impl<B: AutodiffBackend> Run<B> {
         let own = self.own_signals(interrupter, due);
         match &self.ranks {
             None => Ok(own),
-            Some(ranks) => Ok(ranks.join_step(&[], own)?.1),
+            Some(ranks) => ranks.agree(own),
         }
     }
 

@@ -160,23 +160,23 @@ impl Ranks {
         }
     }
 
-    /// What was measured of a step by all ranks, from what each part of this one left; and the signals of all.
-    pub(super) fn join_step(
-        &self,
-        own: &[Read],
-        signals: Signals,
-    ) -> Result<(Option<Measured>, Signals)> {
+    /// What was measured of a step by all ranks, from what each part of this one left; `None` where it had no image.
+    pub(super) fn join_step(&self, own: &[Read]) -> Result<Option<Measured>> {
         let measured: Vec<Measured> = own.iter().map(|read| read.measured).collect();
-        let all = self.exchange((measured, signals))?;
+        let parts = self.exchange(measured)?.into_iter().flatten();
+        Ok(mean(parts.filter(|part| part.images > 0)))
+    }
+
+    /// What any rank is told.
+    pub(super) fn agree(&self, own: Signals) -> Result<Signals> {
+        let all = self.exchange(own)?;
         // The clock of rank 0 is that of the run.
-        let first = all.first().map_or(signals, |(_, first)| *first);
-        let signals = Signals {
-            stop: all.iter().any(|(_, signals)| signals.stop),
-            interrupted: all.iter().any(|(_, signals)| signals.interrupted),
+        let first = all.first().copied().unwrap_or(own);
+        Ok(Signals {
+            stop: all.iter().any(|signals| signals.stop),
+            interrupted: all.iter().any(|signals| signals.interrupted),
             ..first
-        };
-        let parts = all.into_iter().flat_map(|(measured, _)| measured);
-        Ok((mean(parts.filter(|part| part.images > 0)), signals))
+        })
     }
 
     fn gather<T: Serialize + DeserializeOwned>(&self, own: Message<T>) -> Result<Vec<Message<T>>> {

@@ -7,7 +7,6 @@ use super::history::{Ended, TrainStepRow};
 use super::metrics::{Read, Unread};
 use super::observer::Event;
 use super::progress::Progress;
-use super::ranks::Signals;
 use crate::device::AutodiffBackend;
 use crate::error::Result;
 use crate::network::AnyNetwork;
@@ -31,7 +30,7 @@ impl<B: AutodiffBackend> Run<B> {
         let mut signals = self.signals(interrupter, due)?;
         while self.progress.step < group.steps() {
             if self.ranks.is_none() {
-                // What came since the last step; ranks hear of each other as a step ends.
+                // What came since the last step; ranks have heard of each other as it ended.
                 signals = self.own_signals(interrupter, due);
             }
             // Also before the first batch: a run that is told to stop at once does no step.
@@ -47,9 +46,7 @@ impl<B: AutodiffBackend> Run<B> {
             let learning_rate = self.rule.next_rate();
             self.progress.step += 1;
             let images = group.step_len(self.progress.step - 1);
-            let own = self.own_signals(interrupter, due);
-            let (read, of_ranks) =
-                self.measure_step(&mut unread, done.parts, images, learning_rate, own)?;
+            let read = self.measure_step(&mut unread, done.parts, images, learning_rate)?;
             let (gradients, statistics) = group.join(done.gradients, &model)?;
             model = self
                 .rule
@@ -60,7 +57,7 @@ impl<B: AutodiffBackend> Run<B> {
                 .take()
                 .map(|average| average.update(&model.valid(), steps));
             self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
-            signals = of_ranks.unwrap_or_else(|| self.own_signals(interrupter, due));
+            signals = self.signals(interrupter, due)?;
             if signals.due && !signals.stop {
                 // A checkpoint's history has all its steps.
                 let read = unread.read()?;
@@ -81,38 +78,31 @@ impl<B: AutodiffBackend> Run<B> {
         Ok((model, ended))
     }
 
-    /// Takes what a step of so many images left, and gives the steps that are read by now; with other ranks, of all of them, and
-    /// what they are told.
+    /// Takes what a step of so many images left, and gives the steps that are read by now; with other ranks, of all of them.
     fn measure_step(
         &self,
         unread: &mut Unread<B::InnerBackend>,
         parts: Vec<ClassificationOutput<B::InnerBackend>>,
         images: usize,
         learning_rate: f64,
-        own: Signals,
-    ) -> Result<(Vec<Read>, Option<Signals>)> {
+    ) -> Result<Vec<Read>> {
         let step = self.progress.step;
         let Some(ranks) = &self.ranks else {
             if unread.push(parts, step, learning_rate) != images {
                 return Err(missing_batch());
             }
-            return Ok((unread.read_if_due()?, None));
+            return unread.read_if_due();
         };
         for part in parts {
             unread.push(vec![part], step, learning_rate);
         }
-        let (measured, signals) = ranks.join_step(&unread.read()?, own)?;
-        match measured.filter(|measured| measured.images == images) {
-            None => Err(missing_batch()),
-            Some(measured) => {
-                let read = Read {
-                    step,
-                    learning_rate,
-                    measured,
-                };
-                Ok((vec![read], Some(signals)))
-            }
-        }
+        let measured = ranks.join_step(&unread.read()?)?;
+        let measured = measured.filter(|measured| measured.images == images);
+        Ok(vec![Read {
+            step,
+            learning_rate,
+            measured: measured.ok_or_else(missing_batch)?,
+        }])
     }
 
     /// Takes note of training steps that took as many seconds each.

@@ -42,10 +42,11 @@ impl<B: AutodiffBackend> Run<B> {
             .collect();
         let mut unread = self.unread();
         for step in 1..=steps {
-            if self.ranks.is_none() && interrupter.should_stop() {
+            let signals = self.signals(interrupter, due)?;
+            if signals.stop {
                 // A resumed run validates this epoch from the start.
                 self.history.forget_validation(epoch);
-                return Ok(stopped(self.own_signals(interrupter, due)));
+                return Ok(stopped(signals));
             }
             let mut images = 0;
             for (part, batches) in batches.iter_mut().enumerate() {
@@ -63,8 +64,7 @@ impl<B: AutodiffBackend> Run<B> {
             }
             let mut read = unread.read_if_due()?;
             if let Some(ranks) = &self.ranks {
-                let own = self.own_signals(interrupter, due);
-                let (measured, signals) = ranks.join_step(&read, own)?;
+                let measured = ranks.join_step(&read)?;
                 images = measured.map_or(0, |measured| measured.images);
                 read = measured
                     .into_iter()
@@ -74,10 +74,6 @@ impl<B: AutodiffBackend> Run<B> {
                         measured,
                     })
                     .collect();
-                if signals.stop {
-                    self.history.forget_validation(epoch);
-                    return Ok(stopped(signals));
-                }
             }
             if images != loaders[0].images_in(step) - loaders[0].images_in(step - 1) {
                 return Err(missing_batch());
@@ -88,7 +84,7 @@ impl<B: AutodiffBackend> Run<B> {
         self.take_valid_steps(&read, unread.seconds_each(&read))?;
         if self.measures() && !self.measure(logits)? {
             self.history.forget_validation(epoch);
-            return Ok(stopped(self.own_signals(interrupter, due)));
+            return Ok(stopped(self.signals(interrupter, due)?));
         }
         Ok(Ended::Completed)
     }
