@@ -18,9 +18,8 @@ from typing import Any
 import numpy
 
 import mnistburn
-from mnistburn import Callback, EarlyStopping, TrainingConfig
+from mnistburn import Callback, EarlyStopping, Mpi, TrainingConfig
 from mnistburn.callbacks import StepEnd
-from mnistburn.distributed import Mpi
 from mnistburn.errors import MnistburnError
 
 
@@ -119,7 +118,7 @@ def main() -> None:
     except (MnistburnError, ValueError) as error:
         seen["error"] = f"{type(error).__name__}: {error}"
     else:
-        numpy.savez(out / f"{rank}.npz", **run.model.state_dict())
+        run.model.export(out / f"{rank}.npz")
         seen |= {
             "weights": weights_of(run.model),
             "history": _untimed(run.history),

@@ -4,6 +4,7 @@ import ast
 import doctest
 import importlib
 import itertools
+import json
 import os
 import pkgutil
 import re
@@ -21,6 +22,7 @@ import nbclient
 import nbformat
 import numpy
 import pytest
+import yaml
 from doc_pages import beside, blocks_of
 from pictures import write_png
 from PIL import Image
@@ -63,13 +65,14 @@ DOCS = README.parent / "docs"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NOTEBOOKS = sorted(DOCS.rglob("*.ipynb"))
 
-LANGUAGES = {"console", "json", "output", "python", "rust", "text"}
-"""What a fence may say: all but ``json``, ``rust`` and ``text`` is run or compared."""
+LANGUAGES = {"console", "json", "output", "python", "rust", "sh", "text", "yaml"}
+"""What a fence may say; ``console``, ``output`` and ``python`` is run or compared."""
 
 NOT_RUN: dict[str, list[str]] = {
     "README.md": ["builds the package"],
     "docs/burn-book.md": ["compiles the crate; tests/test_rust.py runs it"],
     "docs/data.md": ["needs a network"],
+    "docs/distributed.md": ["is for a program that mpiexec starts"],
     "docs/demo.md": ["serves until it is stopped"],
     "docs/devices.md": ["needs a network"],
     "docs/interchange.md": ["needs PyTorch", "needs PyTorch"],
@@ -170,6 +173,17 @@ def test_a_notebook_is_small_and_says_nothing_of_who_ran_it(path: Path) -> None:
     for cell in notebook.cells:
         assert not cell.metadata
         assert cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=ids)
+def test_scripts_and_settings_can_be_read(page: Path) -> None:
+    for block in blocks_of(page):
+        if block.language == "sh":
+            subprocess.run(["/bin/bash", "-n"], input=block.text, text=True, check=True)
+        elif block.language == "yaml":
+            assert yaml.safe_load(block.text)
+        elif block.language == "json":
+            assert json.loads(block.text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids)

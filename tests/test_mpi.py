@@ -12,8 +12,7 @@ import pytest
 from mpi_ranks import run_ranks, weights_of
 
 import mnistburn
-from mnistburn import Dataset, ModelConfig, SgdConfig, TrainingConfig
-from mnistburn.distributed import Mpi
+from mnistburn import Dataset, ModelConfig, Mpi, SgdConfig, TrainingConfig
 from mnistburn.errors import ConfigError
 
 pytest.importorskip("mpi4py")
@@ -186,7 +185,7 @@ class TestCommandLine:
 
     def start(self, *arguments: str, ranks: int = 2) -> subprocess.CompletedProcess[str]:
         scripts = Path(sys.executable).parent
-        command = ["mpiexec", "-n", str(ranks), scripts / "mnistburn", "train", *arguments]
+        command = ["mpiexec", "-n", str(ranks), str(scripts / "mnistburn"), "train", *arguments]
         environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
         return subprocess.run(
             command, capture_output=True, text=True, timeout=90, check=False, env=environment

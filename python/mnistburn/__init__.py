@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from mnistburn.demo.export import export_page
     from mnistburn.description import FileDescription, StoredTensor, describe
     from mnistburn.device import Device, devices
+    from mnistburn.distributed import Mpi
     from mnistburn.dropout import DropoutKey
     from mnistburn.evaluation import (
         Calibration,
@@ -138,6 +139,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "MomentumConfig",
+    "Mpi",
     "MuonConfig",
     "NoamLrSchedulerConfig",
     "OneCycleLrSchedulerConfig",
@@ -230,6 +232,7 @@ _HOMES: Final = {
     "demo.export": ("export_page",),
     "description": ("FileDescription", "StoredTensor", "describe"),
     "device": ("Device", "devices"),
+    "distributed": ("Mpi",),
     "dropout": ("DropoutKey",),
     "evaluation": (
         "Calibration",

@@ -3,7 +3,7 @@
 use super::metrics::Read;
 use crate::error::{Error, Result};
 use crate::model::Measured;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -116,8 +116,8 @@ impl Ranks {
     /// What each rank passed; an error where one of them has failed.
     pub(super) fn exchange<T: Serialize + DeserializeOwned>(&self, own: T) -> Result<Vec<T>> {
         let mut all = Vec::new();
-        for (rank, message) in self.gather(Message::Here(own))?.into_iter().enumerate() {
-            match message {
+        for (rank, bytes) in self.gather(&Message::Here(own))?.iter().enumerate() {
+            match read(bytes)? {
                 Message::Here(value) => all.push(value),
                 Message::Failed(message) => return Err(self.failure(rank, &message)),
             }
@@ -134,10 +134,11 @@ impl Ranks {
             Ok(_) => Message::Here(()),
             Err(error) => Message::Failed(error.to_string()),
         };
-        let all = self.gather(own)?;
+        let all = self.gather(&own)?;
         let value = result.inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
-        for (rank, message) in all.into_iter().enumerate() {
-            if let Message::Failed(message) = message {
+        for (rank, bytes) in all.iter().enumerate() {
+            // What the others pass is theirs to say.
+            if let Message::<IgnoredAny>::Failed(message) = read(bytes)? {
                 return Err(self.failure(rank, &message));
             }
         }
@@ -179,30 +180,30 @@ impl Ranks {
         })
     }
 
-    fn gather<T: Serialize + DeserializeOwned>(&self, own: Message<T>) -> Result<Vec<Message<T>>> {
-        let bytes = rmp_serde::to_vec(&own).map_err(|error| {
+    fn gather<T: Serialize>(&self, own: &Message<T>) -> Result<Vec<Vec<u8>>> {
+        let bytes = rmp_serde::to_vec(own).map_err(|error| {
             Error::Internal(format!(
                 "a message to other ranks can't be encoded: {error}"
             ))
         })?;
-        let all = self.communicator.all_gather(bytes).inspect_err(|_| {
+        self.communicator.all_gather(bytes).inspect_err(|_| {
             // Nobody can be told.
             self.failed.store(true, Ordering::Relaxed);
-        })?;
-        let read = |bytes: Vec<u8>| {
-            rmp_serde::from_slice(&bytes).map_err(|error| {
-                Error::Internal(format!(
-                    "a message of another rank can't be read: {error}; all ranks must run the same program"
-                ))
-            })
-        };
-        all.into_iter().map(read).collect()
+        })
     }
 
     fn failure(&self, rank: usize, message: &str) -> Error {
         self.failed.store(true, Ordering::Relaxed);
         Error::Training(format!("rank {rank} failed: {message}"))
     }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Message<T>> {
+    rmp_serde::from_slice(bytes).map_err(|error| {
+        Error::Internal(format!(
+            "a message of another rank can't be read: {error}; all ranks must run the same program"
+        ))
+    })
 }
 
 /// What was measured of parts together, summed in their order; `None` without parts.
@@ -219,4 +220,155 @@ fn mean(parts: impl Iterator<Item = Measured>) -> Option<Measured> {
         loss: loss / images as f64,
         hits,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Barrier, Mutex};
+
+    /// Ranks that are threads.
+    struct Threads {
+        rank: usize,
+        shared: Arc<(Barrier, Mutex<Vec<Vec<u8>>>)>,
+        size: usize,
+    }
+
+    impl Communicator for Threads {
+        fn rank(&self) -> usize {
+            self.rank
+        }
+
+        fn size(&self) -> usize {
+            self.size
+        }
+
+        fn all_reduce(&self, values: &mut [f32]) -> Result<()> {
+            let own = values.iter().flat_map(|value| value.to_le_bytes());
+            let all = self.all_gather(own.collect())?;
+            values.fill(0.0);
+            for bytes in all {
+                for (sum, value) in values.iter_mut().zip(bytes.as_chunks().0) {
+                    *sum += f32::from_le_bytes(*value);
+                }
+            }
+            Ok(())
+        }
+
+        fn all_gather(&self, bytes: Vec<u8>) -> Result<Vec<Vec<u8>>> {
+            let (barrier, messages) = &*self.shared;
+            messages.lock().unwrap()[self.rank] = bytes;
+            barrier.wait();
+            let all = messages.lock().unwrap().clone();
+            barrier.wait();
+            Ok(all)
+        }
+    }
+
+    /// What `work` gives on each of so many ranks.
+    fn on_ranks<T: Send>(size: usize, work: impl Fn(&Ranks) -> T + Sync) -> Vec<T> {
+        let shared = Arc::new((Barrier::new(size), Mutex::new(vec![Vec::new(); size])));
+        std::thread::scope(|scope| {
+            let start = |rank| {
+                let shared = Arc::clone(&shared);
+                let work = &work;
+                scope.spawn(move || {
+                    let communicator = Threads { rank, shared, size };
+                    work(&Ranks::new(Box::new(communicator), None, None).unwrap())
+                })
+            };
+            let ranks: Vec<_> = (0..size).map(start).collect();
+            ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+        })
+    }
+
+    fn measured(images: usize, loss: f64, hits: usize) -> Read {
+        Read {
+            step: 1,
+            learning_rate: 0.1,
+            measured: Measured { images, loss, hits },
+        }
+    }
+
+    #[test]
+    fn a_failure_of_one_rank_is_that_of_all_and_nothing_is_exchanged_after_it() {
+        let ended = on_ranks(3, |ranks| {
+            let own = if ranks.rank() == 1 {
+                Err(Error::Data("a picture is gone".into()))
+            } else {
+                ranks.exchange(7).map(drop)
+            };
+            // The rank that failed tells here; the others know, and would wait for ever.
+            ranks.settle(own).unwrap_err().to_string()
+        });
+        assert_eq!(ended[1], "a picture is gone");
+        for other in [0, 2] {
+            assert_eq!(ended[other], "rank 1 failed: a picture is gone");
+        }
+    }
+
+    #[test]
+    fn what_differs_is_refused_on_all_ranks() {
+        let refused = on_ranks(3, |ranks| {
+            let own = if ranks.rank() == 2 { "b" } else { "a" };
+            ranks
+                .check_same("letters must be the same", own)
+                .unwrap_err()
+                .to_string()
+        });
+        let expected = "letters must be the same, got a on rank 0 and b on rank 2";
+        assert!(refused.iter().all(|message| message == expected));
+    }
+
+    #[test]
+    fn a_step_is_measured_over_the_images_of_all_ranks() {
+        let joined = on_ranks(3, |ranks| {
+            let own = [
+                vec![measured(3, 1.0, 2)],
+                Vec::new(),
+                vec![measured(1, 5.0, 0)],
+            ];
+            ranks.join_step(&own[ranks.rank()]).unwrap()
+        });
+        let expected = Measured {
+            images: 4,
+            loss: 2.0,
+            hits: 2,
+        };
+        assert!(joined.iter().all(|found| *found == Some(expected)));
+    }
+
+    #[test]
+    fn any_rank_stops_all_and_the_clock_is_that_of_the_first() {
+        let agreed = on_ranks(2, |ranks| {
+            let own = Signals {
+                stop: ranks.rank() == 1,
+                interrupted: ranks.rank() == 1,
+                due: ranks.rank() == 0,
+                over: ranks.rank() == 1,
+            };
+            ranks.agree(own).unwrap()
+        });
+        let expected = Signals {
+            stop: true,
+            interrupted: true,
+            due: true,
+            over: false,
+        };
+        assert!(agreed.iter().all(|found| *found == expected));
+    }
+
+    #[test]
+    fn parts_are_shared_out_in_the_order_of_ranks() {
+        let of = |rank, size, parts: usize| {
+            let shared = Arc::new((Barrier::new(1), Mutex::new(Vec::new())));
+            let communicator = Box::new(Threads { rank, shared, size });
+            Ranks::new(communicator, NonZeroUsize::new(parts), None)
+        };
+        assert_eq!(of(0, 2, 6).unwrap().own_parts(), 0..3);
+        assert_eq!(of(1, 2, 6).unwrap().own_parts(), 3..6);
+        assert_eq!(of(3, 4, 0).unwrap().own_parts(), 3..4);
+        let refused = of(0, 4, 6).err().unwrap().to_string();
+        assert!(refused.ends_with("got 6; use 8 parts, or another number of ranks"));
+    }
 }

@@ -324,14 +324,15 @@ mod tests {
             trainable: Arc::clone(&trainable),
             objective: Objective::default(),
         };
-        let step = several.step(&mut batches, &model).unwrap();
-        let gradients = read_gradients(&step.gradients, &model, &trainable).unwrap();
+        let mut parts = several.parts(&mut batches, &model).unwrap();
+        let gradients = sum(parts.iter_mut().map(Part::take_gradients)).unwrap();
         (
-            step.parts
+            parts
                 .iter()
-                .map(|part| part.loss.to_data().to_vec::<f32>().unwrap()[0])
+                .map(|part| part.loss.to_vec::<f32>().unwrap()[0])
                 .collect(),
             gradients
+                .parameters
                 .into_iter()
                 .map(|gradient| gradient.values)
                 .collect(),
