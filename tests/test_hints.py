@@ -16,7 +16,7 @@ from pictures import write_png
 
 import mnistburn
 from mnistburn.errors import DataError
-from mnistburn.training import fitting_model
+from mnistburn.training_data import fitting_model
 
 DIGITS = mnistburn.datasets.load("mnist", "test")[:60]
 RAW, CLASSES = DIGITS.images, DIGITS.targets

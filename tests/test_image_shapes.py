@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 import mnistburn
 from mnistburn import Dataset, Model, ModelConfig, TrainingConfig
 from mnistburn.errors import ConfigError, DataError, RecordError
-from mnistburn.training import fitting_model
+from mnistburn.training_data import fitting_model
 
 # Sizes whose pooling has windows of one size, of several, and overlapping ones that repeat pixels.
 SHAPES = [(28, 28, 1), (36, 20, 3), (32, 32, 3), (5, 5, 1), (9, 31, 3), (64, 48, 1), (20, 30, 1)]

@@ -541,7 +541,7 @@ def test_equal_runs_leave_equal_files(
 
 
 def test_the_book_s_way_validates_on_the_test_images() -> None:
-    from mnistburn.training import data_pair
+    from mnistburn.training_data import data_pair
 
     pair = data_pair(None, TrainingConfig(), None, progress=False)
     assert (len(pair.train), len(pair.valid)) == (60_000, 10_000)

@@ -18,7 +18,7 @@ from mnistburn.config import TrainingConfig
 from mnistburn.dataset import Dataset
 from mnistburn.device import resolve_device
 from mnistburn.errors import ConfigError
-from mnistburn.training import training_data
+from mnistburn.training_data import training_data
 
 __all__ = ["RateCurve", "find_rate"]
 

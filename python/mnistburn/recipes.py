@@ -123,7 +123,7 @@ def _images(data: object) -> Dataset:
     if isinstance(data, Dataset):
         return data
     from mnistburn.datasets.loading import load_pair  # noqa: PLC0415  it reads many formats
-    from mnistburn.training import DEFAULT_DATA  # noqa: PLC0415
+    from mnistburn.training_data import DEFAULT_DATA  # noqa: PLC0415
 
     return load_pair(DEFAULT_DATA if data is None else data, progress=False).train
 

@@ -32,7 +32,7 @@ from mnistburn.dataset import Dataset
 from mnistburn.flat_images import flat_images, pixels_of, range_of, shape_of_flat
 from mnistburn.model import Model
 from mnistburn.recipes import recipe
-from mnistburn.training import fitting_model
+from mnistburn.training_data import fitting_model
 
 try:
     from sklearn.base import BaseEstimator, ClassifierMixin

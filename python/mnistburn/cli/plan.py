@@ -23,7 +23,7 @@ from mnistburn.networks import NetworkConfig
 from mnistburn.preprocessing import Fit, Preprocessing
 from mnistburn.recipes import expected_seconds
 from mnistburn.start import as_start
-from mnistburn.training import DEFAULT_DATA, fitting_model, start_network
+from mnistburn.training_data import DEFAULT_DATA, fitting_model, start_network
 
 __all__ = ["Plan", "Request", "completed", "planned", "tell_time"]
 

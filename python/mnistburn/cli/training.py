@@ -36,7 +36,7 @@ from mnistburn.results import (
 from mnistburn.run_data import DATA_FILE, RunData
 from mnistburn.run_provenance import LOG_FILE
 from mnistburn.run_start import START_FILE, START_MODEL_FILE
-from mnistburn.training import DEFAULT_DATA
+from mnistburn.training_data import DEFAULT_DATA
 
 __all__ = ["train"]
 

@@ -10,7 +10,7 @@ from mnistburn.config.settings import changed, changed_network, kind_of, with_ne
 from mnistburn.datasets.loading import LoadedPair
 from mnistburn.errors import ConfigError
 from mnistburn.sweeps.space import RECIPE, Settings, given_of
-from mnistburn.training import fitting_model
+from mnistburn.training_data import fitting_model
 
 __all__ = ["check_metric", "trial_configs"]
 

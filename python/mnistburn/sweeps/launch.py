@@ -30,7 +30,7 @@ from mnistburn.sweeps.state import SweepState
 from mnistburn.sweeps.threads import InOrder, run_in_threads
 from mnistburn.sweeps.trial import FINISHED, Trial, directory_of
 from mnistburn.sweeps.trial_run import TrialTask
-from mnistburn.training import DEFAULT_DATA, data_pair, training_data
+from mnistburn.training_data import DEFAULT_DATA, data_pair, training_data
 
 __all__ = ["Engine", "sweep"]
 

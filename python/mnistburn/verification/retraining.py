@@ -21,7 +21,8 @@ from mnistburn.results import MODEL_FILE, History, TrainingResult, load_run
 from mnistburn.run_data import RunData
 from mnistburn.run_provenance import LOG_FILE, RunProvenance
 from mnistburn.run_start import START_MODEL_FILE
-from mnistburn.training import TrainingData, train, training_data
+from mnistburn.training import train
+from mnistburn.training_data import TrainingData, training_data
 from mnistburn.verification.difference import Part, first_difference
 from mnistburn.verification.verification import Verification
 from mnistburn.verification.weights_hash import sha256_of
