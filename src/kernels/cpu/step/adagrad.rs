@@ -1,4 +1,4 @@
-use super::Arithmetic;
+use super::{Arithmetic, mul_then_add};
 use crate::kernels::adagrad::AdaGradStep;
 use crate::kernels::cpu::simd::Simd;
 
@@ -8,10 +8,10 @@ impl Arithmetic for AdaGradStep {
         let [value, sum] = vectors else {
             unreachable!("AdaGrad keeps the sum of squares");
         };
-        let slope = simd.mul_add(*value, simd.splat(self.rule.penalty), gradient);
-        *sum = simd.mul_add(slope, slope, *sum);
+        let slope = mul_then_add(simd, *value, simd.splat(self.rule.penalty), gradient);
+        *sum = mul_then_add(simd, slope, slope, *sum);
         let root = simd.add(simd.sqrt(*sum), simd.splat(self.rule.epsilon));
         let step = simd.div(slope, root);
-        *value = simd.mul_add(step, simd.splat(-self.learning_rate), *value);
+        *value = simd.sub(*value, simd.mul(step, simd.splat(self.learning_rate)));
     }
 }

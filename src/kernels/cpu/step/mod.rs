@@ -57,7 +57,7 @@ impl StepKernel<Flex> for Cpu {
     }
 }
 
-/// What an optimizer computes.
+/// What an optimizer computes. All but Adam round after each operation, as Burn does: their bits are Burn's at every level.
 pub trait Arithmetic: Copy + Sync {
     /// Changes vectors of a parameter and of each of its states, the parameter's first, by that of the gradient.
     ///
@@ -150,6 +150,12 @@ impl<A: Arithmetic, const N: usize> Kernel for Task<'_, A, N> {
             }
         }
     }
+}
+
+/// `a * b + c`, rounded twice at every level.
+#[inline(always)]
+fn mul_then_add<S: Simd>(simd: S, a: S::Wide, b: S::Wide, c: S::Wide) -> S::Wide {
+    simd.add(simd.mul(a, b), c)
 }
 
 #[inline(always)]

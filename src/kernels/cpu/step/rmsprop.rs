@@ -1,4 +1,4 @@
-use super::Arithmetic;
+use super::{Arithmetic, mul_then_add};
 use crate::kernels::cpu::simd::Simd;
 use crate::kernels::rmsprop::RmsPropStep;
 
@@ -17,21 +17,21 @@ impl Arithmetic for RmsPropStep {
             _ => unreachable!("RMSprop keeps no more"),
         };
         let (alpha, rest) = (simd.splat(rule.alpha), simd.splat(1.0 - rule.alpha));
-        let slope = simd.mul_add(*value, simd.splat(rule.penalty), gradient);
+        let slope = mul_then_add(simd, *value, simd.splat(rule.penalty), gradient);
         *square = simd.mul(*square, alpha);
-        *square = simd.mul_add(simd.mul(slope, slope), rest, *square);
+        *square = mul_then_add(simd, simd.mul(slope, slope), rest, *square);
         let mut spread = *square;
         if let Some((mean, variance)) = centered {
-            *mean = simd.mul_add(slope, rest, simd.mul(*mean, alpha));
+            *mean = mul_then_add(simd, slope, rest, simd.mul(*mean, alpha));
             *variance = simd.sub(*square, simd.mul(*mean, *mean));
             spread = *variance;
         }
         let root = simd.add(simd.sqrt(spread), simd.splat(rule.epsilon));
         let mut step = simd.div(slope, root);
         if let Some(sum) = sum {
-            *sum = simd.mul_add(*sum, simd.splat(rule.momentum), step);
+            *sum = mul_then_add(simd, *sum, simd.splat(rule.momentum), step);
             step = *sum;
         }
-        *value = simd.mul_add(step, simd.splat(-self.learning_rate), *value);
+        *value = simd.sub(*value, simd.mul(step, simd.splat(self.learning_rate)));
     }
 }

@@ -1,4 +1,4 @@
-use super::Arithmetic;
+use super::{Arithmetic, mul_then_add};
 use crate::kernels::cpu::simd::Simd;
 use crate::kernels::sgd::SgdStep;
 
@@ -9,17 +9,17 @@ impl Arithmetic for SgdStep {
         let [value, velocity @ ..] = vectors else {
             unreachable!("the parameter comes first");
         };
-        let mut slope = simd.mul_add(*value, simd.splat(rule.penalty), gradient);
+        let mut slope = mul_then_add(simd, *value, simd.splat(rule.penalty), gradient);
         if let ([velocity], Some(momentum)) = (velocity, rule.momentum) {
             let kept = simd.splat(momentum.kept);
             let share = simd.mul(slope, simd.splat(self.share));
-            *velocity = simd.mul_add(*velocity, kept, share);
+            *velocity = mul_then_add(simd, *velocity, kept, share);
             slope = if momentum.nesterov {
-                simd.mul_add(*velocity, kept, slope)
+                mul_then_add(simd, *velocity, kept, slope)
             } else {
                 *velocity
             };
         }
-        *value = simd.mul_add(slope, simd.splat(-self.learning_rate), *value);
+        *value = simd.sub(*value, simd.mul(slope, simd.splat(self.learning_rate)));
     }
 }

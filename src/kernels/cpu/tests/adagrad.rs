@@ -1,5 +1,5 @@
 use super::numbers;
-use super::step::{hold, hold_anywhere, hold_to_burn};
+use super::step::{hold, hold_everywhere, hold_to_burn};
 use crate::config::AdaGradConfig;
 use crate::kernels::adagrad::{AdaGradRule, AdaGradStep};
 use crate::kernels::step::Step;
@@ -29,7 +29,7 @@ fn a_step_of_adagrad_is_that_of_the_paper_at_any_size() {
                 sum,
             ]
         });
-        hold_anywhere(step, start(100));
+        hold_everywhere(step, start(100));
     }
 }
 
@@ -42,6 +42,6 @@ fn steps_of_adagrad_are_burns() {
             weight_decay: (rule.penalty > 0.0).then_some(rule.penalty),
             grad_clipping: None,
         };
-        hold_to_burn(&config.to_burn().build(), &rule);
+        hold_to_burn(&config.to_burn().build(), &rule, 0.0);
     }
 }

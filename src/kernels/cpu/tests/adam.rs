@@ -128,7 +128,7 @@ fn steps_of_adam_are_burns() {
                     cautious_weight_decay: cautious,
                     ..AdamWConfig::default()
                 };
-                hold_to_burn(&config.to_burn().build(), &rule);
+                hold_to_burn(&config.to_burn().build(), &rule, 1e-5);
             }
             decay => {
                 let config = AdamConfig {
@@ -139,7 +139,7 @@ fn steps_of_adam_are_burns() {
                     },
                     ..AdamConfig::default()
                 };
-                hold_to_burn(&config.to_burn().build(), &rule);
+                hold_to_burn(&config.to_burn().build(), &rule, 1e-5);
             }
         }
     }
