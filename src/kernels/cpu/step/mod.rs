@@ -131,22 +131,38 @@ impl<A: Arithmetic, const N: usize> Kernel for Task<'_, A, N> {
             numbers,
             gradient,
         } = self;
-        // What comes before the first line of cache is done apart: a vector that is written across two of them takes twice as
-        // long.
+        // Whole vectors begin at a line of cache: one that is written across two of them takes twice as long.
         let length = gradient.len();
         let head = length.min(numbers[0].as_ptr().align_offset(LINE));
-        for (start, end) in [(0, head), (head, length)] {
-            let gradient = &gradient[..end];
-            for first in (start..end).step_by(WIDTH) {
-                let slope = clip.apply(simd, load(simd, gradient, first));
-                let mut vectors = [simd.splat(0.0); N];
-                for each in 0..N {
-                    vectors[each] = load(simd, &numbers[each][..end], first);
-                }
-                arithmetic.step(simd, &mut vectors, slope);
-                for each in 0..N {
-                    store(simd, vectors[each], &mut numbers[each][..end], first);
-                }
+        let tail = length - (length - head) % WIDTH;
+        for (start, end) in [(0, head), (tail, length)] {
+            let slope = simd.load(&padded(&gradient[start..end]));
+            let mut vectors = [simd.splat(0.0); N];
+            for each in 0..N {
+                vectors[each] = simd.load(&padded(&numbers[each][start..end]));
+            }
+            arithmetic.step(simd, &mut vectors, clip.apply(simd, slope));
+            for each in 0..N {
+                let mut lanes = [0.0; WIDTH];
+                simd.store(vectors[each], &mut lanes);
+                numbers[each][start..end].copy_from_slice(&lanes[..end - start]);
+            }
+        }
+        let (gradient, _) = gradient[head..tail].as_chunks();
+        let mut numbers = numbers.map(|numbers| numbers[head..tail].as_chunks_mut().0);
+        for each in 0..N {
+            // One check here instead of one for each vector.
+            numbers[each] = &mut std::mem::take(&mut numbers[each])[..gradient.len()];
+        }
+        for place in 0..gradient.len() {
+            let slope = simd.load(&gradient[place]);
+            let mut vectors = [simd.splat(0.0); N];
+            for each in 0..N {
+                vectors[each] = simd.load(&numbers[each][place]);
+            }
+            arithmetic.step(simd, &mut vectors, clip.apply(simd, slope));
+            for each in 0..N {
+                simd.store(vectors[each], &mut numbers[each][place]);
             }
         }
     }
@@ -156,26 +172,4 @@ impl<A: Arithmetic, const N: usize> Kernel for Task<'_, A, N> {
 #[inline(always)]
 fn mul_then_add<S: Simd>(simd: S, a: S::Wide, b: S::Wide, c: S::Wide) -> S::Wide {
     simd.add(simd.mul(a, b), c)
-}
-
-#[inline(always)]
-fn load<S: Simd>(simd: S, values: &[f32], first: usize) -> S::Wide {
-    let rest = &values[first..];
-    match rest.first_chunk() {
-        Some(values) => simd.load(values),
-        None => simd.load(&padded(rest)),
-    }
-}
-
-#[inline(always)]
-fn store<S: Simd>(simd: S, value: S::Wide, values: &mut [f32], first: usize) {
-    let rest = &mut values[first..];
-    if let Some(values) = rest.first_chunk_mut() {
-        simd.store(value, values);
-    } else {
-        let mut lanes = [0.0; WIDTH];
-        simd.store(value, &mut lanes);
-        let count = rest.len();
-        rest.copy_from_slice(&lanes[..count]);
-    }
 }
