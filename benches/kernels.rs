@@ -14,7 +14,11 @@
 
 use burn::backend::flex::{FlexDevice, FlexTensor};
 use burn::backend::{Autodiff, Flex};
-use burn::optim::SimpleOptimizer;
+use burn::optim::momentum::MomentumConfig as BurnMomentumConfig;
+use burn::optim::{
+    AdaGradConfig as BurnAdaGradConfig, AdamConfig as BurnAdamConfig,
+    RmsPropConfig as BurnRmsPropConfig, SgdConfig as BurnSgdConfig, SimpleOptimizer,
+};
 use burn::tensor::activation::relu;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::{adaptive_avg_pool2d, conv2d};
@@ -22,10 +26,13 @@ use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Distribution, Tensor, TensorPrimitive};
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use mnistburn::config::AdamConfig;
-use mnistburn::kernels::adam::{AdamRule, AdamStep, Decay, Moments};
+use mnistburn::kernels::adagrad::{AdaGradRule, AdaGradStep};
+use mnistburn::kernels::adam::{AdamRule, AdamStep, Decay};
 use mnistburn::kernels::cpu::{Level, kernels};
 use mnistburn::kernels::guide::LINEAR1;
+use mnistburn::kernels::rmsprop::{RmsPropRule, RmsPropStep};
+use mnistburn::kernels::sgd::{SgdMomentum, SgdRule, SgdStep};
+use mnistburn::kernels::step::Step;
 use mnistburn::kernels::{
     Activation, Around, Dropout, DropoutKey, IMAGE_PIXELS, ImageShape, Images,
 };
@@ -395,39 +402,91 @@ fn hidden_backward(bencher: Bencher, by: By) {
 /// A step of Adam on the weights of the hidden layer.
 #[divan::bench(args = with_burn(), sample_count = 20)]
 fn adam(bencher: Bencher, by: By) {
+    let rule = AdamRule {
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-5,
+        amsgrad: false,
+        decay: Decay::None,
+    };
+    let step = Step::Adam(AdamStep::new(&rule, 1e-4, 7));
+    step_of(bencher, by, &step, 2, &BurnAdamConfig::new().build());
+}
+
+/// The same with SGD and momentum.
+#[divan::bench(args = with_burn(), sample_count = 20)]
+fn sgd(bencher: Bencher, by: By) {
+    let momentum = SgdMomentum {
+        kept: 0.9,
+        dampening: 0.1,
+        nesterov: false,
+    };
+    let rule = SgdRule {
+        penalty: 0.0,
+        momentum: Some(momentum),
+    };
+    let burn = BurnSgdConfig::new().with_momentum(Some(BurnMomentumConfig::new()));
+    let step = Step::Sgd(SgdStep::new(&rule, 1e-4, false));
+    step_of(bencher, by, &step, 1, &burn.build::<Flex>());
+}
+
+/// The same with `RMSprop`.
+#[divan::bench(args = with_burn(), sample_count = 20)]
+fn rmsprop(bencher: Bencher, by: By) {
+    let rule = RmsPropRule {
+        alpha: 0.99,
+        momentum: 0.9,
+        epsilon: 1e-5,
+        centered: false,
+        penalty: 0.0,
+    };
+    let step = Step::RmsProp(RmsPropStep::new(&rule, 1e-4));
+    step_of(
+        bencher,
+        by,
+        &step,
+        rule.count(),
+        &BurnRmsPropConfig::new().build(),
+    );
+}
+
+/// The same with `AdaGrad`.
+#[divan::bench(args = with_burn(), sample_count = 20)]
+fn adagrad(bencher: Bencher, by: By) {
+    let rule = AdaGradRule {
+        lr_decay: 0.0,
+        epsilon: 1e-5,
+        penalty: 0.0,
+    };
+    let step = Step::AdaGrad(AdaGradStep::new(&rule, 1e-4, 7));
+    step_of(bencher, by, &step, 1, &BurnAdaGradConfig::new().build());
+}
+
+fn step_of<O: SimpleOptimizer<Flex>>(
+    bencher: Bencher,
+    by: By,
+    step: &Step,
+    states: usize,
+    burn: &O,
+) {
     let [_, mut parameter] = layer();
     let gradient = random([1024, 512], 0.1);
     match by {
         By::Level(level) => {
-            let config = AdamConfig::default();
-            let rule = AdamRule {
-                beta_1: config.beta_1,
-                beta_2: config.beta_2,
-                epsilon: config.epsilon,
-                amsgrad: false,
-                decay: Decay::None,
-                clipping: None,
-            };
-            let (kernel, step) = (kernels(level).adam.unwrap(), AdamStep::new(&rule, 1e-4, 7));
+            let kernel = kernels(level).step.unwrap();
             let zeros = || primitive(Tensor::<Flex, 2>::zeros([1024, 512], &FlexDevice));
-            let moments = Moments {
-                mean: zeros(),
-                square: zeros(),
-                largest: None,
-            };
             let gradient = primitive(gradient);
-            let mut state = Some((primitive(parameter), moments));
+            let states = (0..states).map(|_| zeros()).collect();
+            let mut state = Some((primitive(parameter), states));
             bencher.bench_local(|| {
-                let (parameter, moments) = state.take().unwrap();
-                state = Some(kernel.step(&step, parameter, &gradient, moments));
+                let (parameter, states) = state.take().unwrap();
+                state = Some(kernel.step(step, None, parameter, &gradient, states));
             });
         }
         By::Burn | By::Loops => {
-            let optimizer = burn::optim::AdamConfig::new().build();
             let mut state = None;
             bencher.bench_local(|| {
-                let updated =
-                    optimizer.step(1e-4, parameter.clone(), gradient.clone(), state.take());
+                let updated = burn.step(1e-4, parameter.clone(), gradient.clone(), state.take());
                 (parameter, state) = updated;
             });
         }

@@ -1,13 +1,4 @@
-//! Adam and `AdamW` as numbers, and what a kernel of them does.
-
-/// The bound on a gradient.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Clipping {
-    /// Of each of its numbers.
-    Value(f32),
-    /// Of its norm.
-    Norm(f32),
-}
+//! Adam and `AdamW` as numbers.
 
 /// How weights are pulled towards zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,19 +29,6 @@ pub struct AdamRule {
     pub amsgrad: bool,
     /// How weights are pulled towards zero.
     pub decay: Decay,
-    /// The bound on the gradient.
-    pub clipping: Option<Clipping>,
-}
-
-/// The moments that Adam keeps of a parameter's gradient.
-#[derive(Clone, Debug)]
-pub struct Moments<T> {
-    /// The running mean.
-    pub mean: T,
-    /// The running mean of the square.
-    pub square: T,
-    /// The largest `square` so far, for AMSGrad.
-    pub largest: Option<T>,
 }
 
 /// The numbers of a step.

@@ -1,8 +1,8 @@
 //! What may compute an operation instead of Burn: a trait for each, with the default that a back end has none.
 
-use super::adam::{AdamStep, Moments};
 use super::dropout::{Dropout, LayerDropout};
 use super::images::{Images, Pixels, Rescaling};
+use super::step::{Clipping, Step};
 use crate::config::ImageShape;
 use burn::tensor::backend::Backend as BurnBackend;
 use burn::tensor::ops::{FloatTensor, IntTensor};
@@ -247,16 +247,18 @@ pub trait Predict: Send + Sync {
     fn logits(&self, pixels: Pixels<'_>) -> Vec<f32>;
 }
 
-/// A step of Adam or `AdamW` written by hand.
-pub trait AdamKernel<B: BurnBackend>: Sync {
-    /// One step, in place where nobody else holds the tensors.
+/// The steps of optimizers written by hand.
+pub trait StepKernel<B: BurnBackend>: Sync {
+    /// One step, in place where nobody else holds the tensors. The states are those that [`Step`] names, in its order, and
+    /// come back in it.
     fn step(
         &self,
-        step: &AdamStep,
+        step: &Step,
+        clipping: Option<Clipping>,
         parameter: FloatTensor<B>,
         gradient: &FloatTensor<B>,
-        moments: Moments<FloatTensor<B>>,
-    ) -> (FloatTensor<B>, Moments<FloatTensor<B>>);
+        states: Vec<FloatTensor<B>>,
+    ) -> (FloatTensor<B>, Vec<FloatTensor<B>>);
 }
 
 /// Moving averages written by hand.

@@ -3,6 +3,7 @@
 //! Each has a file with its default, Burn's own operations, and a trait for what computes it instead: a kernel. A back end
 //! says in [`Operations`] which kernels it has; Burn's autodiff has those of the back end within it. So far [`cpu`] has them.
 
+pub mod adagrad;
 pub mod adam;
 mod average;
 mod batch_norm;
@@ -19,7 +20,10 @@ mod lerp;
 mod linear;
 mod operations;
 pub mod optimizer;
+pub mod rmsprop;
 mod sequence;
+pub mod sgd;
+pub mod step;
 mod tape;
 mod words;
 
@@ -36,9 +40,9 @@ pub use images::{
 };
 pub(crate) use images::{normalised, normalised_words, packed};
 pub use kernel::{
-    Activation, AdamKernel, Around, AverageKernel, BatchNormKernel, ConvolutionKernel,
-    CrossEntropyKernel, GroupNormKernel, GuideKernel, LerpKernel, LinearKernel, Normalised,
-    Predict, Pullback, SequenceKernel, SequenceLayer,
+    Activation, Around, AverageKernel, BatchNormKernel, ConvolutionKernel, CrossEntropyKernel,
+    GroupNormKernel, GuideKernel, LerpKernel, LinearKernel, Normalised, Predict, Pullback,
+    SequenceKernel, SequenceLayer, StepKernel,
 };
 pub use lerp::lerp;
 pub use linear::{Linear, linear};

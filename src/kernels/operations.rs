@@ -1,6 +1,6 @@
 use super::kernel::{
-    AdamKernel, AverageKernel, BatchNormKernel, ConvolutionKernel, CrossEntropyKernel,
-    GroupNormKernel, GuideKernel, LerpKernel, LinearKernel, SequenceKernel,
+    AverageKernel, BatchNormKernel, ConvolutionKernel, CrossEntropyKernel, GroupNormKernel,
+    GuideKernel, LerpKernel, LinearKernel, SequenceKernel, StepKernel,
 };
 use burn::tensor::backend::{Backend as BurnBackend, TensorMetadata};
 use burn::tensor::ops::FloatTensor;
@@ -35,8 +35,8 @@ pub struct Kernels<B: BurnBackend> {
     pub sequence: Option<&'static dyn SequenceKernel<B>>,
     /// The loss.
     pub cross_entropy: Option<&'static dyn CrossEntropyKernel<B>>,
-    /// Steps of Adam and AdamW.
-    pub adam: Option<&'static dyn AdamKernel<B>>,
+    /// Steps of optimizers.
+    pub step: Option<&'static dyn StepKernel<B>>,
     /// Moving averages of parameters.
     pub lerp: Option<&'static dyn LerpKernel<B>>,
     /// What the guide network has beside its linear layers.
@@ -54,7 +54,7 @@ impl<B: BurnBackend> Kernels<B> {
             average: None,
             sequence: None,
             cross_entropy: None,
-            adam: None,
+            step: None,
             lerp: None,
             guide: None,
         }
@@ -84,7 +84,7 @@ impl<B: BurnBackend> Debug for Kernels<B> {
             .field("average", &self.average.is_some())
             .field("sequence", &self.sequence.is_some())
             .field("cross_entropy", &self.cross_entropy.is_some())
-            .field("adam", &self.adam.is_some())
+            .field("step", &self.step.is_some())
             .field("lerp", &self.lerp.is_some())
             .field("guide", &self.guide.is_some())
             .finish()

@@ -28,7 +28,7 @@ impl<B: Operations> Operations for Autodiff<B> {
             // There is no way back through it.
             sequence: None,
             cross_entropy: Some(&Taped),
-            adam: None,
+            step: None,
             lerp: None,
             guide: Some(&Taped),
         }

@@ -1,13 +1,13 @@
 //! Moving averages in one pass, in place.
 
 use super::Cpu;
-use super::simd::{Kernel, Level, Simd};
+use super::simd::{Kernel, Simd};
 use super::slices::{padded, window, window_mut};
-use super::tensors::{Numbers, contiguous};
+use super::tensors::Numbers;
+use super::update::update;
 use crate::kernels::kernel::LerpKernel;
 use burn::backend::Flex;
 use burn::backend::flex::FlexTensor;
-use rayon::prelude::*;
 
 /// Numbers of a task, which fit the second-level cache twice.
 const TASK: usize = 16_384;
@@ -16,18 +16,13 @@ const WIDTH: usize = 16;
 
 impl LerpKernel<Flex> for Cpu {
     fn lerp(&self, start: FlexTensor, end: &FlexTensor, share: f32) -> FlexTensor {
-        let mut start = contiguous(start);
-        lerp(self.level, start.storage_mut(), &Numbers::of(end), share);
-        start
+        let end = Numbers::of(end);
+        let [moved] = update([start], TASK, |place, [start]| {
+            let end = &end[place * TASK..][..start.len()];
+            self.level.run(Lerp { start, end, share });
+        });
+        moved
     }
-}
-
-/// Moves numbers a share of the way to others.
-pub fn lerp(level: Level, start: &mut [f32], end: &[f32], share: f32) {
-    start
-        .par_chunks_mut(TASK)
-        .zip(end.par_chunks(TASK))
-        .for_each(|(start, end)| level.run(Lerp { start, end, share }));
 }
 
 struct Lerp<'a> {

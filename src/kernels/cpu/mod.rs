@@ -6,7 +6,6 @@
     reason = "what is not inlined into its level's function has no vector instructions; the adapters of iterators need not be"
 )]
 
-mod adam;
 mod average;
 mod choice;
 mod convolution;
@@ -19,10 +18,12 @@ mod scratch;
 mod sequence;
 mod simd;
 mod slices;
+mod step;
 mod sums;
 mod tensors;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use super::Kernels;
 use burn::backend::Flex;
@@ -54,7 +55,7 @@ pub fn kernels(level: Level) -> Kernels<Flex> {
         average: Some(cpu),
         sequence: Some(cpu),
         cross_entropy: Some(cpu),
-        adam: Some(cpu),
+        step: Some(cpu),
         lerp: Some(cpu),
         guide: Some(cpu),
     }

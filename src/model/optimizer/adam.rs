@@ -4,8 +4,9 @@ use super::{Adaptor, OptimizerSettings};
 use crate::config::{AdamConfig, AdamWConfig, GradientClippingConfig};
 use crate::device::AutodiffBackend;
 use crate::kernels::Operations;
-use crate::kernels::adam::{AdamRule, Clipping, Decay};
+use crate::kernels::adam::{AdamRule, Decay};
 use crate::kernels::optimizer::{Adam, AdamW};
+use crate::kernels::step::Clipping;
 
 impl OptimizerSettings for AdamConfig {
     type Steps<B: Operations> = Adam;
@@ -32,9 +33,9 @@ impl From<&AdamConfig> for Adam {
             epsilon: config.epsilon,
             amsgrad: config.amsgrad,
             decay: config.weight_decay.map_or(Decay::None, Decay::Penalty),
-            clipping: config.grad_clipping.map(Clipping::from),
         };
-        Self::new(config.to_burn().build(), rule)
+        let clipping = config.grad_clipping.map(Clipping::from);
+        Self::new(config.to_burn().build(), rule, clipping)
     }
 }
 
@@ -49,9 +50,9 @@ impl From<&AdamWConfig> for AdamW {
                 rate: config.weight_decay,
                 cautious: config.cautious_weight_decay,
             },
-            clipping: config.grad_clipping.map(Clipping::from),
         };
-        Self::new(config.to_burn().build(), rule)
+        let clipping = config.grad_clipping.map(Clipping::from);
+        Self::new(config.to_burn().build(), rule, clipping)
     }
 }
 

@@ -1,15 +1,57 @@
-use super::{assert_close, levels, numbers};
-use crate::kernels::adam::{AdamRule, AdamStep, Clipping, Decay, Moments};
-use crate::kernels::cpu::adam;
+use super::step::{hold, hold_anywhere, hold_to_burn, stepped};
+use super::{levels, numbers};
+use crate::config::{AdamConfig, AdamWConfig};
+use crate::kernels::adam::{AdamRule, AdamStep, Decay};
+use crate::kernels::cpu::simd::Level;
+use crate::kernels::step::{Clipping, Step};
+
+const PLAIN: AdamRule = AdamRule {
+    beta_1: 0.9,
+    beta_2: 0.999,
+    epsilon: 1e-5,
+    amsgrad: false,
+    decay: Decay::None,
+};
+
+fn rules() -> [AdamRule; 5] {
+    let with = |decay| AdamRule { decay, ..PLAIN };
+    [
+        PLAIN,
+        AdamRule {
+            amsgrad: true,
+            ..PLAIN
+        },
+        with(Decay::Penalty(0.1)),
+        with(Decay::Decoupled {
+            rate: 0.5,
+            cautious: false,
+        }),
+        with(Decay::Decoupled {
+            rate: 0.5,
+            cautious: true,
+        }),
+    ]
+}
+
+/// A parameter, and its moments.
+fn start(size: usize) -> [Vec<f32>; 4] {
+    let square = |seed| numbers(size, seed, 0.1).into_iter().map(f32::abs).collect();
+    [
+        numbers(size, 1, 1.0),
+        numbers(size, 2, 0.1),
+        square(3),
+        square(4),
+    ]
+}
 
 /// One step of Adam on one number, in double precision, as the papers have it.
-fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [f64; 4] {
-    let [value, mean, square, largest] = state;
+fn plain_adam(
+    step: &AdamStep,
+    [value, mean, square, largest]: [f64; 4],
+    gradient: f64,
+) -> [f64; 4] {
     let rule = &step.rule;
-    let mut gradient = gradient * factor;
-    if let Some(Clipping::Value(bound)) = rule.clipping {
-        gradient = gradient.clamp(-f64::from(bound), bound.into());
-    }
+    let mut gradient = gradient;
     if let Decay::Penalty(penalty) = rule.decay {
         gradient += f64::from(penalty) * value;
     }
@@ -37,31 +79,17 @@ fn plain_adam(step: &AdamStep, factor: f64, state: [f64; 4], gradient: f64) -> [
 
 #[test]
 fn a_gradient_that_is_not_a_number_stays_so_when_it_is_clipped() {
+    let step = Step::Adam(AdamStep::new(&PLAIN, 0.01, 1));
     for clipping in [None, Some(Clipping::Value(0.3))] {
-        let rule = AdamRule {
-            beta_1: 0.9,
-            beta_2: 0.999,
-            epsilon: 1e-5,
-            amsgrad: false,
-            decay: Decay::None,
-            clipping,
-        };
         for level in levels() {
-            let [mut value, mut mean, mut square] = [[1.0; 20], [0.0; 20], [0.0; 20]];
+            let start = [vec![1.0; 20], vec![0.0; 20], vec![0.0; 20]];
             let mut gradient = [0.5; 20];
             gradient[3] = f32::NAN;
             gradient[19] = f32::NAN;
-            let moments = Moments {
-                mean: &mut mean[..],
-                square: &mut square[..],
-                largest: None,
-            };
-            let step = AdamStep::new(&rule, 0.01, 1);
-            adam::adam(level, &step, &mut value, &gradient, moments);
-            for place in 0..20 {
-                let numbers = [value[place], mean[place], square[place]];
-                let expected = gradient[place].is_nan();
-                assert_eq!(numbers.map(f32::is_nan), [expected; 3], "{}", level.name());
+            for numbers in stepped(level, &step, clipping, &start, &gradient) {
+                for (number, slope) in numbers.iter().zip(gradient) {
+                    assert_eq!(number.is_nan(), slope.is_nan(), "{}", level.name());
+                }
             }
         }
     }
@@ -69,100 +97,93 @@ fn a_gradient_that_is_not_a_number_stays_so_when_it_is_clipped() {
 
 #[test]
 fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
-    let plain = AdamRule {
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-5,
-        amsgrad: false,
-        decay: Decay::None,
-        clipping: None,
-    };
-    let rules = [
-        plain,
-        AdamRule {
-            amsgrad: true,
-            ..plain
-        },
-        AdamRule {
-            decay: Decay::Penalty(0.1),
-            ..plain
-        },
-        AdamRule {
-            decay: Decay::Decoupled {
-                rate: 0.5,
-                cautious: false,
-            },
-            ..plain
-        },
-        AdamRule {
-            decay: Decay::Decoupled {
-                rate: 0.5,
-                cautious: true,
-            },
-            ..plain
-        },
-        AdamRule {
-            clipping: Some(Clipping::Value(0.3)),
-            ..plain
-        },
-        AdamRule {
-            clipping: Some(Clipping::Norm(1.5)),
-            ..plain
-        },
-        AdamRule {
-            clipping: Some(Clipping::Norm(1e6)),
-            ..plain
-        },
-    ];
-    for (rule, size) in rules
-        .iter()
-        .flat_map(|rule| [1, 15, 16, 33, 20_001].map(|size| (rule, size)))
-    {
-        let step = AdamStep::new(rule, 0.01, 3);
-        let start = [
-            numbers(size, 1, 1.0),
-            numbers(size, 2, 0.1),
-            numbers(size, 3, 0.1)
-                .iter()
-                .map(|value| value.abs())
-                .collect(),
-            numbers(size, 4, 0.1)
-                .iter()
-                .map(|value| value.abs())
-                .collect(),
-        ];
-        let gradient = numbers(size, 5, 1.0);
-        let norm: f64 = gradient
-            .iter()
-            .map(|value| f64::from(value * value))
-            .sum::<f64>()
-            .sqrt();
-        let factor = match rule.clipping {
-            Some(Clipping::Norm(bound)) => (f64::from(bound) / norm).min(1.0),
-            _ => 1.0,
-        };
-        let expected: Vec<[f64; 4]> = (0..size)
-            .map(|place| {
-                let state = [0, 1, 2, 3].map(|part| f64::from(start[part][place]));
-                plain_adam(&step, factor, state, gradient[place].into())
-            })
-            .collect();
-        for level in levels() {
-            let what = format!("{} {size} {rule:?}", level.name());
-            let [mut value, mut mean, mut square, mut largest] = start.clone();
-            let moments = Moments {
-                mean: &mut mean[..],
-                square: &mut square[..],
-                largest: rule.amsgrad.then_some(&mut largest[..]),
+    for rule in rules() {
+        let step = AdamStep::new(&rule, 0.01, 3);
+        if rule.amsgrad {
+            hold(&Step::Adam(step), start, |state, slope| {
+                plain_adam(&step, state, slope)
+            });
+            hold_anywhere(step, start(100));
+        } else {
+            let three = |size| -> [Vec<f32>; 3] {
+                let [value, mean, square, _] = start(size);
+                [value, mean, square]
             };
-            adam::adam(level, &step, &mut value, &gradient, moments);
-            let part =
-                |part: usize| -> Vec<f64> { expected.iter().map(|each| each[part]).collect() };
-            assert_close(&value, &part(0), 1e-5, &what);
-            assert_close(&mean, &part(1), 1e-5, &what);
-            assert_close(&square, &part(2), 1e-5, &what);
-            if rule.amsgrad {
-                assert_close(&largest, &part(3), 1e-5, &what);
+            hold(&Step::Adam(step), three, |[value, mean, square], slope| {
+                let [value, mean, square, _] = plain_adam(&step, [value, mean, square, 0.0], slope);
+                [value, mean, square]
+            });
+            hold_anywhere(step, three(100));
+        }
+    }
+}
+
+#[test]
+fn steps_of_adam_are_burns() {
+    for rule in rules() {
+        match rule.decay {
+            Decay::Decoupled { rate, cautious } => {
+                let config = AdamWConfig {
+                    weight_decay: rate,
+                    cautious_weight_decay: cautious,
+                    ..AdamWConfig::default()
+                };
+                hold_to_burn(&config.to_burn().build(), &rule, 1e-5);
+            }
+            decay => {
+                let config = AdamConfig {
+                    amsgrad: rule.amsgrad,
+                    weight_decay: match decay {
+                        Decay::Penalty(penalty) => Some(penalty),
+                        _ => None,
+                    },
+                    ..AdamConfig::default()
+                };
+                hold_to_burn(&config.to_burn().build(), &rule, 1e-5);
+            }
+        }
+    }
+}
+
+/// The hashes of the reference runs depend on the order and kind of the operations.
+#[test]
+fn adam_keeps_its_bits() {
+    for (level, rule) in levels().flat_map(|level| rules().map(|rule| (level, rule))) {
+        let fused = level > Level::Portable || cfg!(target_arch = "aarch64");
+        let mul_add = |a: f32, b: f32, c: f32| if fused { a.mul_add(b, c) } else { a * b + c };
+        let step = AdamStep::new(&rule, 0.01, 3);
+        let (start, gradient) = (start(50), numbers(50, 5, 1.0));
+        let count = if rule.amsgrad { 4 } else { 3 };
+        let actual = stepped(level, &Step::Adam(step), None, &start[..count], &gradient);
+        let [factor, epsilon] = step.corrections;
+        for place in 0..50 {
+            let [value, mean, square, largest] = start.each_ref().map(|part| part[place]);
+            let penalty = match rule.decay {
+                Decay::Penalty(penalty) => penalty,
+                _ => 0.0,
+            };
+            let slope = mul_add(value, penalty, gradient[place]);
+            let mean = mul_add(slope, 1.0 - rule.beta_1, mean * rule.beta_1);
+            let square = mul_add(slope * slope, 1.0 - rule.beta_2, square * rule.beta_2);
+            let used = if rule.amsgrad {
+                largest.max(square)
+            } else {
+                square
+            };
+            let kept = match rule.decay {
+                Decay::Decoupled { cautious, .. } if !cautious || (value > 0.0) == (mean > 0.0) => {
+                    value - value * step.decay
+                }
+                _ => value,
+            };
+            let way = mean * factor / (used.sqrt() + epsilon);
+            let expected = [mul_add(way, -step.learning_rate, kept), mean, square, used];
+            for (actual, expected) in actual.iter().zip(expected) {
+                assert_eq!(
+                    actual[place].to_bits(),
+                    expected.to_bits(),
+                    "{level:?} {rule:?}"
+                );
             }
         }
     }

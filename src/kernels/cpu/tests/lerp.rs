@@ -1,5 +1,13 @@
 use super::{assert_close, levels, numbers};
-use crate::kernels::cpu::lerp;
+use crate::kernels::cpu::Cpu;
+use crate::kernels::cpu::simd::Level;
+use crate::kernels::cpu::tensors::{Numbers, tensor};
+use crate::kernels::kernel::LerpKernel;
+
+fn moved(level: Level, start: &[f32], end: &[f32], share: f32) -> Vec<f32> {
+    let [start, end] = [start, end].map(|numbers| tensor(numbers.to_vec(), [numbers.len()]));
+    Numbers::of(&Cpu { level }.lerp(start, &end, share)).to_vec()
+}
 
 #[test]
 fn it_is_a_share_of_the_way() {
@@ -15,8 +23,7 @@ fn it_is_a_share_of_the_way() {
                 })
                 .collect();
             for level in levels() {
-                let mut moved = start.clone();
-                lerp::lerp(level, &mut moved, &end, share);
+                let moved = moved(level, &start, &end, share);
                 assert_close(&moved, &expected, 2e-7, &format!("{level:?} {length}"));
             }
         }
@@ -27,8 +34,6 @@ fn it_is_a_share_of_the_way() {
 fn equal_numbers_keep_their_bits() {
     let start = numbers(1_000, 3, 2.0);
     for level in levels() {
-        let mut moved = start.clone();
-        lerp::lerp(level, &mut moved, &start, 0.1);
-        assert_eq!(moved, start);
+        assert_eq!(moved(level, &start, &start, 0.1), start);
     }
 }

@@ -1,6 +1,7 @@
 //! Every kernel, on every instruction set of this processor, against plain loops in double precision, which themselves are
 //! held to finite differences.
 
+mod adagrad;
 mod adam;
 mod batch_norm;
 mod convolution;
@@ -9,7 +10,11 @@ mod group_norm;
 mod guide;
 mod lerp;
 mod linear;
+mod rmsprop;
+mod sgd;
+mod step;
 mod tensors;
+mod update;
 
 use super::simd::Level;
 use crate::random::{Purpose, Stream};
