@@ -29,7 +29,7 @@ fn a_step_of_adagrad_is_that_of_the_paper_at_any_size() {
                 sum,
             ]
         });
-        hold_everywhere(step, start(100));
+        hold_everywhere(step, &start(100));
     }
 }
 

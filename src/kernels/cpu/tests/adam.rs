@@ -103,7 +103,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
             hold(&Step::Adam(step), start, |state, slope| {
                 plain_adam(&step, state, slope)
             });
-            hold_anywhere(step, start(100));
+            hold_anywhere(step, &start(100));
         } else {
             let three = |size| -> [Vec<f32>; 3] {
                 let [value, mean, square, _] = start(size);
@@ -113,7 +113,7 @@ fn a_step_of_adam_is_that_of_the_papers_at_any_size() {
                 let [value, mean, square, _] = plain_adam(&step, [value, mean, square, 0.0], slope);
                 [value, mean, square]
             });
-            hold_anywhere(step, three(100));
+            hold_anywhere(step, &three(100));
         }
     }
 }

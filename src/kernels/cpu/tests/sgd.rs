@@ -54,14 +54,14 @@ fn a_step_of_sgd_is_the_plain_one_at_any_size() {
                 let [value, _] = plain_sgd(&step, first, [value, 0.0], slope);
                 [value]
             });
-            hold_everywhere(step, start(100));
+            hold_everywhere(step, &start(100));
         } else {
             let bound = if first { 0.0 } else { 2.0 };
             let start = |size| [numbers(size, 1, 1.0), numbers(size, 2, bound)];
             hold(&Step::Sgd(step), start, |state, slope| {
                 plain_sgd(&step, first, state, slope)
             });
-            hold_everywhere(step, start(100));
+            hold_everywhere(step, &start(100));
         }
     }
 }

@@ -93,7 +93,7 @@ pub fn hold<const N: usize>(
 /// each level.
 pub fn hold_anywhere<A: Arithmetic, const N: usize>(
     arithmetic: A,
-    start: [Vec<f32>; N],
+    start: &[Vec<f32>; N],
 ) -> Vec<Vec<Vec<f32>>> {
     let gradient = numbers(start[0].len(), 5, 1.0);
     let mut results = Vec::new();
@@ -124,7 +124,7 @@ pub fn hold_anywhere<A: Arithmetic, const N: usize>(
 }
 
 /// The same, with the same bits at each level.
-pub fn hold_everywhere<A: Arithmetic, const N: usize>(arithmetic: A, start: [Vec<f32>; N]) {
+pub fn hold_everywhere<A: Arithmetic, const N: usize>(arithmetic: A, start: &[Vec<f32>; N]) {
     let results = hold_anywhere(arithmetic, start);
     assert!(results.iter().all(|result| *result == results[0]));
 }

@@ -31,10 +31,13 @@ fn every_number_is_changed_once() {
         let [first, second] = numbers_of(&parts(length));
         let [changed, sums] = numbers_of(&updated(parts(length)));
         assert_eq!([changed.len(), sums.len()], [length; 2]);
-        for place in 0..length {
-            assert_eq!(changed[place], first[place] + (place / CHUNK) as f32);
-            assert_eq!(sums[place], second[place] + first[place]);
-        }
+        let places = (0..length).map(|place| first[place] + (place / CHUNK) as f32);
+        assert_eq!(changed, places.collect::<Vec<f32>>());
+        let added = first
+            .iter()
+            .zip(&second)
+            .map(|(first, second)| second + first);
+        assert_eq!(sums, added.collect::<Vec<f32>>());
     }
 }
 
