@@ -661,7 +661,7 @@ class Ranks:
         Ranks that a communicator joins.
 
         Args:
-            communicator: Its method `all_reduce` sums float32 numbers, a bytearray, over all ranks, in place; its method
+            communicator: Its method `all_reduce` sums float32 numbers, a memoryview of bytes, over all ranks, in place; its method
                 `all_gather` gives the bytes of all ranks in their order. Both are called from a thread of the training.
             rank: The number of this process.
             size: How many there are.

@@ -109,7 +109,7 @@ class Ranks:
             self, self.rank, world.Get_size(), settings.parts, self._threads(MPI.COMM_TYPE_SHARED)
         )
 
-    def all_reduce(self, values: bytearray) -> None:
+    def all_reduce(self, values: memoryview) -> None:
         """Sum float32 numbers over all ranks, in place."""
         self._communicator.Allreduce(self._in_place, [values, self._float])
 

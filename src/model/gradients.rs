@@ -238,19 +238,19 @@ fn check_bound(name: &str, bound: f64) -> Result<f32> {
 
 /// The gradients of `specs`, parameters of a network, read from their device.
 pub(crate) fn read_gradients<B: AutodiffBackend>(
-    gradients: &GradientsParams,
+    gradients: GradientsParams,
     network: &AnyNetwork<B>,
     specs: &[ParameterSpec],
 ) -> Result<Vec<Parameter>> {
-    struct Read<'a> {
-        gradients: &'a GradientsParams,
+    struct Read {
+        gradients: GradientsParams,
         data: HashMap<ParamId, TensorData>,
     }
 
-    impl<B: AutodiffBackend> ModuleVisitor<B> for Read<'_> {
+    impl<B: AutodiffBackend> ModuleVisitor<B> for Read {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
             // A frozen parameter has none.
-            if let Some(gradient) = self.gradients.get::<B::InnerBackend, D>(param.id) {
+            if let Some(gradient) = self.gradients.remove::<B::InnerBackend, D>(param.id) {
                 self.data.insert(param.id, gradient.into_data());
             }
         }

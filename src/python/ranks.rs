@@ -1,11 +1,17 @@
 //! The processes that share a run, as the Python layer joins them.
 
+#![allow(
+    unsafe_code,
+    reason = "MPI sums megabytes in each step in the memory that they are in"
+)]
+
 use super::run::detached;
 use crate::error::{Error, Result};
 use crate::learner;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyByteArray, PyBytes};
+use pyo3::types::PyBytes;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -18,7 +24,7 @@ impl Ranks {
     /// Ranks that a communicator joins.
     ///
     /// Args:
-    ///     communicator: Its method `all_reduce` sums float32 numbers, a bytearray, over all ranks, in place; its method
+    ///     communicator: Its method `all_reduce` sums float32 numbers, a memoryview of bytes, over all ranks, in place; its method
     ///         `all_gather` gives the bytes of all ranks in their order. Both are called from a thread of the training.
     ///     rank: The number of this process.
     ///     size: How many there are.
@@ -72,6 +78,18 @@ impl Communicator {
     }
 }
 
+/// A view of the numbers, to be released before they go.
+fn lent<'py>(py: Python<'py>, values: &mut [f32]) -> PyResult<Bound<'py, PyAny>> {
+    let length = isize::try_from(size_of_val(values)).unwrap_or(isize::MAX);
+    // SAFETY: the memory is borrowed for as long as the view is used, and any bytes are numbers. The result is a new reference
+    // or null with an exception.
+    unsafe {
+        let view =
+            ffi::PyMemoryView_FromMemory(values.as_mut_ptr().cast(), length, ffi::PyBUF_WRITE);
+        Bound::from_owned_ptr_or_err(py, view)
+    }
+}
+
 // The trainer has a thread of its own, which takes the GIL for as long as a call needs it: MPI lets go of it while it waits.
 impl learner::Communicator for Communicator {
     fn rank(&self) -> usize {
@@ -83,21 +101,12 @@ impl learner::Communicator for Communicator {
     }
 
     fn all_reduce(&self, values: &mut [f32]) -> Result<()> {
-        let summed: PyResult<()> = Python::attach(|py| {
-            let buffer = PyByteArray::new_with(py, size_of_val(values), |bytes| {
-                let (numbers, _) = bytes.as_chunks_mut();
-                for (bytes, value) in numbers.iter_mut().zip(&*values) {
-                    *bytes = value.to_ne_bytes();
-                }
-                Ok(())
-            })?;
-            self.object.call_method1(py, "all_reduce", (&buffer,))?;
-            let summed = buffer.to_vec();
-            let (numbers, _) = summed.as_chunks();
-            for (value, bytes) in values.iter_mut().zip(numbers) {
-                *value = f32::from_ne_bytes(*bytes);
-            }
-            Ok(())
+        let summed = Python::attach(|py| {
+            let view = lent(py, values)?;
+            let called = self.object.call_method1(py, "all_reduce", (&view,));
+            // Whoever still has the view finds it closed.
+            view.call_method0("release")?;
+            called.map(drop)
         });
         summed.map_err(|error| Self::failed(&error))
     }

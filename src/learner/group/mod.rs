@@ -168,7 +168,7 @@ impl<B: AutodiffBackend> Group<B> {
                 } else {
                     let statistics = statistics.into_iter().map(LayerStatistics::read);
                     Some(Gradients {
-                        parameters: read_gradients(&gradients, model, specs)?,
+                        parameters: read_gradients(gradients, model, specs)?,
                         statistics: statistics.collect::<Result<_>>()?,
                     })
                 };

@@ -197,7 +197,7 @@ impl<B: AutodiffBackend> Work<B> {
             output: item.output.into_data(),
             targets: item.targets.into_data(),
             gradients: Gradients {
-                parameters: read_gradients(&computed.gradients, &model, &self.trainable)?,
+                parameters: read_gradients(computed.gradients, &model, &self.trainable)?,
                 statistics: statistics
                     .map(LayerStatistics::read)
                     .collect::<Result<_>>()?,
