@@ -185,8 +185,8 @@ impl<B: AutodiffBackend> Run<B> {
             self.notify_at(Event::EpochEnd(row), &model);
             let is_over = epoch == self.config.num_epochs || self.history.stops_early()?;
             let signals = self.signals(interrupter, &due)?;
-            if signals.stop && !is_over {
-                return Ok((model, stopped(signals)));
+            if let Some(ended) = signals.stop.filter(|_| !is_over) {
+                return Ok((model, ended));
             }
             if signals.over && !is_over {
                 return Ok((model, self.out_of_time()));
@@ -241,9 +241,13 @@ impl<B: AutodiffBackend> Run<B> {
 
     /// What this process is told.
     pub(super) fn own_signals(&self, interrupter: &Interrupter, due: &Due) -> Signals {
+        let cause = if self.interrupted.load(Ordering::Relaxed) {
+            Ended::Interrupted
+        } else {
+            Ended::Stopped
+        };
         Signals {
-            stop: interrupter.should_stop(),
-            interrupted: self.interrupted.load(Ordering::Relaxed),
+            stop: interrupter.should_stop().then_some(cause),
             due: due.is_now(),
             over: self.deadline.is_over(),
         }
@@ -286,15 +290,6 @@ fn settled<T>(ranks: Option<&Ranks>, result: Result<T>) -> Result<T> {
     match ranks {
         None => result,
         Some(ranks) => ranks.settle(result),
-    }
-}
-
-/// Why a run is over that was told to stop.
-pub(super) fn stopped(signals: Signals) -> Ended {
-    if signals.interrupted {
-        Ended::Interrupted
-    } else {
-        Ended::Stopped
     }
 }
 

@@ -1,9 +1,53 @@
 //! The loaders of a run.
 
+use super::data::Data;
+use super::ranks::Ranks;
 use crate::config::TrainingConfig;
 use crate::data::{Augmentation, DataLoader, Dataset, Order, total_weight};
 use crate::device::Backend;
 use crate::error::Result;
+use burn::backend::Autodiff;
+use std::sync::Arc;
+
+/// Those of a run: one for each device, or in one of several processes for each part of a batch that it computes.
+pub(super) struct Loaders<B: Backend> {
+    pub train: Vec<Arc<DataLoader<Autodiff<B>>>>,
+    /// One where no other process takes part.
+    pub valid: Vec<Arc<DataLoader<B>>>,
+    /// The device of each.
+    pub devices: Vec<B::Device>,
+}
+
+impl<B: Backend> Loaders<B> {
+    pub fn new(
+        data: &Data,
+        config: &TrainingConfig,
+        devices: &[B::Device],
+        ranks: Option<&Ranks>,
+    ) -> Result<Self> {
+        let (parts, num_parts) = match ranks {
+            None => (0..devices.len(), devices.len()),
+            Some(ranks) => (ranks.own_parts(), ranks.num_parts()),
+        };
+        // A rank has one device, which computes its parts one after the other.
+        let devices: Vec<B::Device> = devices.iter().cycle().take(parts.len()).cloned().collect();
+        let device = &devices[0];
+        let train = training_loader(&data.train, config, device)?;
+        let valid = validation_loader(&data.valid, config, device);
+        Ok(Self {
+            train: arcs(train.in_parts(&devices, parts.start, num_parts)),
+            valid: arcs(match ranks {
+                None => vec![valid],
+                Some(_) => valid.in_parts(&devices, parts.start, num_parts),
+            }),
+            devices,
+        })
+    }
+}
+
+fn arcs<T>(all: Vec<T>) -> Vec<Arc<T>> {
+    all.into_iter().map(Arc::new).collect()
+}
 
 /// The loader of the training images: shuffled, changed and weighted as the configuration has it.
 pub(super) fn training_loader<B: Backend>(
@@ -39,7 +83,7 @@ pub(super) fn weights_of(dataset: &Dataset, config: &TrainingConfig) -> Result<O
 }
 
 /// The loader of the validation images, whose order changes nothing but the rounding of a mean.
-pub(super) fn validation_loader<B: Backend>(
+fn validation_loader<B: Backend>(
     dataset: &Dataset,
     config: &TrainingConfig,
     device: &B::Device,

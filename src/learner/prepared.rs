@@ -8,7 +8,7 @@ use super::deadline::Deadline;
 use super::epochs::Run;
 use super::history::History;
 use super::history_rows::HistoryRows;
-use super::loaders::{training_loader, validation_loader};
+use super::loaders::Loaders;
 use super::observer::{Observer, warn};
 use super::progress::Progress;
 use super::ranks::Ranks;
@@ -63,23 +63,11 @@ impl Prepared {
     pub fn init<B: Backend>(
         self,
         devices: &[Device],
-        burn_devices: Vec<B::Device>,
+        burn_devices: &[B::Device],
         data: &Data,
         ranks: Option<Arc<Ranks>>,
     ) -> Result<Started<Autodiff<B>>> {
         let burn_device = &burn_devices[0];
-        let parts = ranks.as_ref().map(|ranks| ranks.own_parts());
-        let parts = parts.unwrap_or(0..burn_devices.len());
-        let num_parts = ranks
-            .as_ref()
-            .map_or(burn_devices.len(), |ranks| ranks.num_parts());
-        // A rank has one device, which computes its parts one after the other.
-        let of_parts: Vec<B::Device> = burn_devices
-            .iter()
-            .cycle()
-            .take(parts.len())
-            .cloned()
-            .collect();
         let Prepared {
             config,
             directory,
@@ -148,21 +136,10 @@ impl Prepared {
         let average = config.average_decay;
         let average = average.map(|decay| WeightAverage::new(decay, initial()));
         let model = model.training_only(&trainable);
-        let valid_loader = validation_loader(&data.valid, &config, burn_device);
+        let loaders = Loaders::new(data, &config, burn_devices, ranks.as_deref())?;
         let run = Run {
-            train_loaders: training_loader(&data.train, &config, burn_device)?
-                .in_parts(&of_parts, parts.start, num_parts)
-                .into_iter()
-                .map(Arc::new)
-                .collect(),
-            valid_loaders: match &ranks {
-                None => vec![Arc::new(valid_loader)],
-                Some(_) => valid_loader
-                    .in_parts(&of_parts, parts.start, num_parts)
-                    .into_iter()
-                    .map(Arc::new)
-                    .collect(),
-            },
+            train_loaders: loaders.train,
+            valid_loaders: loaders.valid,
             valid_targets: data.valid.targets()[..config.limited(data.valid.len())].to_vec(),
             own_metrics: observer.metrics(),
             measured: BTreeMap::new(),
@@ -171,7 +148,7 @@ impl Prepared {
             config,
             devices: devices.to_vec(),
             trainable: trainable.into(),
-            burn_devices: of_parts,
+            burn_devices: loaders.devices,
             ranks,
             directory,
             data: fingerprints,

@@ -1,5 +1,6 @@
 //! The processes that share the steps of a run.
 
+use super::history::Ended;
 use super::metrics::Read;
 use crate::error::{Error, Result};
 use crate::model::Measured;
@@ -35,12 +36,10 @@ pub struct Ranks {
 }
 
 /// What ends a run or has it saved, on any rank.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Signals {
-    /// Whether it is to stop.
-    pub stop: bool,
-    /// Whether that is for Ctrl-C or the like.
-    pub interrupted: bool,
+    /// Why it is to stop: it is stopped or interrupted.
+    pub stop: Option<Ended>,
     /// Whether a checkpoint within the epoch is due.
     pub due: bool,
     /// Whether its time is over.
@@ -173,9 +172,11 @@ impl Ranks {
         let all = self.exchange(own)?;
         // The clock of rank 0 is that of the run.
         let first = all.first().copied().unwrap_or(own);
+        let causes = || all.iter().filter_map(|signals| signals.stop);
         Ok(Signals {
-            stop: all.iter().any(|signals| signals.stop),
-            interrupted: all.iter().any(|signals| signals.interrupted),
+            stop: causes()
+                .find(|cause| *cause == Ended::Interrupted)
+                .or_else(|| causes().next()),
             ..first
         })
     }
@@ -342,16 +343,14 @@ mod tests {
     fn any_rank_stops_all_and_the_clock_is_that_of_the_first() {
         let agreed = on_ranks(2, |ranks| {
             let own = Signals {
-                stop: ranks.rank() == 1,
-                interrupted: ranks.rank() == 1,
+                stop: [Some(Ended::Stopped), Some(Ended::Interrupted)][ranks.rank()],
                 due: ranks.rank() == 0,
                 over: ranks.rank() == 1,
             };
             ranks.agree(own).unwrap()
         });
         let expected = Signals {
-            stop: true,
-            interrupted: true,
+            stop: Some(Ended::Interrupted),
             due: true,
             over: false,
         };

@@ -76,7 +76,7 @@ struct Train<'a> {
 impl Train<'_> {
     fn begin<B: Backend>(
         &mut self,
-        burn_devices: Vec<B::Device>,
+        burn_devices: &[B::Device],
         ranks: Option<&Arc<Ranks>>,
     ) -> Result<Started<Autodiff<B>>> {
         if ranks.is_some() && self.devices.len() > 1 {
@@ -107,7 +107,7 @@ impl OnBackend for Train<'_> {
             .map(|device| B::device(*device))
             .collect::<Result<Vec<_>>>()?;
         let ranks = self.options.ranks.take();
-        let begun = self.begin::<B>(burn_devices, ranks.as_ref());
+        let begun = self.begin::<B>(&burn_devices, ranks.as_ref());
         let (model, mut run) = match &ranks {
             None => begun?,
             Some(ranks) => {

@@ -1,7 +1,7 @@
 //! The training steps of an epoch.
 
 use super::due::Due;
-use super::epochs::{Run, missing_batch, stopped};
+use super::epochs::{Run, missing_batch};
 use super::group::Group;
 use super::history::{Ended, TrainStepRow};
 use super::metrics::{Read, Unread};
@@ -34,8 +34,8 @@ impl<B: AutodiffBackend> Run<B> {
                 signals = self.own_signals(interrupter, due);
             }
             // Also before the first batch: a run that is told to stop at once does no step.
-            if signals.stop {
-                ended = stopped(signals);
+            if let Some(cause) = signals.stop {
+                ended = cause;
                 break;
             }
             if self.observer.wants_all() {
@@ -58,7 +58,7 @@ impl<B: AutodiffBackend> Run<B> {
                 .map(|average| average.update(&model.valid(), steps));
             self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;
             signals = self.signals(interrupter, due)?;
-            if signals.due && !signals.stop {
+            if signals.due && signals.stop.is_none() {
                 // A checkpoint's history has all its steps.
                 let read = unread.read()?;
                 self.take_train_steps(group, &model, &read, unread.seconds_each(&read))?;

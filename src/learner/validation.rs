@@ -1,7 +1,7 @@
 //! The validation of an epoch.
 
 use super::due::Due;
-use super::epochs::{Run, missing_batch, stopped};
+use super::epochs::{Run, missing_batch};
 use super::history::{Ended, ValidStepRow};
 use super::metrics::Read;
 use super::observer::Event;
@@ -43,10 +43,10 @@ impl<B: AutodiffBackend> Run<B> {
         let mut unread = self.unread();
         for step in 1..=steps {
             let signals = self.signals(interrupter, due)?;
-            if signals.stop {
+            if let Some(cause) = signals.stop {
                 // A resumed run validates this epoch from the start.
                 self.history.forget_validation(epoch);
-                return Ok(stopped(signals));
+                return Ok(cause);
             }
             let mut images = 0;
             for (part, batches) in batches.iter_mut().enumerate() {
@@ -84,7 +84,10 @@ impl<B: AutodiffBackend> Run<B> {
         self.take_valid_steps(&read, unread.seconds_each(&read))?;
         if self.measures() && !self.measure(logits)? {
             self.history.forget_validation(epoch);
-            return Ok(stopped(self.signals(interrupter, due)?));
+            return Ok(self
+                .signals(interrupter, due)?
+                .stop
+                .unwrap_or(Ended::Stopped));
         }
         Ok(Ended::Completed)
     }

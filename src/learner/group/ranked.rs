@@ -32,12 +32,12 @@ impl From<Gradients> for PartGradients {
 impl PartGradients {
     fn read(self, specs: &[ParameterSpec]) -> Result<Gradients> {
         let (numbers, _) = self.values.as_chunks();
-        let values = numbers
+        let values: Vec<f32> = numbers
             .iter()
             .map(|bytes| f32::from_le_bytes(*bytes))
             .collect();
         Ok(Gradients {
-            parameters: unflattened(values, specs)?,
+            parameters: unflattened(&values, specs)?,
             statistics: self.statistics,
         })
     }
@@ -75,7 +75,7 @@ pub(super) fn sum_of_ranks(
     let mut values = flat(own.parameters);
     ranks.all_reduce(&mut values)?;
     Ok(Gradients {
-        parameters: unflattened(values, specs)?,
+        parameters: unflattened(&values, specs)?,
         statistics,
     })
 }
@@ -110,7 +110,7 @@ fn flat(parameters: Vec<Parameter>) -> Vec<f32> {
     values
 }
 
-fn unflattened(values: Vec<f32>, specs: &[ParameterSpec]) -> Result<Vec<Parameter>> {
+fn unflattened(values: &[f32], specs: &[ParameterSpec]) -> Result<Vec<Parameter>> {
     let expected: usize = specs.iter().map(ParameterSpec::len).sum();
     if values.len() != expected {
         return Err(Error::Internal(format!(
@@ -118,7 +118,7 @@ fn unflattened(values: Vec<f32>, specs: &[ParameterSpec]) -> Result<Vec<Paramete
             values.len()
         )));
     }
-    let mut rest = values.as_slice();
+    let mut rest = values;
     let parameter = |spec: &ParameterSpec| {
         let (own, others) = rest.split_at(spec.len());
         rest = others;
