@@ -83,7 +83,7 @@ pub(super) fn forward<B: Backend>(
 }
 
 /// A loss and the model it came from.
-struct Tape<B: BurnBackend> {
+struct Tape<B: Backend> {
     loss: Option<Tensor<Autodiff<B>, 1>>,
     statistics: Vec<HostStatistics>,
     model: AnyNetwork<Autodiff<B>>,
@@ -114,12 +114,12 @@ impl<B: Backend> Tape<B> {
 
 /// Burn frees a recorded graph in the backward pass alone. A loss that was only looked at would keep its activations for
 /// ever; a backward pass of one parameter, once the loss is gone, frees them too.
-impl<B: BurnBackend> Drop for Tape<B> {
+impl<B: Backend> Drop for Tape<B> {
     fn drop(&mut self) {
         if self.loss.take().is_some() && check_process(self.device).is_ok() {
             // A panic in a destructor would end the process.
             let _ = contain_panics(|| {
-                free(&self.model);
+                on_worker::<B, _>(|| free(&self.model));
                 Ok(())
             });
         }

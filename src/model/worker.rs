@@ -2,17 +2,22 @@
 
 use crate::kernels::Operations;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The pool that the first looping thread is one of.
 static POOL: OnceLock<Option<ThreadPool>> = OnceLock::new();
 
+/// Held by the thread whose work is in the pool of the process.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// Does `work` on one of the threads that share it, where the host computes. Each of its parallel parts would else wait for them
 /// to wake, some twenty in a training step.
 ///
-/// The work takes no lock that another caller may hold: a thread that waits for its part begins the work of others.
+/// Works of several threads take turns: a thread of the pool that waits for a part of one begins whatever else is to be done, and
+/// a backward pass locks the tape of each other one, also of that which waits below it.
 pub(super) fn on_worker<B: Operations, T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if B::ON_HOST && !computes() {
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         rayon::scope(|_| work())
     } else {
         // Every thread has a queue of its own on a GPU.
