@@ -1,7 +1,7 @@
 use super::images::{ResidentImages, targets_tensor};
 use super::{Augmentation, Dataset, Images, MnistBatch, MnistBatcher, Sample};
 use crate::device::Backend;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, contain_panics};
 use crate::random::{Purpose, Stream};
 use burn::data::dataloader::batcher::Batcher;
 use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator, Progress};
@@ -411,7 +411,7 @@ fn spawn_workers<B: Backend>(
             let plan = Arc::clone(plan);
             let work = move || {
                 for batch in (first + number..num_batches).step_by(count) {
-                    if sender.send(plan.batch(batch)).is_err() {
+                    if sender.send(contain_panics(|| plan.batch(batch))).is_err() {
                         break;
                     }
                 }
@@ -445,13 +445,13 @@ impl<B: Backend> Iterator for EpochIterator<B> {
     type Item = MnistBatch<B>;
 
     /// The next batch. `None` before the epoch's end says that its images could not be read, which
-    /// [`fault`](DataLoader::fault) tells, or that a worker died: the training loop counts the images.
+    /// [`fault`](DataLoader::fault) tells.
     fn next(&mut self) -> Option<MnistBatch<B>> {
         if self.next >= self.num_batches {
             return None;
         }
         let batch = if self.workers.is_empty() {
-            self.plan.batch(self.next)
+            contain_panics(|| self.plan.batch(self.next))
         } else {
             let worker = (self.next - self.first) % self.workers.len();
             self.workers[worker].batches.as_ref()?.recv().ok()?
@@ -508,6 +508,18 @@ mod tests {
         for num_workers in [1, 2, 4, 7] {
             let loader = loader(num_workers);
             assert_eq!(indices(&loader), expected[0], "{num_workers} workers");
+        }
+    }
+
+    #[test]
+    fn a_panic_of_a_worker_ends_the_epoch_and_is_told() {
+        for num_workers in [0, 2] {
+            // Too few weights, which no caller can pass: a batch with any other image panics.
+            let broken = loader(num_workers).with_weights(Some(vec![1.0]));
+            assert!(broken.iter().count() < 5);
+            let fault = broken.fault().unwrap().to_string();
+            assert!(fault.contains("index out of bounds"), "{fault}");
+            assert_eq!(indices(&loader(num_workers)).concat().len(), 23);
         }
     }
 

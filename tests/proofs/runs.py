@@ -46,11 +46,12 @@ CONFIGS = {
         augmentation=AugmentationConfig(shift=0.1, rotate=10.0, flip=True),
         label_smoothing=0.1,
     ),
-    "guide, RMSprop, class weights": TrainingConfig(
+    "guide, RMSprop, class weights, moving average": TrainingConfig(
         model=ModelConfig(hidden_size=16),
         optimizer=RmsPropConfig(),
         learning_rate=1e-4,
         class_weights="balanced",
+        average_decay=0.9,
     ),
     "ConvNet, Muon": TrainingConfig(model=_CONV_NET, optimizer=MuonConfig(), learning_rate=1e-3),
 }

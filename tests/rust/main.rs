@@ -15,6 +15,7 @@ mod interchange;
 mod learner;
 mod model;
 mod optimizer;
+mod panics;
 mod plateau;
 mod record;
 mod start;
