@@ -122,6 +122,16 @@ class TestBits:
         run = mnistburn.load_run(out / "run")
         assert list(run.history.train_steps["loss"]) == expected["train_steps"]["loss"]
 
+    def test_verify_says_why_another_number_of_processes_has_other_bits(
+        self, tmp_path: Path
+    ) -> None:
+        ranks, _ = run_ranks(2, tmp_path, job())
+        assert "error" not in ranks[0]
+        train = mnistburn.datasets.load("mnist", "train")[:230]
+        valid = mnistburn.datasets.load("mnist", "test")[:70]
+        found = mnistburn.verify(tmp_path / "run", data=(train, valid), progress=False)
+        assert "the run was shared by several processes" in " ".join(found.reasons)
+
 
 class TestFailures:
     """What happens where one rank can't go on: none waits for it."""

@@ -13,6 +13,7 @@ MANIFEST_FILE: Final = "manifest.json"
 
 _LINE: Final = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT\S+) (?:info|warning|error) (?P<message>.*)")
 _START: Final = re.compile(r"epoch \d+ of \d+ starts on (.+?): \d")
+_RANKS: Final = re.compile(r"shared by (\d+) ranks, ")
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,14 @@ class RunProvenance:
         version: The version of this package that began the run; None where that is not known.
         devices: The devices of each part of the run, of one for each resume; empty where its log
             does not say.
+        ranks: How many processes shared it, for each of its parts that several did.
         began: When it began, as in ``2026-11-27T08:30:00Z``; None where its log does not say.
         last_logged: When the log got its last line, likewise.
     """
 
     version: str | None
     devices: tuple[tuple[str, ...], ...]
+    ranks: tuple[int, ...]
     began: str | None
     last_logged: str | None
 
@@ -44,10 +47,12 @@ class RunProvenance:
         """
         lines = [found for found in map(_LINE.match, _log_lines(directory)) if found]
         starts = [_START.match(line["message"]) for line in lines]
+        ranks = [_RANKS.match(line["message"]) for line in lines]
         times = [line["time"] for line in lines]
         return cls(
             version=_of_manifest(directory, "mnistburn"),
             devices=tuple(tuple(start[1].split(", ")) for start in starts if start),
+            ranks=tuple(int(found[1]) for found in ranks if found),
             began=times[0] if times else None,
             last_logged=times[-1] if times else None,
         )

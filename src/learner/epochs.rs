@@ -134,6 +134,9 @@ impl<B: AutodiffBackend> Run<B> {
             device: device_names(&self.devices),
         };
         self.notify_at(start, &model);
+        if let Some(ranks) = &self.ranks {
+            tell(self.observer.as_mut(), ranks.message());
+        }
         if first <= self.config.num_epochs && !self.history.stops_early()? {
             self.warm_up(&group, &model, interrupter)?;
         }

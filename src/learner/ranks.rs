@@ -90,6 +90,12 @@ impl Ranks {
         self.communicator.rank()
     }
 
+    /// What the log of a run says of them; `mnistburn verify` looks for it.
+    pub(super) fn message(&self) -> String {
+        let (size, parts) = (self.communicator.size(), self.num_parts());
+        format!("shared by {size} ranks, each batch in {parts} parts")
+    }
+
     /// Parts of a batch over all ranks.
     pub(super) fn num_parts(&self) -> usize {
         self.parts

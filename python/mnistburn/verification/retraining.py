@@ -192,6 +192,8 @@ def _reasons(
     others = sorted({", ".join(names) for names in provenance.devices} - {"cpu"})
     if others:
         yield f"the run was computed on {' and '.join(others)}, and they are for one CPU alone"
+    if provenance.ranks:
+        yield "the run was shared by several processes, and it was retrained by one"
     if not provenance.devices:
         yield f"{LOG_FILE} does not say where the run was computed"
     if places != ["cpu"]:
