@@ -17,11 +17,11 @@ use crate::error::{Error, Result};
 use crate::model::Predictions;
 use std::path::Path;
 
-/// Checks everything that can be checked, and only then touches the directory.
+/// Checks everything that can be checked, and only then touches the directory. `sharers` of a batch are so many devices or parts.
 pub(super) fn prepare(
     artifact_dir: &Path,
     config: Option<&TrainingConfig>,
-    num_devices: usize,
+    sharers: (usize, &str),
     data: &Data,
     options: &mut TrainOptions,
 ) -> Result<Prepared> {
@@ -60,9 +60,10 @@ pub(super) fn prepare(
             _ => config,
         };
         let config = with_pixels(config, stored_config.as_ref(), &data.train)?;
-        if config.batch_size < num_devices {
+        let (number, sharers) = sharers;
+        if config.batch_size < number {
             return Err(Error::Config(format!(
-                "batch_size must be at least the number of devices, {num_devices}, got {}; use a larger batch or fewer devices",
+                "batch_size must be at least the number of {sharers}, {number}, got {}; use a larger batch or fewer {sharers}",
                 config.batch_size
             )));
         }

@@ -85,11 +85,14 @@ impl Train<'_> {
                 self.devices.len()
             )));
         }
-        let parts = ranks.map_or(self.devices.len(), |ranks| ranks.num_parts());
+        let sharers = match ranks {
+            None => (self.devices.len(), "devices"),
+            Some(ranks) => (ranks.num_parts(), "parts"),
+        };
         let prepared = prepare(
             self.artifact_dir,
             self.config,
-            parts,
+            sharers,
             self.data,
             &mut self.options,
         )?;
