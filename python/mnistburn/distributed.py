@@ -13,8 +13,6 @@ Example:
 
 import io
 import os
-import tarfile
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -126,6 +124,9 @@ class Ranks:
             artifact_dir: The directory of the run. Ranks on other machines need not see it.
             resume: Whether the others get a copy of what is in it.
         """
+        import tarfile  # noqa: PLC0415  few trainings are shared
+        import tempfile  # noqa: PLC0415
+
         is_first = self.rank == 0
         content = None
         if resume:
@@ -211,6 +212,8 @@ def _check_launcher(size: int) -> None:
 
 def _packed(directory: Path) -> bytes | None:
     """Return the files of a run as an archive, or None where they can't be read."""
+    import tarfile  # noqa: PLC0415  few trainings are shared
+
     content = io.BytesIO()
     try:
         with tarfile.open(fileobj=content, mode="w") as archive:

@@ -132,7 +132,16 @@ def train(
             message = f"{argument} must be True or False, got {shown(value)}"
             raise ConfigError(message)
     request = _Request(
-        config, device, data, start, freeze, resume, overwrite, callbacks, metrics, progress
+        config=config,
+        device=device,
+        data=data,
+        start=start,
+        freeze=freeze,
+        resume=resume,
+        overwrite=overwrite,
+        callbacks=callbacks,
+        metrics=metrics,
+        progress=progress,
     )
     ranks = as_ranks(distributed)
     if ranks is None:

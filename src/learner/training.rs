@@ -46,7 +46,8 @@ impl<B: AutodiffBackend> Run<B> {
             let learning_rate = self.rule.next_rate();
             self.progress.step += 1;
             let images = group.step_len(self.progress.step - 1);
-            let read = self.measure_step(&mut unread, done.parts, images, learning_rate)?;
+            let step = self.progress.step;
+            let read = self.measure_step(&mut unread, done.parts, step, images, learning_rate)?;
             let (gradients, statistics) = group.join(done.gradients, &model)?;
             model = self
                 .rule
@@ -79,14 +80,14 @@ impl<B: AutodiffBackend> Run<B> {
     }
 
     /// Takes what a step of so many images left, and gives the steps that are read by now; with other ranks, of all of them.
-    fn measure_step(
+    pub(super) fn measure_step(
         &self,
         unread: &mut Unread<B::InnerBackend>,
         parts: Vec<ClassificationOutput<B::InnerBackend>>,
+        step: usize,
         images: usize,
         learning_rate: f64,
     ) -> Result<Vec<Read>> {
-        let step = self.progress.step;
         let Some(ranks) = &self.ranks else {
             if unread.push(parts, step, learning_rate) != images {
                 return Err(missing_batch());

@@ -1,7 +1,7 @@
 //! The validation of an epoch.
 
 use super::due::Due;
-use super::epochs::{Run, missing_batch};
+use super::epochs::Run;
 use super::history::{Ended, ValidStepRow};
 use super::metrics::Read;
 use super::observer::Event;
@@ -48,7 +48,7 @@ impl<B: AutodiffBackend> Run<B> {
                 self.history.forget_validation(epoch);
                 return Ok(cause);
             }
-            let mut images = 0;
+            let mut outputs = Vec::new();
             for (part, batches) in batches.iter_mut().enumerate() {
                 let Some(batch) = batches.next() else {
                     continue;
@@ -57,27 +57,13 @@ impl<B: AutodiffBackend> Run<B> {
                 if self.measures() {
                     logits.push((step, part, output.output.clone()));
                 }
-                images += unread.push(vec![output], step, 0.0);
+                outputs.push(output);
             }
             if let Some(fault) = loaders.iter().find_map(|loader| loader.fault()) {
                 return Err(fault);
             }
-            let mut read = unread.read_if_due()?;
-            if let Some(ranks) = &self.ranks {
-                let measured = ranks.join_step(&read)?;
-                images = measured.map_or(0, |measured| measured.images);
-                read = measured
-                    .into_iter()
-                    .map(|measured| Read {
-                        step,
-                        learning_rate: 0.0,
-                        measured,
-                    })
-                    .collect();
-            }
-            if images != loaders[0].images_in(step) - loaders[0].images_in(step - 1) {
-                return Err(missing_batch());
-            }
+            let images = loaders[0].images_in(step) - loaders[0].images_in(step - 1);
+            let read = self.measure_step(&mut unread, outputs, step, images, 0.0)?;
             self.take_valid_steps(&read, unread.seconds_each(&read))?;
         }
         let read = unread.read()?;
