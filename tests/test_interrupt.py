@@ -136,6 +136,19 @@ def test_ctrl_c_in_a_callback_counts_like_any_other(script: Path, tmp_path: Path
         assert mnistburn.load_run(directory).history.train_steps["step"] == [1, 2, 3, 4, 5]
 
 
+def test_ctrl_c_after_the_last_step_is_raised(script: Path, tmp_path: Path) -> None:
+    # Else a script would begin its next training.
+    late = "Tells.on_train_end = lambda self, event: os.kill(os.getpid(), 2)\ntrain = "
+    script.write_text(
+        SCRIPT.replace("train = ", late, 1).replace("import sys", "import os, sys", 1)
+    )
+    directory = tmp_path / "artifacts"
+    with start(script, directory, 1) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output.splitlines()[-1], process.returncode) == ("raised", 130), errors
+    assert mnistburn.load_run(directory).ended == "completed"
+
+
 def test_the_command_exits_with_130(tmp_path: Path) -> None:
     directory = tmp_path / "artifacts"
     arguments = ["--device=cpu", "--hidden-size=16", "--checkpoint-every=0.01"]

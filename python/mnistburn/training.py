@@ -61,7 +61,8 @@ def train(
 
     The same configuration and data give the same bits on the CPU, whatever the number of workers
     and threads, and also after a resume. Ctrl-C stops after the current batch, keeps the work and
-    returns with ``interrupted`` set; a second one raises `KeyboardInterrupt`.
+    returns with ``interrupted`` set. A second one raises `KeyboardInterrupt`, as does one that
+    comes after the last step; the run is complete then.
 
     A run that the directory holds already stays as it is until the new one has its first
     checkpoint. A new run that fails, is killed or is interrupted before that leaves nothing.

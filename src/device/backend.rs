@@ -4,7 +4,7 @@ use crate::kernels::Operations;
 #[cfg(feature = "cpu")]
 use crate::kernels::{Kernels, cpu};
 use burn::backend::Autodiff;
-use burn::tensor::backend::{self, Backend as BurnBackend};
+use burn::tensor::backend;
 
 /// A Burn back end that this crate is built with, and what it has to know of it.
 pub trait Backend: Operations {
@@ -70,15 +70,6 @@ impl Backend for burn::backend::Cuda {
             other => Err(stranger(other, "cuda")),
         }
     }
-}
-
-/// Waits for what this thread has asked of a device.
-///
-/// Every thread has a queue of its own there. A tensor that goes from one thread to another is else read before it is
-/// written, as was seen with Burn 0.21 on wgpu.
-pub(crate) fn finish<B: BurnBackend>(device: &B::Device) -> Result<()> {
-    B::sync(device)
-        .map_err(|error| Error::Device(format!("the device {device:?} failed: {error:?}")))
 }
 
 fn stranger(device: Device, backend: &str) -> Error {

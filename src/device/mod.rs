@@ -4,12 +4,13 @@ mod backend;
 #[cfg(feature = "cuda")]
 mod cuda;
 mod process;
+mod turn;
 #[cfg(feature = "wgpu")]
 mod wgpu;
 
-pub(crate) use backend::finish;
 pub use backend::{AutodiffBackend, Backend};
 pub(crate) use process::check as check_process;
+pub(crate) use turn::{Kept, in_turn, in_turns, on_stream, pass, without_turns};
 
 use crate::error::{Error, Result};
 use std::fmt;
@@ -253,13 +254,20 @@ impl DeviceInfo {
 pub(crate) trait OnBackend {
     type Output;
 
+    /// Whether it takes the turns at its devices itself.
+    const TAKES_TURNS: bool = false;
+
     fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output>;
 }
 
 /// Does `work` on the back end of `device`: the one place where names become types.
 pub(crate) fn on_backend<W: OnBackend>(device: Device, work: W) -> Result<W::Output> {
     fn run<B: Backend, W: OnBackend>(device: Device, work: W) -> Result<W::Output> {
-        work.run::<B>(device, &B::device(device)?)
+        let burn_device = B::device(device)?;
+        if W::TAKES_TURNS {
+            return work.run::<B>(device, &burn_device);
+        }
+        in_turn::<B, _>(&burn_device, || work.run::<B>(device, &burn_device))
     }
 
     ignore_configuration_files();

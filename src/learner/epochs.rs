@@ -14,7 +14,7 @@ use super::ranks::{Ranks, Signals};
 use super::rule::Rule;
 use crate::config::{CheckpointConfig, TrainingConfig};
 use crate::data::DataLoader;
-use crate::device::{AutodiffBackend, Device};
+use crate::device::{AutodiffBackend, Device, pass};
 use crate::error::{Error, Result};
 use crate::model::Objective;
 use crate::network::{AnyNetwork, ParameterSpec};
@@ -242,8 +242,9 @@ impl<B: AutodiffBackend> Run<B> {
         self.observer.notify_at(event, &moment);
     }
 
-    /// What this process is told.
+    /// What this process is told, between two batches: other threads have their turns at its devices first.
     pub(super) fn own_signals(&self, interrupter: &Interrupter, due: &Due) -> Signals {
+        pass();
         let cause = if self.interrupted.load(Ordering::Relaxed) {
             Ended::Interrupted
         } else {

@@ -7,7 +7,7 @@ use super::metrics::Unread;
 use super::rule::Rule;
 use super::threads::in_pool;
 use crate::config::{LrSchedulerConfig, TrainingConfig};
-use crate::device::{Backend, Device, OnBackend, on_backend};
+use crate::device::{Backend, Device, OnBackend, on_backend, pass};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::Objective;
 use crate::network::AnyNetwork;
@@ -157,6 +157,7 @@ impl FindRate<'_> {
             epoch += 1;
             let mut batches = group.batches(epoch, 0);
             for _ in 0..group.steps().min(range.steps - curve.rates.len()) {
+                pass();
                 if stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }

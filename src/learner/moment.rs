@@ -3,7 +3,7 @@
 use super::average::WeightAverage;
 use super::history::History;
 use crate::config::NetworkConfig;
-use crate::device::{AutodiffBackend, Device};
+use crate::device::{AutodiffBackend, Device, in_turn};
 use crate::error::Result;
 use crate::model::{Classifier, boxed};
 use crate::network::AnyNetwork;
@@ -31,11 +31,11 @@ pub(super) struct RunMoment<'a, B: AutodiffBackend> {
 
 impl<B: AutodiffBackend> Moment for RunMoment<'_, B> {
     fn model(&self) -> Result<(Box<dyn Classifier>, About)> {
-        let model = match self.average {
+        let model = in_turn::<B, _>(self.burn_device, || match self.average {
             Some(average) => average.model().clone(),
             None => self.model.valid(),
-        };
-        let model = boxed(model, self.config.clone(), self.device, self.burn_device)?;
+        });
+        let model = boxed(model, self.config.clone(), self.device, self.burn_device);
         Ok((model, self.about.clone()))
     }
 

@@ -1,5 +1,6 @@
 use super::history::{Ended, EpochRow};
 use super::moment::Moment;
+use crate::device::without_turns;
 use crate::model::Predictions;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -161,6 +162,35 @@ pub trait Observer: Send {
     /// read several steps at a time.
     fn wants_each_step(&self) -> bool {
         false
+    }
+}
+
+/// An observer that is told between two turns at the devices of the run: it may compute there itself, or wait for who does.
+pub(super) struct BetweenTurns(pub Box<dyn Observer>);
+
+impl Observer for BetweenTurns {
+    fn notify(&mut self, event: Event) {
+        without_turns(|| self.0.notify(event));
+    }
+
+    fn notify_at(&mut self, event: Event, moment: &dyn Moment) {
+        without_turns(|| self.0.notify_at(event, moment));
+    }
+
+    fn wants_all(&self) -> bool {
+        self.0.wants_all()
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        self.0.metrics()
+    }
+
+    fn measure(&mut self, predictions: &Predictions) -> Option<Vec<f64>> {
+        without_turns(|| self.0.measure(predictions))
+    }
+
+    fn wants_each_step(&self) -> bool {
+        self.0.wants_each_step()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::history::Ended;
 use super::metrics::Read;
+use crate::device::without_turns;
 use crate::error::{Error, Result};
 use crate::model::Measured;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -115,7 +116,7 @@ impl Ranks {
 
     /// Sums of numbers over all ranks. It comes right after an [`exchange`](Self::exchange), which tells whether all are there.
     pub(super) fn all_reduce(&self, values: &mut [f32]) -> Result<()> {
-        self.communicator.all_reduce(values)
+        without_turns(|| self.communicator.all_reduce(values))
     }
 
     /// What each rank passed; an error where one of them has failed.
@@ -193,7 +194,7 @@ impl Ranks {
                 "a message to other ranks can't be encoded: {error}"
             ))
         })?;
-        self.communicator.all_gather(bytes).inspect_err(|_| {
+        without_turns(|| self.communicator.all_gather(bytes)).inspect_err(|_| {
             // Nobody can be told.
             self.failed.store(true, Ordering::Relaxed);
         })

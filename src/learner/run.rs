@@ -3,15 +3,16 @@
 use super::data::Data;
 use super::history::{Ended, History};
 use super::manifest::CONFIG_FILE;
+use super::observer::{BetweenTurns, Silent};
 use super::options::TrainOptions;
 use super::prepare::prepare;
-use super::prepared::Started;
+use super::prepared::Prepared;
 use super::ranks::Ranks;
 use super::renderer::{NoLogger, NoRenderer};
 use super::strategy::{Components, ResumableStrategy};
 use super::threads::in_pool;
 use crate::config::{Settings, TrainingConfig};
-use crate::device::{Backend, Device, OnBackend, on_backend};
+use crate::device::{Backend, Device, OnBackend, in_turns, on_backend};
 use crate::error::{Error, Result, contain_panics};
 use crate::model::{Classifier, boxed};
 use crate::record::About;
@@ -74,11 +75,8 @@ struct Train<'a> {
 }
 
 impl Train<'_> {
-    fn begin<B: Backend>(
-        &mut self,
-        burn_devices: &[B::Device],
-        ranks: Option<&Arc<Ranks>>,
-    ) -> Result<Started<Autodiff<B>>> {
+    /// All before the first tensor.
+    fn prepare(&mut self, ranks: Option<&Arc<Ranks>>) -> Result<Prepared> {
         if ranks.is_some() && self.devices.len() > 1 {
             return Err(Error::Device(format!(
                 "a rank computes on one device, got {}; start a rank for each device",
@@ -89,29 +87,26 @@ impl Train<'_> {
             None => (self.devices.len(), "devices"),
             Some(ranks) => (ranks.num_parts(), "parts"),
         };
-        let prepared = prepare(
+        prepare(
             self.artifact_dir,
             self.config,
             sharers,
             self.data,
             &mut self.options,
-        )?;
-        prepared.init::<B>(self.devices, burn_devices, self.data, ranks.cloned())
+        )
     }
-}
 
-impl OnBackend for Train<'_> {
-    type Output = Trained;
-
-    fn run<B: Backend>(mut self, device: Device, burn_device: &B::Device) -> Result<Trained> {
-        let burn_devices = self
-            .devices
-            .iter()
-            .map(|device| B::device(*device))
-            .collect::<Result<Vec<_>>>()?;
-        let ranks = self.options.ranks.take();
-        let begun = self.begin::<B>(&burn_devices, ranks.as_ref());
-        let (model, mut run) = match &ranks {
+    /// The run from its first tensor on.
+    fn fit<B: Backend>(
+        self,
+        prepared: Result<Prepared>,
+        burn_devices: &[B::Device],
+        ranks: Option<&Arc<Ranks>>,
+    ) -> Result<Trained> {
+        let begun = prepared.and_then(|prepared| {
+            prepared.init::<B>(self.devices, burn_devices, self.data, ranks.cloned())
+        });
+        let (model, mut run) = match ranks {
             None => begun?,
             Some(ranks) => {
                 let (model, run) = ranks.settle(begun)?;
@@ -127,11 +122,11 @@ impl OnBackend for Train<'_> {
             run.directory
                 .write(CONFIG_FILE, run.config.to_json().as_bytes())
         });
-        match &ranks {
+        match ranks {
             None => claimed?,
             Some(ranks) => ranks.settle(claimed)?,
         }
-        let of_rank = ranks.as_ref().and_then(|ranks| ranks.threads());
+        let of_rank = ranks.and_then(|ranks| ranks.threads());
         let threads = run.config.threads.or(of_rank);
         let schedule = run.rule.schedule.clone();
         let optimizer = run.rule.optimizer.clone();
@@ -174,10 +169,36 @@ impl OnBackend for Train<'_> {
         let outcome =
             outcome.ok_or_else(|| Error::Internal("a run ended without an outcome".into()))?;
         Ok(Trained {
-            model: boxed(result.model, model_config, device, burn_device)?,
+            model: boxed::<B>(
+                result.model,
+                model_config,
+                self.devices[0],
+                &burn_devices[0],
+            ),
             about,
             history: outcome.history,
             ended: outcome.ended,
+        })
+    }
+}
+
+impl OnBackend for Train<'_> {
+    type Output = Trained;
+
+    const TAKES_TURNS: bool = true;
+
+    fn run<B: Backend>(mut self, _first: Device, _burn_first: &B::Device) -> Result<Trained> {
+        let burn_devices = self
+            .devices
+            .iter()
+            .map(|device| B::device(*device))
+            .collect::<Result<Vec<_>>>()?;
+        let observer = std::mem::replace(&mut self.options.observer, Box::new(Silent));
+        self.options.observer = Box::new(BetweenTurns(observer));
+        let ranks = self.options.ranks.take();
+        let prepared = self.prepare(ranks.as_ref());
+        in_turns::<B, _>(&burn_devices, || {
+            self.fit::<B>(prepared, &burn_devices, ranks.as_ref())
         })
     }
 }

@@ -3,22 +3,20 @@
 //! [`AnyNetwork`] is generic over the back end, as the model of the Burn book. Where the device is chosen at run time, as from
 //! Python, a [`Classifier`] stands for the model on any of them.
 
-use super::engine::Engine;
+use super::engine::{Engine, check};
 use super::interface::{Classifier, Evaluation, Stepper, Targets, TrainingForward};
-use super::metrics::{Measured, Metrics};
-use super::objective::classification;
+use super::metrics::Measured;
 use super::stepper::ModelStepper;
 use super::worker::on_worker;
 use crate::config::{NetworkConfig, OptimizerConfig};
-use crate::data::{Dataset, DropoutKey, check_weights, targets_tensor, total_weight};
-use crate::device::{Backend, Device, OnBackend, check_process, on_backend};
+use crate::data::{Dataset, DropoutKey, check_weights, total_weight};
+use crate::device::{Backend, Device, OnBackend, check_process, in_turn, on_backend};
 use crate::error::{Error, Result};
 use crate::kernels::Pixels;
 use crate::network::{AnyNetwork, Parameter, host_values, initial};
 use burn::backend::Autodiff;
-use burn::tensor::{Tensor, TensorData};
 use std::any::Any;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// Images of [`Classifier::forward`] between two looks at whether to stop, where a prepared model shares them out itself.
 const PREDICTOR_BATCH: usize = 4096;
@@ -26,8 +24,6 @@ const PREDICTOR_BATCH: usize = 4096;
 const HOST_BATCH: usize = 64;
 /// The same on a GPU: enough to fill it, and that it is seldom waited for.
 const DEVICE_BATCH: usize = 1024;
-/// Batches of [`Classifier::evaluate`] between two readings on a GPU.
-const BATCHES_PER_READING: usize = 64;
 
 /// A model whose back end is no longer in its type.
 pub(crate) fn boxed<B: Backend>(
@@ -35,9 +31,8 @@ pub(crate) fn boxed<B: Backend>(
     config: NetworkConfig,
     device: Device,
     burn_device: &B::Device,
-) -> Result<Box<dyn Classifier>> {
-    let engine = Engine::new(model, config, device, burn_device.clone())?;
-    Ok(Box::new(engine))
+) -> Box<dyn Classifier> {
+    Box::new(Engine::new(model, config, device, burn_device.clone()))
 }
 
 /// A model with random parameters from `seed`.
@@ -58,19 +53,11 @@ pub fn from_state(
 
         fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
             let model = AnyNetwork::<B>::from_state(self.0, self.1, burn_device)?;
-            boxed(model, self.0.clone(), device, burn_device)
+            Ok(boxed(model, self.0.clone(), device, burn_device))
         }
     }
 
     on_backend(device, FromParameters(config, parameters))
-}
-
-fn check(stop: &AtomicBool) -> Result<()> {
-    if stop.load(Ordering::Relaxed) {
-        Err(Error::Interrupted)
-    } else {
-        Ok(())
-    }
 }
 
 impl<B: Backend> Classifier for Engine<B> {
@@ -84,7 +71,7 @@ impl<B: Backend> Classifier for Engine<B> {
 
     fn state(&self) -> Result<Vec<Parameter>> {
         check_process(self.device)?;
-        self.model.state()
+        in_turn::<B, _>(&self.burn_device, || self.model.state())
     }
 
     fn forward(&self, pixels: Pixels<'_>, stop: &AtomicBool) -> Result<Vec<f32>> {
@@ -104,13 +91,15 @@ impl<B: Backend> Classifier for Engine<B> {
                 logits.append(&mut predictor.logits(pixels));
                 continue;
             }
-            let mut images = pixels.tensor(&self.burn_device);
-            if B::ON_HOST && pixels.len() == 1 {
-                // A product with a single row is summed in another order. Computed beside a copy,
-                // an image has the same bits in every batch.
-                images = images.repeat_dim(0, 2);
-            }
-            let values = host_values(self.model.logits(images.into(), None).into_data())?;
+            let values = in_turn::<B, _>(&self.burn_device, || {
+                let mut images = pixels.tensor(&self.burn_device);
+                if B::ON_HOST && pixels.len() == 1 {
+                    // A product with a single row is summed in another order. Computed beside a copy,
+                    // an image has the same bits in every batch.
+                    images = images.repeat_dim(0, 2);
+                }
+                host_values(self.model.logits(images.into(), None).into_data())
+            })?;
             logits.extend_from_slice(&values[..pixels.len() * num_classes]);
         }
         Ok(logits)
@@ -120,7 +109,7 @@ impl<B: Backend> Classifier for Engine<B> {
         &self,
         dataset: &Dataset,
         batch_size: usize,
-        mut kept: Option<&mut Vec<f64>>,
+        kept: Option<&mut Vec<f64>>,
         stop: &AtomicBool,
     ) -> Result<Evaluation> {
         check_process(self.device)?;
@@ -130,34 +119,9 @@ impl<B: Backend> Classifier for Engine<B> {
                 "a data set to evaluate must have at least one image, got 0".into(),
             ));
         }
-        let batch_size = batch_size.max(1);
-        let batches_per_reading = if B::ON_HOST { 1 } else { BATCHES_PER_READING };
-        let mut metrics = Metrics::new();
-        let mut measured = Vec::new();
-        for first in (0..dataset.len()).step_by(batch_size) {
-            check(stop)?;
-            let last = first.saturating_add(batch_size).min(dataset.len());
-            let pixels = dataset.read(first..last)?;
-            let images = Pixels::raw(&pixels, dataset.shape())?;
-            let logits = if let Some(predictor) = self.predictor() {
-                let shape = [images.len(), self.config.num_classes()];
-                let logits = TensorData::new(predictor.logits(images), shape);
-                Tensor::from_data(logits, &self.burn_device)
-            } else {
-                let images = images.tensor(&self.burn_device);
-                self.model.logits(images.into(), None)
-            };
-            let targets = targets_tensor(&dataset.targets()[first..last], &self.burn_device);
-            if let Some(kept) = &mut kept {
-                let values = host_values(logits.clone().into_data())?;
-                kept.extend(values.into_iter().map(f64::from));
-            }
-            metrics.push(vec![classification(logits, targets)]);
-            if metrics.len() == batches_per_reading {
-                measured.append(&mut metrics.read()?);
-            }
-        }
-        measured.append(&mut metrics.read()?);
+        let measured = in_turn::<B, _>(&self.burn_device, || {
+            self.measure(dataset, batch_size.max(1), kept, stop)
+        })?;
         let images = dataset.len() as f64;
         let loss = |batch: &Measured| batch.loss * batch.images as f64;
         let hits: usize = measured.iter().map(|batch| batch.hits).sum();
@@ -181,11 +145,16 @@ impl<B: Backend> Classifier for Engine<B> {
         let shares = weights
             .map(|weights| shares(weights, pixels.len()))
             .transpose()?;
-        on_worker::<B, _>(|| super::tape::forward(self, pixels, targets, shares, key))
+        on_worker::<B, _>(&self.burn_device, || {
+            super::tape::forward(self, pixels, targets, shares, key)
+        })
     }
 
     fn optimizer(&self, config: &OptimizerConfig) -> Box<dyn Stepper> {
-        Box::new(ModelStepper::<Autodiff<B>>::new(config))
+        Box::new(ModelStepper::<Autodiff<B>>::new(
+            config.init(),
+            &self.burn_device,
+        ))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,7 +1,7 @@
 //! Gradients of a loop of one's own, which stay on their device until somebody looks at them: most go to the optimizer alone.
 
 use super::gradients::{Gradients, send_gradients};
-use crate::device::Backend;
+use crate::device::{Backend, Kept, in_turn};
 use crate::error::{Error, Result};
 use crate::network::{
     AnyNetwork, HostStatistics, Parameter, ParameterSpec, host_values, parameter_id,
@@ -39,6 +39,7 @@ impl HeldGradients {
         network: &AnyNetwork<Autodiff<B>>,
         specs: Vec<ParameterSpec>,
         statistics: Vec<HostStatistics>,
+        device: &B::Device,
     ) -> Self {
         let mut taken = Take::<B> {
             gradients,
@@ -48,7 +49,8 @@ impl HeldGradients {
         Self {
             tensors: Some(Box::new(OfBackend {
                 specs,
-                tensors: taken.tensors,
+                tensors: Kept::<B, _>::new(taken.tensors, device.clone()),
+                device: device.clone(),
             })),
             statistics,
             host: OnceLock::new(),
@@ -84,7 +86,7 @@ impl HeldGradients {
         let here = self.tensors.as_ref();
         let here = here.and_then(|tensors| tensors.as_any().downcast_ref::<OfBackend<B>>());
         if let Some(tensors) = here.filter(|tensors| tensors.specs == specs)
-            && tensors.are_on(device)
+            && tensors.device == *device
         {
             return Ok(tensors.registered());
         }
@@ -105,7 +107,8 @@ trait Tensors: Send + Sync {
 
 struct OfBackend<B: BurnBackend> {
     specs: Vec<ParameterSpec>,
-    tensors: HashMap<ParamId, AnyRank<B>>,
+    tensors: Kept<B, HashMap<ParamId, AnyRank<B>>>,
+    device: B::Device,
 }
 
 /// The ranks that parameters have.
@@ -125,27 +128,12 @@ impl<B: BurnBackend> AnyRank<B> {
             Self::Four(tensor) => tensor.to_data(),
         }
     }
-
-    fn device(&self) -> B::Device {
-        match self {
-            Self::One(tensor) => tensor.device(),
-            Self::Two(tensor) => tensor.device(),
-            Self::Three(tensor) => tensor.device(),
-            Self::Four(tensor) => tensor.device(),
-        }
-    }
 }
 
 impl<B: BurnBackend> OfBackend<B> {
-    fn are_on(&self, device: &B::Device) -> bool {
-        self.tensors
-            .values()
-            .all(|tensor| tensor.device() == *device)
-    }
-
     fn registered(&self) -> GradientsParams {
         let mut gradients = GradientsParams::new();
-        for (id, tensor) in &self.tensors {
+        for (id, tensor) in &*self.tensors {
             match tensor {
                 AnyRank::One(tensor) => gradients.register::<B, 1>(*id, tensor.clone()),
                 AnyRank::Two(tensor) => gradients.register::<B, 2>(*id, tensor.clone()),
@@ -170,7 +158,7 @@ impl<B: Backend> Tensors for OfBackend<B> {
                 values: host_values(tensor.data())?,
             })
         };
-        self.specs.iter().map(parameter).collect()
+        in_turn::<B, _>(&self.device, || self.specs.iter().map(parameter).collect())
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -1,13 +1,14 @@
 //! The optimizer's step, for loops of one's own.
 
 use super::ModelOptimizer;
+use super::classifier::boxed;
 use super::engine::Engine;
 use super::held_gradients::HeldGradients;
 use super::interface::{Classifier, Stepper};
 use super::tape::to_training;
 use super::worker::on_worker;
-use crate::config::{NetworkConfig, OptimizerConfig};
-use crate::device::{AutodiffBackend, Backend, Device, check_process};
+use crate::config::NetworkConfig;
+use crate::device::{AutodiffBackend, Backend, Device, Kept, check_process, in_turn};
 use crate::error::{Error, Result};
 use burn::backend::Autodiff;
 use burn::module::AutodiffModule;
@@ -16,15 +17,15 @@ use std::any::Any;
 
 /// An optimizer of Burn's, for models of one back end and one size.
 pub(crate) struct ModelStepper<B: AutodiffBackend> {
-    pub optimizer: ModelOptimizer<B>,
+    pub optimizer: Kept<B, ModelOptimizer<B>>,
     /// What the state fits: the model of the first step.
     pub first: Option<(NetworkConfig, Device)>,
 }
 
 impl<B: AutodiffBackend> ModelStepper<B> {
-    pub fn new(config: &OptimizerConfig) -> Self {
+    pub fn new(optimizer: ModelOptimizer<B>, device: &B::Device) -> Self {
         Self {
-            optimizer: config.init(),
+            optimizer: Kept::<B, _>::new(optimizer, device.clone()),
             first: None,
         }
     }
@@ -57,24 +58,24 @@ impl<B: Backend> Stepper for ModelStepper<Autodiff<B>> {
         };
         check_process(engine.device)?;
         let specs = engine.config.parameters();
-        let tensors = gradients.send::<B>(&specs, &engine.burn_device)?;
-        self.check_sizes(&engine.config, engine.device)?;
-        let statistics = gradients.statistics().iter().cloned();
-        let statistics = statistics.map(|layer| layer.send(&engine.burn_device));
-        let optimizer = &mut self.optimizer;
-        let model = on_worker::<B, _>(|| {
-            optimizer.step(
-                learning_rate,
-                to_training(&engine.model, &engine.config),
-                tensors,
-            )
-        });
-        Ok(Box::new(Engine::new(
-            model.valid().with_statistics(statistics.collect()),
-            engine.config.clone(),
-            engine.device,
-            engine.burn_device.clone(),
-        )?))
+        let burn_device = &engine.burn_device;
+        in_turn::<B, _>(burn_device, || {
+            let tensors = gradients.send::<B>(&specs, burn_device)?;
+            self.check_sizes(&engine.config, engine.device)?;
+            let statistics = gradients.statistics().iter().cloned();
+            let statistics = statistics.map(|layer| layer.send(burn_device));
+            let optimizer = &mut *self.optimizer;
+            let model = on_worker::<B, _>(burn_device, || {
+                let model = to_training(&engine.model, &engine.config);
+                optimizer.step(learning_rate, model, tensors)
+            });
+            Ok(boxed::<B>(
+                model.valid().with_statistics(statistics.collect()),
+                engine.config.clone(),
+                engine.device,
+                burn_device,
+            ))
+        })
     }
 
     fn of_model(&self) -> Option<(&NetworkConfig, Device)> {

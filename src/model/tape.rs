@@ -7,7 +7,7 @@ use super::objective::{Objective, cross_entropies, regression, squared_errors};
 use super::worker::on_worker;
 use crate::config::NetworkConfig;
 use crate::data::{DropoutKey, targets_tensor};
-use crate::device::{Backend, Device, check_process, finish};
+use crate::device::{Backend, Device, Kept, check_process};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::Pixels;
 use crate::network::{
@@ -34,7 +34,7 @@ pub(super) fn forward<B: Backend>(
     shares: Option<Vec<f32>>,
     key: &DropoutKey,
 ) -> Result<TrainingForward> {
-    let model = to_training(model, config);
+    let model = to_training::<B>(model, config);
     let pass = TrainingPass::new(key);
     let logits = model.logits(pixels.images(burn_device), Some(&pass));
     let statistics = pass.into_statistics().into_iter();
@@ -65,11 +65,11 @@ pub(super) fn forward<B: Backend>(
     };
     let number = host_values(loss.clone().into_data())?;
     let mut tape = Tape {
-        loss: Some(loss),
+        loss: Some(Kept::<B, _>::new(loss, burn_device.clone())),
         statistics: statistics
             .map(LayerStatistics::read)
             .collect::<Result<_>>()?,
-        model,
+        model: Kept::<B, _>::new(model, burn_device.clone()),
         parameters: config.parameters(),
         device: *device,
         burn_device: burn_device.clone(),
@@ -78,15 +78,18 @@ pub(super) fn forward<B: Backend>(
         loss: number.first().copied().unwrap_or(f32::NAN),
         losses,
         output,
-        backward: Box::new(move || on_worker::<B, _>(|| tape.backward())),
+        backward: Box::new(move || {
+            let device = tape.burn_device.clone();
+            on_worker::<B, _>(&device, || tape.backward())
+        }),
     })
 }
 
 /// A loss and the model it came from.
 struct Tape<B: Backend> {
-    loss: Option<Tensor<Autodiff<B>, 1>>,
+    loss: Option<Kept<B, Tensor<Autodiff<B>, 1>>>,
     statistics: Vec<HostStatistics>,
-    model: AnyNetwork<Autodiff<B>>,
+    model: Kept<B, AnyNetwork<Autodiff<B>>>,
     parameters: Vec<ParameterSpec>,
     device: Device,
     burn_device: B::Device,
@@ -98,9 +101,7 @@ impl<B: Backend> Tape<B> {
             return Err(Error::Internal("a tape was used twice".into()));
         };
         check_process(self.device)?;
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.model);
-        // Another thread may use them.
-        finish::<B>(&self.burn_device)?;
+        let gradients = GradientsParams::from_grads(loss.backward(), &*self.model);
         let specs = std::mem::take(&mut self.parameters);
         let statistics = std::mem::take(&mut self.statistics);
         Ok(HeldGradients::of_pass(
@@ -108,6 +109,7 @@ impl<B: Backend> Tape<B> {
             &self.model,
             specs,
             statistics,
+            &self.burn_device,
         ))
     }
 }
@@ -119,7 +121,7 @@ impl<B: Backend> Drop for Tape<B> {
         if self.loss.take().is_some() && check_process(self.device).is_ok() {
             // A panic in a destructor would end the process.
             let _ = contain_panics(|| {
-                on_worker::<B, _>(|| free(&self.model));
+                on_worker::<B, _>(&self.burn_device, || free(&self.model));
                 Ok(())
             });
         }

@@ -1,5 +1,6 @@
 //! Where the computations of a loop of one's own are done.
 
+use crate::device::in_turn;
 use crate::kernels::Operations;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,13 +16,17 @@ static TURN: Mutex<()> = Mutex::new(());
 ///
 /// Works of several threads take turns: a thread of the pool that waits for a part of one begins whatever else is to be done, and
 /// a backward pass locks the tape of each other one, also of that which waits below it.
-pub(super) fn on_worker<B: Operations, T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    if B::ON_HOST && !computes() {
+pub(super) fn on_worker<B: Operations, T: Send>(
+    device: &B::Device,
+    work: impl FnOnce() -> T + Send,
+) -> T {
+    if !B::ON_HOST {
+        in_turn::<B, T>(device, work)
+    } else if computes() {
+        work()
+    } else {
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         rayon::scope(|_| work())
-    } else {
-        // Every thread has a queue of its own on a GPU.
-        work()
     }
 }
 

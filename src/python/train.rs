@@ -8,7 +8,7 @@ use super::run::{TICK, join, receive};
 use crate::config::{CheckpointConfig, EarlyStoppingConfig, Settings, TrainingConfig};
 use crate::device::Device;
 use crate::error::Error;
-use crate::learner::{self, Data, Event, Moment, Observer, TrainOptions};
+use crate::learner::{self, Data, Ended, Event, Moment, Observer, TrainOptions};
 use crate::model::{Classifier, Predictions};
 use crate::record::About;
 use burn::train::Interrupter;
@@ -288,7 +288,7 @@ pub fn train(
         view: Bound::new(py, view)?,
         interrupter,
         signalled,
-        signals: 0,
+        signal: None,
         error: None,
     };
     let trained = std::thread::scope(|scope| {
@@ -306,6 +306,12 @@ pub fn train(
         return Err(error);
     }
     let trained = trained?;
+    // One that came too late to stop the run stops what would come after it.
+    if let Some(signal) = audience.signal
+        && trained.ended != Ended::Interrupted
+    {
+        return Err(signal);
+    }
     Ok(Model::new(trained.model, seed, trained.about))
 }
 
@@ -317,7 +323,8 @@ struct Audience<'py> {
     interrupter: Interrupter,
     /// Whether a signal is what stopped the run.
     signalled: Arc<AtomicBool>,
-    signals: usize,
+    /// The first Ctrl-C.
+    signal: Option<PyErr>,
     /// What is raised when the run is over.
     error: Option<PyErr>,
 }
@@ -381,7 +388,8 @@ impl Audience<'_> {
         observer.call_method1("measure", arguments)?.extract()
     }
 
-    /// The first Ctrl-C stops the run and keeps its work; a second one, and any other exception, is raised after that.
+    /// The first Ctrl-C stops the run and keeps its work; a second one, and any other exception, is raised after that. So is the first
+    /// if the run ends for another reason.
     fn take(&mut self, py: Python<'_>, error: PyErr) {
         let is_signal = error.is_instance_of::<PyKeyboardInterrupt>(py);
         // A run that a callback has stopped already is not interrupted.
@@ -389,13 +397,11 @@ impl Audience<'_> {
             self.signalled.store(true, Ordering::Relaxed);
         }
         self.interrupter.stop(None);
-        if is_signal {
-            self.signals += 1;
-            if self.signals == 1 {
-                return;
-            }
+        if is_signal && self.signal.is_none() {
+            self.signal = Some(error);
+        } else {
+            self.error.get_or_insert(error);
         }
-        self.error.get_or_insert(error);
     }
 }
 

@@ -68,7 +68,7 @@ pub fn from_bytes(bytes: &[u8], about: &str, path: &Path, device: Device) -> Res
         fn run<B: Backend>(self, device: Device, burn_device: &B::Device) -> Result<Self::Output> {
             let Self(bytes, path, config) = self;
             let model = decode_model::<B>(bytes, path, config, burn_device)?;
-            boxed(model, config.clone(), device, burn_device)
+            Ok(boxed(model, config.clone(), device, burn_device))
         }
     }
 

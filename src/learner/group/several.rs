@@ -1,12 +1,12 @@
 //! A training step that several devices share.
 //!
 //! What goes from one device to another goes through the host: then any two devices can work together, without a library
-//! for it (CUDA would need NCCL), and no thread uses a tensor that another one has only asked for.
+//! for it (CUDA would need NCCL).
 
 use super::{Batches, Step, StepGradients};
 use crate::config::{LrSchedule, NetworkConfig};
 use crate::data::MnistBatch;
-use crate::device::{AutodiffBackend, Backend, finish};
+use crate::device::{AutodiffBackend, Backend, on_stream};
 use crate::error::{Error, Result, contain_panics};
 use crate::kernels::optimizer::Adam;
 use crate::model::{Gradients, Objective, read_gradients, send_gradients, without_tape};
@@ -100,9 +100,6 @@ impl<B: AutodiffBackend> Several<B> {
                 })
             })
             .collect();
-        for work in work.iter().flatten() {
-            finish::<B>(&work.batch.images.device())?;
-        }
         Ok(work)
     }
 }
@@ -263,7 +260,7 @@ impl<B: AutodiffBackend> TrainStep for Replica<B> {
         TrainOutput {
             // They are in the answer: those of Burn stay on their device.
             grads: GradientsParams::new(),
-            item: Answer(contain_panics(|| work.run())),
+            item: Answer(on_stream(|| contain_panics(|| work.run()))),
         }
     }
 }

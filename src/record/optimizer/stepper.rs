@@ -67,10 +67,10 @@ impl StepperState {
                     &state.model.parameters(),
                     burn_device,
                 )?;
-                Ok(Box::new(ModelStepper::<Autodiff<B>> {
-                    optimizer: config.init().restore(record)?,
-                    first: Some((state.model.clone(), device)),
-                }))
+                let optimizer = config.init().restore(record)?;
+                let mut stepper = ModelStepper::<Autodiff<B>>::new(optimizer, burn_device);
+                stepper.first = Some((state.model.clone(), device));
+                Ok(Box::new(stepper))
             }
         }
 
