@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import logging
 import subprocess
 import sys
 import sysconfig
@@ -29,6 +28,7 @@ from mnistburn import (
 )
 from mnistburn.callbacks import StepEnd
 from mnistburn.errors import TrainingError
+from mnistburn.likeness import warn_of_unlike
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 Pair = tuple[Dataset, Dataset]
@@ -294,11 +294,11 @@ def test_a_model_whose_weights_are_replaced_is_never_half_of_each(test_data: Dat
 
 
 def test_each_epoch_of_a_shared_loader_is_begun_once(test_data: Dataset) -> None:
-    threads, epochs = 4, 200
-    loader = DataLoader(test_data[:4], batch_size=4, shuffle=1)
+    threads, epochs = 4, 4000
+    loader = DataLoader(test_data[:1], batch_size=1, shuffle=1)
 
     def begun() -> list[int]:
-        keys = [next(iter(loader)).dropout for _ in range(epochs)]
+        keys = [next(batches).dropout for batches in [iter(loader) for _ in range(epochs)]]
         return [key.epoch for key in keys if key is not None]
 
     found = together([begun] * threads)
@@ -319,14 +319,22 @@ def key_of(batch: mnistburn.Batch) -> int:
     return int(batch.dropout.indices[0])
 
 
-def test_what_is_odd_about_images_is_told_once(
-    fast_run: mnistburn.TrainingResult, test_data: Dataset, caplog: pytest.LogCaptureFixture
-) -> None:
-    inverted = 255 - test_data.images
-    with caplog.at_level(logging.WARNING, "mnistburn"):
-        for _ in range(10):
-            caplog.clear()
-            model = mnistburn.load_run(fast_run.artifact_dir).model
-            together([lambda: model.predict(inverted)] * 8)  # noqa: B023
-            messages = [record.getMessage() for record in caplog.records]
-            assert len(messages) == len(set(messages)) > 0
+def test_what_is_odd_about_images_is_told_by_one_of_the_threads(test_data: Dataset) -> None:
+    threads, rounds = 4, 500
+    training, inverted = test_data.describe(), 255 - test_data.images[:4]
+    shape = (28, 28, 1)
+    expected = warn_of_unlike(training, inverted, shape)
+    told: list[dict[str, object]] = [{} for _ in range(rounds)]
+    start = threading.Barrier(threads, timeout=60)
+
+    def tell() -> list[tuple[int, str]]:
+        found = []
+        for number in range(rounds):
+            start.wait()
+            warnings = warn_of_unlike(training, inverted, shape, told=told[number])
+            found += [(number, warning) for warning in warnings]
+        return found
+
+    found = Counter(one for part in together([tell] * threads) for one in part)
+    assert expected
+    assert found == Counter((number, text) for number in range(rounds) for text in expected)
