@@ -15,6 +15,9 @@ FUZZ_SECONDS ?= 60
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
 ALL_FEATURES := python,wgpu,cuda
+# What `make wheel` and `make portable-wheel` build for, as python3.14t; that of .venv where it is empty.
+INTERPRETER ?=
+WHEEL_FOR = $(if $(INTERPRETER),--interpreter $(INTERPRETER))
 BIN := .venv/bin
 # Cargo picks the toolchain that is installed; warnings of rustdoc are errors as those of clippy are.
 export RUSTDOCFLAGS := -D warnings
@@ -143,13 +146,13 @@ accuracy: develop .venv/compare/installed ## time to accuracy beside PyTorch, se
 
 # Wheels name no folder of this machine, and hold the list of their components.
 wheel: setup ## the wheel, with all back ends, in dist
-	$(BIN)/python distribution/wheel.py --features $(ALL_FEATURES) --out dist
+	$(BIN)/python distribution/wheel.py --features $(ALL_FEATURES) --out dist $(WHEEL_FOR)
 
 # For every glibc since 2.28, of 2018; maturin finds zig in the environment.
 portable-wheel: export PATH := $(CURDIR)/$(BIN):$(PATH)
 portable-wheel: setup .venv/wheel ## the wheel for older Linux too, with FEATURES (python), linked by zig, in dist/portable
 	rm -f dist/portable/*.whl
-	$(BIN)/python distribution/wheel.py --features $(FEATURES) --out dist/portable --zig --compatibility manylinux_2_28
+	$(BIN)/python distribution/wheel.py --features $(FEATURES) --out dist/portable --zig --compatibility manylinux_2_28 $(WHEEL_FOR)
 	$(BIN)/auditwheel show dist/portable/*.whl
 
 sdist: setup ## the sources for pip, in dist

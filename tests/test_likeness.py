@@ -75,7 +75,7 @@ def test_each_difference_is_told(
     images: NDArray[numpy.uint8],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    told: set[str] = set()
+    told: dict[str, object] = {}
     with caplog.at_level(logging.WARNING, logger="mnistburn"):
         warnings = warn_of_unlike(training, change(images[:50]), SHAPE, told=told)
         again = warn_of_unlike(training, change(images[:50]), SHAPE, told=told)

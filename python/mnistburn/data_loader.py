@@ -9,8 +9,9 @@ Example:
 """
 
 import math
+import threading
 from collections.abc import Iterator
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from mnistburn.dropout import DropoutKey
 from mnistburn.errors import DataError
 
 __all__ = ["Batch", "DataLoader"]
+
+# One for all loaders: a loader with a lock of its own could not be pickled.
+_BEGINNING: Final = threading.Lock()
 
 
 class _Pair(NamedTuple):
@@ -125,31 +129,53 @@ class DataLoader:
         """Begin the next epoch.
 
         Returns:
-            The batches. Without a shuffle they are views of the data set's arrays.
+            The batches. Without a shuffle they are views of the data set's arrays. Threads that
+            share them get each batch once.
         """
-        self._epoch += 1
-        return self._batches(self._epoch)
-
-    def _batches(self, epoch: int) -> Iterator[Batch]:
-        targets, weights = self.dataset.targets, self.dataset.weights
-        pixels = self.dataset._pixels  # noqa: SLF001  the loader of this class
-        seed, order = self.shuffle, None
-        if seed is not None and len(self.dataset):
-            buffer = _native.batch_order(len(self.dataset), seed, epoch)
-            order = numpy.frombuffer(buffer, dtype="<i8")
-        for start in range(0, len(self.dataset), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            key: DropoutKey | None = None
-            indices: slice | NDArray[numpy.int64] = part
-            if order is not None and seed is not None:
-                indices = order[part]
-                key = DropoutKey(seed, epoch, indices)
-            counted = None if weights is None else weights[indices]
-            yield Batch._of(pixels(indices), targets[indices], key, counted)  # noqa: SLF001
+        with _BEGINNING:
+            self._epoch += 1
+            epoch = self._epoch
+        return _Epoch(self.dataset, self.batch_size, self.shuffle, epoch)
 
     def __repr__(self) -> str:
         """Return the settings."""
         return (
             f"DataLoader({self.dataset!r}, batch_size={self.batch_size}, "
             f"shuffle={self.shuffle}, num_workers={self.num_workers})"
+        )
+
+
+class _Epoch:
+    """The batches of an epoch. It is no generator: threads may share it."""
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int | None, epoch: int) -> None:
+        self._dataset = dataset
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epoch = epoch
+        self._order: NDArray[numpy.int64] | None = None
+        if seed is not None and len(dataset):
+            buffer = _native.batch_order(len(dataset), seed, epoch)
+            self._order = numpy.frombuffer(buffer, dtype="<i8")
+        self._starts = iter(range(0, len(dataset), batch_size))
+        self._taking = threading.Lock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        with self._taking:
+            start = next(self._starts)
+        part = slice(start, start + self._batch_size)
+        key: DropoutKey | None = None
+        indices: slice | NDArray[numpy.int64] = part
+        if self._order is not None and self._seed is not None:
+            indices = self._order[part]
+            key = DropoutKey(self._seed, self._epoch, indices)
+        weights = self._dataset.weights
+        return Batch._of(  # noqa: SLF001  the loader of this class
+            self._dataset._pixels(indices),  # noqa: SLF001
+            self._dataset.targets[indices],
+            key,
+            None if weights is None else weights[indices],
         )

@@ -24,7 +24,7 @@ def warn_of_unlike(
     shape: tuple[int, int, int],
     *,
     pictures: bool = False,
-    told: set[str] | None = None,
+    told: dict[str, object] | None = None,
     ways_out: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Warn where images are unlike those that a model was trained with.
@@ -39,7 +39,7 @@ def warn_of_unlike(
         images: The images, uint8, or floats in 0..1; the first axis counts them.
         shape: Height, width and channels of each.
         pictures: Whether they were read from pictures; the ways out for arrays are others.
-        told: The kinds that were told before and are not told again; what is told is added.
+        told: By the kinds that were told before and are not told again; what is told is added.
         ways_out: By their kinds, the ways out where they are not those of Python.
 
     Returns:
@@ -56,15 +56,15 @@ def warn_of_unlike(
     if some.dtype != numpy.uint8:
         some = numpy.rint(numpy.clip(some, 0, 1) * 255).astype(numpy.uint8)
     found = _native.unlike(json.dumps(fields), numpy.ascontiguousarray(some), shape, pictures)
-    told = set() if told is None else told
+    told, by_this_call = {} if told is None else told, object()
     warnings = [
         message.rpartition("; ")[0] + f"; {ways_out[kind]}"
         if ways_out and kind in ways_out
         else message
         for kind, message in found
-        if kind not in told
+        # Of several threads the first one tells.
+        if told.setdefault(kind, by_this_call) is by_this_call
     ]
-    told.update(kind for kind, _ in found)
     for message in warnings:
         _LOGGER.warning("%s", message)
     return warnings

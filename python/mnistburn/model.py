@@ -135,7 +135,7 @@ class Model:
         self._preprocessing = Preprocessing(**about["preprocessing"])
         self._statistics = None if statistics is None else ImageStatistics(**statistics)
         # What was told of images unlike those of the training, which is told once.
-        self._told: set[str] = set()
+        self._told: dict[str, object] = {}
 
     @classmethod
     def load(

@@ -15,7 +15,7 @@ pub enum ImageBuffer {
     Unit(PyBuffer<f32>),
 }
 
-/// The same, copied: nobody changes it while the GIL is free.
+/// The same, copied: nobody changes it while it is computed with.
 pub enum Images {
     Raw(Vec<u8>),
     Unit(Vec<f32>),

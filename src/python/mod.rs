@@ -20,7 +20,7 @@ mod tapes;
 mod train;
 
 /// The core of mnistburn in Rust. Use the package `mnistburn`, whose classes and functions stand on this module.
-#[pyo3::pymodule]
+#[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use super::dataset::{Dataset, ImageFile, check_weights, describe_datasets};

@@ -50,7 +50,7 @@ class Measured:
     num_classes: int
     preprocessing: Preprocessing
     statistics: ImageStatistics | None
-    told: set[str]
+    told: dict[str, object]
 
 
 def measure(
