@@ -10,7 +10,7 @@ ACCURACY ?=
 # Options of the proofs.
 PROVE ?=
 # What is fuzzed, and for how many seconds each.
-FUZZ_TARGETS ?= $(notdir $(wildcard fuzz/corpus/*))
+FUZZ_TARGETS ?=
 FUZZ_SECONDS ?= 60
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
@@ -93,16 +93,8 @@ test-rust: ## the tests of the core, without Python
 test-python: develop ## the tests of the package, the README and the docstrings
 	$(BIN)/python -m pytest -q
 
-# libFuzzer takes options of the compiler that are not stable. New inputs go to target/corpus, faults to fuzz/artifacts; more
-# than ten seconds, or than 256 MB at once, is a fault as a panic is.
-fuzz: export RUSTC_BOOTSTRAP := 1
-fuzz: export CARGO_TARGET_DIR := $(CURDIR)/target/fuzz
 fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with cargo-fuzz
-	for name in $(FUZZ_TARGETS); do \
-		mkdir -p target/corpus/$$name && \
-		cargo fuzz run $$name --fuzz-dir fuzz --codegen-units 16 target/corpus/$$name fuzz/corpus/$$name -- -dict=fuzz/names.dict -timeout=10 \
-			-malloc_limit_mb=256 -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit; \
-	done
+	$(PYTHON) fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # The standard library is not instrumented, as that takes a nightly Rust; RUSTC_BOOTSTRAP lets the installed one have sanitizers.
 sanitize: export RUSTC_BOOTSTRAP := 1

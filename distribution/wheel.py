@@ -20,10 +20,30 @@ import sbom
 
 ROOT: Final = Path(__file__).parent.parent
 SHOWN: Final = 5
+# The first second that a zip archive can name.
+OLDEST: Final = "315532800"
 
 
 class BadWheel(Exception):  # noqa: N818  it is said of the wheel
     """A wheel is not one to give away."""
+
+
+def source_date() -> str:
+    """Return SOURCE_DATE_EPOCH: what the caller set, or when the last commit was made.
+
+    Two builds of the same sources give their files the same time, and so the same bytes.
+    """
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return given
+    if not (ROOT / ".git").exists():
+        return OLDEST
+    return subprocess.run(
+        ["git", "log", "-1", "--format=%ct"],  # noqa: S607  the one of the path
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout.strip()
 
 
 def check(wheel: Path) -> None:
@@ -69,12 +89,14 @@ def build(features: str, target: str | None, out: Path, options: list[str]) -> P
     command = [sys.executable, "-m", "maturin", "build", "--release", "--strip", "--locked"]
     command += [f"--features={features}", f"--sbom-include={components}", *options]
     command += [f"--target={target}"] if target else []
+    environment = {
+        **os.environ,
+        "CARGO_ENCODED_RUSTFLAGS": build_paths.compiler_flags(),
+        "SOURCE_DATE_EPOCH": source_date(),
+    }
     with tempfile.TemporaryDirectory(dir=components.parent) as folder:
         subprocess.run(  # noqa: S603  the options are maturin's to check
-            [*command, f"--out={folder}"],
-            cwd=ROOT,
-            env={**os.environ, "CARGO_ENCODED_RUSTFLAGS": build_paths.compiler_flags()},
-            check=True,
+            [*command, f"--out={folder}"], cwd=ROOT, env=environment, check=True
         )
         (wheel,) = Path(folder).glob("*.whl")
         check(wheel)

@@ -112,6 +112,19 @@ def checkpoints() -> None:
                 shutil.copy(Path(run) / "history.jsonl", folder("history_rows"))
 
 
+def descriptions() -> None:
+    """Write what a run says of its files and its data, with names of the classes and without."""
+    images = numpy.arange(50, dtype=numpy.uint8).reshape(2, 5, 5)
+    model = ModelConfig(num_classes=2, hidden_size=1, image_height=5, image_width=5)
+    config = TrainingConfig(model=model, num_epochs=1)
+    for kind, names in (("plain", None), ("named", ["zero", "\N{GREEK SMALL LETTER ALPHA}"])):
+        data = Dataset(images, [0, 1], names)
+        with tempfile.TemporaryDirectory() as run:
+            train(run, config, "cpu", data=(data, data), progress=False)
+            for file, target in (("manifest.json", "manifest"), ("data.json", "run_data")):
+                shutil.copy(Path(run) / file, folder(target) / f"{kind}.json")
+
+
 def pictures() -> None:
     """Write a small picture in each format that is read, and in the kinds of JPEG and TIFF."""
     image = Image.fromarray(numpy.arange(9 * 17 * 3, dtype=numpy.uint8).reshape(9, 17, 3))
@@ -173,6 +186,7 @@ def main() -> None:
     records(model)
     exports(model)
     checkpoints()
+    descriptions()
     pictures()
     others()
 

@@ -19,7 +19,7 @@ use std::path::Path;
 pub type Parser = fn(&[u8]) -> Result<()>;
 
 /// A parser for each directory of the corpus.
-pub const PARSERS: [(&str, Parser); 15] = [
+pub const PARSERS: [(&str, Parser); 17] = [
     ("record_mpk", record),
     ("record_bin", record),
     ("record_json", record),
@@ -35,6 +35,8 @@ pub const PARSERS: [(&str, Parser); 15] = [
     ("schedule", schedule),
     ("checkpoint", checkpoint),
     ("history_rows", history_rows),
+    ("manifest", manifest),
+    ("run_data", run_data),
 ];
 
 /// Reads the bytes with the parser of that name.
@@ -193,6 +195,27 @@ fn checkpoint(bytes: &[u8]) -> Result<()> {
 fn history_rows(bytes: &[u8]) -> Result<()> {
     let written = learner::history_rows_again(bytes)?;
     let again = learner::history_rows_again(&written).expect("its own bytes");
+    assert_eq!(again, written);
+    Ok(())
+}
+
+/// Which files of a directory are those of a run: none but such as a run writes, whatever it says.
+fn manifest(bytes: &[u8]) -> Result<()> {
+    let written = learner::manifest_again(bytes)?;
+    let text: serde_json::Value = serde_json::from_slice(&written).expect("it is JSON");
+    for file in text["files"].as_array().expect("a list") {
+        let name = file.as_str().expect("a name");
+        assert!(learner::run_files().any(|known| known == name), "{name}");
+    }
+    let again = learner::manifest_again(&written).expect("its own bytes");
+    assert_eq!(again, written);
+    Ok(())
+}
+
+/// What a run was trained and validated on.
+fn run_data(bytes: &[u8]) -> Result<()> {
+    let written = learner::run_data_again(bytes)?;
+    let again = learner::run_data_again(&written).expect("its own bytes");
     assert_eq!(again, written);
     Ok(())
 }

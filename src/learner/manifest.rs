@@ -68,28 +68,39 @@ pub(super) struct Manifest {
 }
 
 impl Manifest {
+    /// Only names that this program has ever written count, whatever the file says.
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let mut manifest: Self = serde_json::from_slice(bytes)?;
+        manifest
+            .files
+            .retain(|name| FILES.contains(&name.as_str()) || name == CHECKPOINT_DIRECTORY);
+        Ok(manifest)
+    }
+
+    fn to_json(&self) -> String {
+        format!("{:#}\n", serde_json::json!(self))
+    }
+
     pub fn write(&self, directory: &Path) -> Result<()> {
-        let text = format!("{:#}\n", serde_json::json!(self));
-        file::write(&directory.join(MANIFEST_FILE), text.as_bytes())
+        file::write(&directory.join(MANIFEST_FILE), self.to_json().as_bytes())
     }
 }
 
 /// The manifest of a directory; `None` where there is none, or something else of that name.
 pub(super) fn read_manifest(path: &Path) -> Result<Option<Manifest>> {
     let path = path.join(MANIFEST_FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(serde_json::from_str::<Manifest>(&text)
-            .ok()
-            .map(|mut manifest| {
-                // Only names that this program has ever written count, whatever the file says.
-                manifest
-                    .files
-                    .retain(|name| FILES.contains(&name.as_str()) || name == CHECKPOINT_DIRECTORY);
-                manifest
-            })),
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Manifest::parse(&bytes).ok()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("could not read", &path)(error)),
     }
+}
+
+/// A door for fuzzing: `manifest.json`, read and written again.
+pub fn manifest_again(bytes: &[u8]) -> Result<Vec<u8>> {
+    let manifest = Manifest::parse(bytes)
+        .map_err(|error| Error::Artifact(format!("this is no manifest: {error}")))?;
+    Ok(manifest.to_json().into_bytes())
 }
 
 /// Whether a path is a directory itself, and not a link to one.

@@ -60,6 +60,8 @@ pub use history::{Ended, EpochColumns, EpochRow, History, TrainStepColumns, Vali
 #[doc(hidden)]
 pub use history_rows::history_rows_again;
 pub use load::{WhichModel, load_run};
+#[doc(hidden)]
+pub use manifest::manifest_again;
 pub use manifest::{
     CHECKPOINT_DIRECTORY, CLASS_NAMES_FILE, CONFIG_FILE, DATA_FILE, HISTORY_FILE,
     HISTORY_ROWS_FILE, LOG_FILE, MODEL_FILE, START_FILE, START_MODEL_FILE, SUMMARY_FILE, run_files,
@@ -70,6 +72,8 @@ pub use older::holds_run;
 pub use options::TrainOptions;
 pub use ranks::{Communicator, Ranks};
 pub use run::{Trained, train};
+#[doc(hidden)]
+pub use run_data::run_data_again;
 pub use run_data::{Part, RunData};
 pub use run_history::run_history;
 pub use start::{OutputLayer, RunStart, Start};

@@ -70,7 +70,11 @@ impl RunData {
 
     /// What `data.json` says; nothing where it is gone or damaged.
     pub(super) fn read(artifact_dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&file::read(&artifact_dir.join(DATA_FILE)).ok()?).ok()
+        Self::parse(&file::read(&artifact_dir.join(DATA_FILE)).ok()?).ok()
+    }
+
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
     }
 
     /// The text of `data.json`.
@@ -82,4 +86,11 @@ impl RunData {
         })?;
         Ok(text + "\n")
     }
+}
+
+/// A door for fuzzing: `data.json`, read and written again.
+pub fn run_data_again(bytes: &[u8]) -> Result<Vec<u8>> {
+    let data = RunData::parse(bytes)
+        .map_err(|error| Error::Artifact(format!("this describes no data: {error}")))?;
+    Ok(data.to_json()?.into_bytes())
 }
