@@ -94,7 +94,7 @@ test-python: develop ## the tests of the package, the README and the docstrings
 	$(BIN)/python -m pytest -q
 
 fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with cargo-fuzz
-	$(PYTHON) fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+	$(PYTHON) fuzz/fuzz_parsers.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 # The standard library is not instrumented, as that takes a nightly Rust; RUSTC_BOOTSTRAP lets the installed one have sanitizers.
 sanitize: export RUSTC_BOOTSTRAP := 1

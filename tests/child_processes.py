@@ -1,7 +1,7 @@
-"""What a process and its children compute: ``python child_processes.py METHOD [--preload] [--before]``.
+"""What a process and its children compute.
 
-It prints JSON: what each child saw, and what the process itself saw, after the children or before and
-after them.
+``python child_processes.py METHOD [--preload] [--before]`` prints JSON: what each child saw, and
+what the process itself saw, after the children or before and after them.
 """
 
 import argparse

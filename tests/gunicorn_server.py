@@ -1,4 +1,4 @@
-"""A pre-forking server whose master has loaded a model: Gunicorn with the application `served_model`."""
+"""A pre-forking server whose master has loaded a model: Gunicorn with `served_model`."""
 
 import http.client
 import os

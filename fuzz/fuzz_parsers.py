@@ -1,7 +1,7 @@
-"""Fuzz each parser and print a table: ``python fuzz/run.py --seconds 60 npz onnx``; all without names.
+"""Fuzz each parser, and print a table: ``python fuzz/fuzz_parsers.py --seconds 60 npz onnx``.
 
-New inputs go to target/corpus, faults to fuzz/artifacts; more than ten seconds, or than 256 MB at once,
-is a fault as a panic is. cargo-fuzz has to be installed.
+Without names all are fuzzed. New inputs go to target/corpus, faults to fuzz/artifacts; more than
+ten seconds, or than 256 MB at once, is a fault as a panic is. cargo-fuzz has to be installed.
 """
 
 import argparse
