@@ -1,7 +1,7 @@
 """Build the last commit twice, and compare: ``python distribution/reproducible.py``.
 
-The builds lie in folders apart, and share the crates that Cargo has fetched and nothing else. Wheels
-and archives of the sources have to be the same bytes.
+The builds lie in folders apart, and share the crates that Cargo has fetched and nothing else. What
+they give, a wheel and an archive of the sources each, has to be the same bytes.
 """
 
 import argparse
