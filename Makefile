@@ -24,7 +24,7 @@ export RUSTDOCFLAGS := -D warnings
 # maturin builds for this environment.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz sanitize prove instructions bench formats compare accuracy wheel portable-wheel sdist clean
+.PHONY: help train check setup develop fmt lint docs stubs stub-check test-rust test-python fuzz sanitize prove instructions bench formats compare accuracy wheel portable-wheel sdist reproducible clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -149,6 +149,9 @@ portable-wheel: setup .venv/wheel ## the wheel for older Linux too, with FEATURE
 
 sdist: setup ## the sources for pip, in dist
 	$(BIN)/maturin sdist --out dist
+
+reproducible: setup ## build the last commit twice, with FEATURES (python), and compare wheels and sources, byte by byte
+	$(BIN)/python distribution/reproducible.py --features $(FEATURES)
 
 clean: ## remove what was built
 	rm -rf .venv dist target

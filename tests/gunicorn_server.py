@@ -26,7 +26,7 @@ class Answer:
 
     worker: int
     loader: int
-    loaded: bytes
+    loaded: str
     logits: bytes
 
 
@@ -79,7 +79,7 @@ class Gunicorn:
         return Answer(
             int(headers["X-Worker"]),
             int(headers["X-Loader"]),
-            bytes.fromhex(headers["X-Loaded"]),
+            headers["X-Loaded"],
             logits,
         )
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -309,3 +310,67 @@ def test_the_targets_for_wheels_use_the_script() -> None:
     assert "/maturin build" not in text
     sbom = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["maturin"]["sbom"]
     assert sbom == {"rust": False}
+
+
+DATE: Final = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import wheel
+print(wheel.source_date())
+"""
+
+
+def source_date(folder: Path, **environment: str) -> str:
+    """Return the time that files of a wheel get, which is built of a copy of the scripts."""
+    shutil.copytree(SCRIPTS, folder / "distribution", dirs_exist_ok=True)
+    given = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    return subprocess.run(
+        [sys.executable, "-c", DATE, str(folder / "distribution")],
+        env={**given, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
+def test_files_of_a_wheel_are_as_old_as_the_commit(tmp_path: Path) -> None:
+    # As old as a zip archive can say, where the sources are no checkout.
+    assert source_date(tmp_path) == "315532800"
+    identity = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
+    for command in (["init", "--quiet"], [*identity, "commit", "--quiet", "--allow-empty", "-mx"]):
+        date = {"GIT_COMMITTER_DATE": "1234567890 +0100"}
+        subprocess.run(["git", *command], cwd=tmp_path, env={**os.environ, **date}, check=True)  # noqa: S607
+    assert source_date(tmp_path) == "1234567890"
+    assert source_date(tmp_path, SOURCE_DATE_EPOCH="1700000000") == "1700000000"
+
+
+def test_what_differs_in_two_wheels_is_named(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys, reproducible as r; "
+        "print(r.differences(*map(pathlib.Path, sys.argv[1:])))"
+    )
+
+    def told(*members: tuple[str, str, int]) -> str:
+        other = tmp_path / "other.whl"
+        with zipfile.ZipFile(other, "w") as archive:
+            for name, content, year in members:
+                archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), content)
+        one = tmp_path / "one.whl"
+        if not one.exists():
+            other.rename(one)
+            other = one
+        return subprocess.run(
+            [sys.executable, "-c", script, str(one), str(other)],
+            cwd=SCRIPTS,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    a, b = ("a", "1", 2000), ("b", "2", 2000)
+    assert told(a, b) == "[]"
+    assert told(a, b) == "[]"
+    assert told(a, ("b", "3", 2000)) == "['b']"
+    assert told(("a", "1", 2001), b) == "['a']"
+    assert told(a) == "['b']"
+    assert told(b, a) == "['the order or the compression of one.whl']"

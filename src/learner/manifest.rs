@@ -108,3 +108,26 @@ pub(super) fn is_directory(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_dir())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_manifest_counts_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read_manifest(folder.path()).unwrap().is_none());
+        // JSON of another program in UTF-16, which is no text to us.
+        for bytes in [b"\xff\xfe{\0}\0".as_slice(), b"{}", b"[]", b""] {
+            fs::write(folder.path().join(MANIFEST_FILE), bytes).unwrap();
+            assert!(read_manifest(folder.path()).unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn only_names_of_a_run_count() {
+        let text = br#"{"mnistburn": "0", "files": ["/etc", "../up", "train.log", "checkpoint"]}"#;
+        let manifest = Manifest::parse(text).unwrap();
+        assert_eq!(manifest.files, [LOG_FILE, CHECKPOINT_DIRECTORY]);
+    }
+}
