@@ -1,15 +1,19 @@
 """Ctrl-C, in a process of its own: once keeps the work, twice raises."""
 
+import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import mnistburn
+from mnistburn.live_metrics import LiveMetrics
+from mnistburn.training_observer import TrainingObserver
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent to one process")
 
@@ -147,6 +151,41 @@ def test_ctrl_c_after_the_last_step_is_raised(script: Path, tmp_path: Path) -> N
         output, errors = process.communicate(timeout=60)
     assert (output.splitlines()[-1], process.returncode) == ("raised", 130), errors
     assert mnistburn.load_run(directory).ended == "completed"
+
+
+class Interrupted:
+    """Is interrupted as it is told of the start, and notes the epochs that begin."""
+
+    artifact_dir = config = None
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def _at(self, view: Any) -> "Interrupted":
+        return self
+
+    def train_begin(self, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    def epoch_begin(self, event: Any, _: Any) -> None:
+        self.epochs.append(event["epoch"])
+
+
+def test_ctrl_c_swallows_no_event() -> None:
+    told: Any = Interrupted()
+    observer = TrainingObserver(told, told, {}, LiveMetrics(1), (), logs=False)
+    start = {"kind": "start", "train_images": 10}
+    begin = {"kind": "epoch_start", "epoch": 1, "step": 0}
+    view: Any = None
+    with pytest.raises(KeyboardInterrupt):
+        observer(json.dumps([start, begin]), view)
+    assert told.epochs == [1]
+
+
+def test_what_is_measured_goes_on_where_the_start_was_lost() -> None:
+    live = LiveMetrics(4)
+    live.take({"kind": "epoch_start", "epoch": 2, "step": 3})
+    assert (live.epoch, live.step, live.train_images) == (2, 3, 0)
 
 
 def test_the_command_exits_with_130(tmp_path: Path) -> None:

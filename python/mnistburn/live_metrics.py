@@ -57,7 +57,7 @@ class LiveMetrics:
                 self._start = event
             case "epoch_start":
                 self.epoch, self.step = event["epoch"], event["step"]
-                self.images = min(self.step * self._batch_size, self._start["train_images"])
+                self.images = min(self.step * self._batch_size, self.train_images)
                 self.validating = False
                 self._begin_means(self.images)
             case "train_step":

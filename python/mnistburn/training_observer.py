@@ -41,9 +41,19 @@ class TrainingObserver:
 
     def __call__(self, events: str, view: _native.RunView) -> bool:
         """Take events, a JSON list; return whether one wishes to stop."""
-        # All of them, one by one: a wish to stop must not swallow the events after it.
-        wishes = [self._handle(event, self._run._at(view)) for event in json.loads(events)]  # noqa: SLF001
-        return any(wishes)
+        # All of them, one by one: neither a wish to stop nor Ctrl-C swallows the events after it.
+        stops = False
+        interrupt: KeyboardInterrupt | None = None
+        for event in json.loads(events):
+            try:
+                stops |= self._handle(event, self._run._at(view))  # noqa: SLF001
+            except KeyboardInterrupt as error:
+                if interrupt is not None:
+                    raise
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+        return stops
 
     def measure(self, logits: bytearray, targets: bytearray, num_classes: int) -> list[float]:
         """Return the values of the metrics that are functions."""

@@ -23,16 +23,19 @@ impl Lock {
             .write(true)
             .open(&lock_path)
             .map_err(Error::io("could not open the lock", &lock_path))?;
-        let notice = match file.try_lock() {
-            Ok(()) => None,
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) if file::is_unsupported(&error) => Some(format!(
+        let locked = file::repeated(|| match file.try_lock() {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        let notice = match locked {
+            Ok(true) => None,
+            Ok(false) => return Ok(None),
+            Err(error) if file::is_unsupported(&error) => Some(format!(
                 "the file system of {} has no locks ({error}): see to it that no other run uses the directory meanwhile",
                 path.display()
             )),
-            Err(TryLockError::Error(error)) => {
-                return Err(Error::io("could not lock", &lock_path)(error));
-            }
+            Err(error) => return Err(Error::io("could not lock", &lock_path)(error)),
         };
         Ok(Some(Self { file, notice }))
     }
