@@ -65,7 +65,7 @@ pub(super) fn forward<B: Backend>(
     };
     let number = host_values(loss.clone().into_data())?;
     let mut tape = Tape {
-        loss: Some(Kept::<B, _>::new(loss, burn_device.clone())),
+        loss: Some(loss),
         statistics: statistics
             .map(LayerStatistics::read)
             .collect::<Result<_>>()?,
@@ -87,7 +87,7 @@ pub(super) fn forward<B: Backend>(
 
 /// A loss and the model it came from.
 struct Tape<B: Backend> {
-    loss: Option<Kept<B, Tensor<Autodiff<B>, 1>>>,
+    loss: Option<Tensor<Autodiff<B>, 1>>,
     statistics: Vec<HostStatistics>,
     model: Kept<B, AnyNetwork<Autodiff<B>>>,
     parameters: Vec<ParameterSpec>,
@@ -118,10 +118,15 @@ impl<B: Backend> Tape<B> {
 /// ever; a backward pass of one parameter, once the loss is gone, frees them too.
 impl<B: Backend> Drop for Tape<B> {
     fn drop(&mut self) {
-        if self.loss.take().is_some() && check_process(self.device).is_ok() {
+        if let Some(loss) = self.loss.take()
+            && check_process(self.device).is_ok()
+        {
             // A panic in a destructor would end the process.
             let _ = contain_panics(|| {
-                on_worker::<B, _>(&self.burn_device, || free(&self.model));
+                on_worker::<B, _>(&self.burn_device, || {
+                    drop(loss);
+                    free(&self.model);
+                });
                 Ok(())
             });
         }
