@@ -3,9 +3,10 @@
 import hashlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,11 @@ import numpy
 
 import mnistburn
 from mnistburn import Model
-from proofs.row import Attempt, Outcome, Row, tried
-from proofs.runs import CONFIGS, config, data, digest
+from proofs.row import Outcome, Row, tried
+from proofs.runs import digest
+from proofs.trainings import TRAININGS, data, network, training
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "trained"]
 
 THREADS = (1, 2, 4, 8)
 WORKERS = (0, 1, 2, 4)
@@ -27,78 +29,86 @@ BATCHES = (1, 2, 63, 64, 65, 1000)
 SCRIPT = """
 import sys
 from pathlib import Path
-import mnistburn
-from proofs.runs import config, data, digest
-directory, name, threads = sys.argv[1:]
-given = config(name, threads=int(threads))
-mnistburn.train(directory, given, "cpu", data=data(), progress=False)
-print(digest(Path(directory)))
+from proofs.determinism import trained
+directory, threads, names = sys.argv[1:]
+for number, name in enumerate(names.split("|")):
+    print(trained(Path(directory, str(number)), name, threads=int(threads)))
 """
 
 
-def _trained(directory: Path, name: str, **changes: object) -> str:
-    given = config(name, checkpoint_every=None, **changes)
-    mnistburn.train(directory, given, "cpu", data=data(), progress=False)
-    return digest(directory)
+def trained(directory: Path, name: str, **changes: object) -> str:
+    """Train one of `TRAININGS`, and return the digest of the run."""
+    pair = data(network(name).image_channels)
+    mnistburn.train(directory, training(name, **changes), "cpu", data=pair, progress=False)
+    value = digest(directory)
+    shutil.rmtree(directory)
+    return value
 
 
-def _expected(found: Iterable[tuple[str, str]], what: str, name: str, value: str) -> str | None:
-    first = dict(found)[name]
-    return None if value == first else f"{name}, {what}: {value} in place of {first}"
+def _expected(found: Mapping[str, str], what: str, name: str, value: str) -> str | None:
+    return None if value == found[name] else f"{name}, {what}: {value} in place of {found[name]}"
 
 
 def divided_in_any_way(count: int, work: Path) -> Outcome:
     """Train with any number of threads and of workers, again and again."""
-    solo = {name: _trained(work / f"solo-{name}", name) for name in CONFIGS}
+    solo = {name: trained(work / "solo", name) for name in TRAININGS}
 
-    def attempt(number: int, name: str, threads: int, workers: int) -> str | None:
-        value = _trained(work / str(number), name, threads=threads, num_workers=workers)
-        return _expected(solo.items(), f"{threads} threads, {workers} workers", name, value)
+    def attempt(name: str, threads: int, workers: int) -> str | None:
+        value = trained(work / "divided", name, threads=threads, num_workers=workers)
+        return _expected(solo, f"{threads} threads, {workers} workers", name, value)
 
-    cases = itertools.cycle(itertools.product(CONFIGS, THREADS, WORKERS))
-    attempts = [partial(attempt, number, *next(cases)) for number in range(count)]
-    return tried(attempts, processes=1)
+    cases = itertools.cycle(itertools.product(THREADS, WORKERS, TRAININGS))
+    attempts = [
+        partial(attempt, name, threads, workers)
+        for threads, workers, name in itertools.islice(cases, count)
+    ]
+    figures = f"{len(TRAININGS)} trainings"
+    return tried(attempts, processes=1, figures=figures)
 
 
 def at_once(count: int, work: Path) -> Outcome:
     """Train two and four times at once in threads of one process."""
-    solo = {name: _trained(work / f"solo-{name}", name) for name in CONFIGS}
+    solo = {name: trained(work / "solo", name) for name in TRAININGS}
+    names = itertools.cycle(TRAININGS)
 
-    def attempt(number: int, together: int) -> str | None:
-        names = list(itertools.islice(itertools.cycle(CONFIGS), together))
-        places = [work / f"{number}-{place}" for place in range(together)]
+    def attempt(together: int) -> str | None:
+        chosen = list(itertools.islice(names, together))
+        places = [work / str(place) for place in range(together)]
         with ThreadPoolExecutor(together) as pool:
-            values = list(pool.map(_trained, places, names))
+            values = list(pool.map(trained, places, chosen))
         answers = (
-            _expected(solo.items(), f"{together} at once", name, value)
-            for name, value in zip(names, values, strict=True)
+            _expected(solo, f"{together} at once", name, value)
+            for name, value in zip(chosen, values, strict=True)
         )
         return next((answer for answer in answers if answer), None)
 
-    attempts = [partial(attempt, number, (2, 4)[number % 2]) for number in range(count)]
-    return tried(attempts, processes=1)
+    return tried([partial(attempt, (2, 4)[number % 2]) for number in range(count)], processes=1)
 
 
 def at_each_instruction_set(count: int, work: Path) -> Outcome:
-    """Train with each instruction set that this processor has, with one and with two threads."""
-    found: dict[tuple[str, str], str] = {}
+    """Train with each instruction set that this processor has, with one thread and with two."""
+    sets = [kernels for kernels in KERNELS if _has(kernels)]
+    names = list(TRAININGS)[: max(1, count // (len(sets) * 2))]
+    found: dict[str, dict[str, str]] = {}
 
-    def attempt(number: int, kernels: str, name: str) -> str | None:
-        words = [sys.executable, "-c", SCRIPT, str(work / str(number)), name, str(1 + number % 2)]
+    def process(kernels: str, threads: int) -> list[str]:
+        words = [sys.executable, "-c", SCRIPT, str(work / kernels), str(threads), "|".join(names)]
         environment = os.environ | {"MNISTBURN_KERNELS": kernels}
         done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
-        value = done.stdout.strip()
-        first = found.setdefault((kernels, name), value)
-        return None if value == first else f"{kernels}, {name}: {value} in place of {first}"
+        return done.stdout.splitlines()
 
-    cases = [(kernels, name) for name in CONFIGS for kernels in KERNELS if _has(kernels)]
-    attempts: list[Attempt] = [
-        partial(attempt, number, *cases[number // 2 % len(cases)]) for number in range(count)
-    ]
-    outcome = tried(attempts, processes=1)
+    faults: list[str] = []
+    for kernels, threads in itertools.product(sets, (1, 2)):
+        values = dict(zip(names, process(kernels, threads), strict=True))
+        first = found.setdefault(kernels, values)
+        answers = (
+            _expected(first, f"{kernels}, {threads} threads", name, value)
+            for name, value in values.items()
+        )
+        faults += [answer for answer in answers if answer]
     hashes = hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()[:12]
-    names = sorted({kernels for kernels, _ in found})
-    return Outcome(outcome.done, outcome.faults, f"{', '.join(names)}; all together {hashes}")
+    figures = f"{', '.join(sorted(found))}; all together {hashes}"
+    return Outcome(len(names) * len(sets) * 2, tuple(faults), figures)
 
 
 def _has(kernels: str) -> bool:
@@ -112,32 +122,35 @@ def _has(kernels: str) -> bool:
 def in_any_batch(count: int, work: Path) -> Outcome:
     """Predict images alone and in batches of any size."""
     del work
-    images = data()[0].images[:1000]
     choice = numpy.random.default_rng(1)
-    models = [Model(config(name).model, seed=3) for name in CONFIGS]
+    networks = dict.fromkeys(network(name) for name in TRAININGS)
+    models = [Model(config, seed=3) for config in networks]
 
     def attempt(model: Model, size: int) -> str | None:
-        chosen = images[choice.permutation(len(images))[:size]]
+        images = data(model.config.image_channels)[0].images
+        chosen = images[choice.integers(len(images), size=size)]
         together = model.forward(chosen)
         alone = numpy.concatenate([model.forward(image[None]) for image in chosen])
-        return None if together.tobytes() == alone.tobytes() else f"{size} images"
+        return None if together.tobytes() == alone.tobytes() else f"{model.config}, {size} images"
 
     cases = itertools.cycle(itertools.product(models, BATCHES))
-    return tried([partial(attempt, *next(cases)) for _ in range(count)], processes=1)
+    attempts = [partial(attempt, *next(cases)) for _ in range(count)]
+    return tried(attempts, processes=1, figures=f"{len(models)} networks")
 
 
 ROWS = (
     Row(
         "division",
-        "a training has the same bits with 1, 2, 4 and 8 threads and 0, 1, 2 and 4 workers",
-        4 * len(THREADS) * len(WORKERS) * 5,
+        "a training of each network, optimizer, schedule, loss and augmentation has the same bits "
+        "with 1, 2, 4 and 8 threads and 0, 1, 2 and 4 workers, five times each",
+        len(TRAININGS) * len(THREADS) * len(WORKERS) * 5,
         divided_in_any_way,
     ),
-    Row("at-once", "two and four trainings at once have the bits of each alone", 40, at_once),
+    Row("at-once", "two and four trainings at once have the bits of each alone", 48, at_once),
     Row(
         "instruction-sets",
-        "each instruction set has the same bits in every process, with one thread and two",
-        64,
+        "at each instruction set they have the same bits in every process, with one thread and two",
+        len(TRAININGS) * len(KERNELS) * 2,
         at_each_instruction_set,
     ),
     Row("batches", "an image has the same logits alone and in any batch", 240, in_any_batch),
