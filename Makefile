@@ -12,6 +12,8 @@ PROVE ?=
 # What is fuzzed, and for how many seconds each.
 FUZZ_TARGETS ?=
 FUZZ_SECONDS ?= 60
+# What `make sanitize` looks for: address or thread.
+SANITIZER ?= address
 # What the extension is built with: `python` for the CPU alone, which takes a third of the time.
 FEATURES ?= python
 ALL_FEATURES := python,wgpu,cuda
@@ -96,11 +98,12 @@ test-python: develop ## the tests of the package, the README and the docstrings
 fuzz: ## fuzz each of FUZZ_TARGETS (all parsers) for FUZZ_SECONDS (60), with cargo-fuzz
 	$(PYTHON) fuzz/fuzz_parsers.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
-# The standard library is not instrumented, as that takes a nightly Rust; RUSTC_BOOTSTRAP lets the installed one have sanitizers.
+# RUSTC_BOOTSTRAP lets a stable Rust have sanitizers. ThreadSanitizer has to see the locks of the standard library, so that is
+# compiled too, from the component rust-src; AddressSanitizer does without.
 sanitize: export RUSTC_BOOTSTRAP := 1
-sanitize: export RUSTFLAGS := -Zsanitizer=address
-sanitize: ## the unit tests of the core, kernels included, with AddressSanitizer
-	cargo test --release --locked --lib --target-dir target/sanitize --target $$(rustc -vV | sed -n 's/^host: //p')
+sanitize: export RUSTFLAGS := -Zsanitizer=$(SANITIZER)
+sanitize: ## the Rust tests, kernels included, with AddressSanitizer, or with SANITIZER=thread
+	cargo test --release --locked --tests $(if $(filter thread,$(SANITIZER)),-Zbuild-std) --target-dir target/$(SANITIZER) --target $$(rustc -vV | sed -n 's/^host: //p')
 
 prove: develop ## try what docs/reliability.md promises, as often as it says; PROVE has options, as in --only kill --share 0.1
 	PYTHONPATH=tests $(BIN)/python -m proofs $(PROVE)

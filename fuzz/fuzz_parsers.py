@@ -7,6 +7,7 @@ ten seconds, or than 256 MB at once, is a fault as a panic is. cargo-fuzz has to
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Row:
     corpus: int
     faults: int
     status: int
+    interrupted: bool
 
 
 def files(folder: Path) -> set[Path]:
@@ -58,12 +60,21 @@ def fuzz(target: str, limits: list[str]) -> Row:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
+        start_new_session=True,
     )
     assert process.stderr is not None  # noqa: S101  it was asked for
     told = []
-    for line in process.stderr:
-        sys.stderr.write(line)
-        told.append(line)
+    interrupted = False
+    while True:
+        try:
+            for line in process.stderr:
+                sys.stderr.write(line)
+                told.append(line)
+            break
+        except KeyboardInterrupt:
+            # The fuzzer, two processes further, ends with its statistics.
+            os.killpg(process.pid, signal.SIGINT)
+            interrupted = True
     status = process.wait()
     executed = EXECUTED.search("".join(told))
     return Row(
@@ -72,6 +83,7 @@ def fuzz(target: str, limits: list[str]) -> Row:
         len(files(new)) + len(files(SEEDS / target)),
         len(files(FAULTS / target) - before),
         status,
+        interrupted,
     )
 
 
@@ -100,12 +112,13 @@ def main(arguments: list[str]) -> None:
         parser.error(f"no target is called {', '.join(sorted(unknown))}")
     limits = [f"-max_total_time={options.seconds}"]
     limits += [f"-runs={options.executions}"] if options.executions else []
-    rows = []
-    try:
-        for target in options.targets or known:
-            rows.append(fuzz(target, limits))  # noqa: PERF401  Ctrl-C leaves what was done
-    except KeyboardInterrupt:
-        pass
+    # An end from outside leaves the table of what was done, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rows: list[Row] = []
+    for target in options.targets or known:
+        rows.append(fuzz(target, limits))
+        if rows[-1].interrupted:
+            break
     print(table(rows))  # noqa: T201
     if any(row.status for row in rows):
         raise SystemExit(1)
