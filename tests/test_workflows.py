@@ -65,6 +65,24 @@ def test_actionlint_has_no_objection() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_each_has_the_keys_of_a_workflow() -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+    ]
+    done = subprocess.run([*words, *FILES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_audit_of_their_security_has_no_finding() -> None:
+    words = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--no-progress"]
+    done = subprocess.run([*words, *FILES], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 def test_each_says_first_that_it_has_never_run() -> None:
     assert [path.name for path in FILES] == ["ci.yml", "release.yml"]
     for path in FILES:
