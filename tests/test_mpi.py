@@ -10,6 +10,7 @@ from typing import Any
 import numpy
 import pytest
 from mpi_ranks import run_ranks, weights_of
+from PIL import Image
 
 import mnistburn
 from mnistburn import Dataset, ModelConfig, Mpi, SgdConfig, TrainingConfig
@@ -206,7 +207,20 @@ class TestCommandLine:
         done = self.start(str(tmp_path / "run"), "--distributed", "mpi", "--parts", "2", *options)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("validation accuracy: ") == 1
+        assert done.stderr.count("classes: ") == 1
         assert mnistburn.load_run(tmp_path / "run").history.num_epochs == 1
+
+    def test_a_warning_is_printed_once(self, tmp_path: Path) -> None:
+        picture = Image.fromarray(numpy.full((28, 28), 7, numpy.uint8))
+        for name in ("train/a/1", "train/b/1", "test/a/1", "test/b/1"):
+            path = tmp_path / "pictures" / f"{name}.png"
+            path.parent.mkdir(parents=True)
+            picture.save(path)
+        (tmp_path / "pictures" / "train" / "a" / "broken.png").write_bytes(b"no picture")
+        options = ("--num-epochs", "1", "--no-progress", "--data", str(tmp_path / "pictures"))
+        done = self.start(str(tmp_path / "run"), "--distributed", "mpi", "--parts", "2", *options)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("broken.png") == 1
 
     def test_an_error_is_printed_once(self, tmp_path: Path) -> None:
         done = self.start(str(tmp_path / "run"), "--distributed", "mpi", "--data", "missing")
@@ -222,7 +236,14 @@ class TestCommandLine:
 class TestArguments:
     """What `distributed` may be."""
 
-    def test_another_launcher_is_told(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("variable", "way_out"),
+        [
+            ("OMPI_COMM_WORLD_SIZE", "start the program with the mpiexec of that library"),
+            ("SLURM_STEP_NUM_TASKS", "pass srun --mpi=pmi2 for MPICH"),
+        ],
+    )
+    def test_another_launcher_is_told(self, tmp_path: Path, variable: str, way_out: str) -> None:
         done = subprocess.run(
             [
                 sys.executable,
@@ -234,10 +255,11 @@ class TestArguments:
             timeout=60,
             check=False,
             cwd=tmp_path,
-            env=os.environ | {"OMPI_COMM_WORLD_SIZE": "4"},
+            env=os.environ | {variable: "4"},
         )
-        assert "started 4 processes (OMPI_COMM_WORLD_SIZE)" in done.stderr
+        assert f"started 4 processes ({variable})" in done.stderr
         assert "each would train by itself" in done.stderr
+        assert way_out in done.stderr
         assert not (tmp_path / "run").exists()
 
     def test_mpi4py_is_asked_for(

@@ -200,10 +200,11 @@ def _check_launcher(size: int) -> None:
     for variable, launcher in _LAUNCHERS:
         number = os.environ.get(variable, "")
         if number.isdecimal() and int(number) > 1 and size == 1:
+            protocol = "pass srun --mpi=pmi2 for MPICH, " if launcher == "srun" else ""
             message = (
                 f"{launcher} started {number} processes ({variable}), and mpi4py finds this one "
                 "alone: each would train by itself. It uses another MPI library than the launcher; "
-                "start the program with the mpiexec of that library (the one that "
+                f"{protocol}start the program with the mpiexec of that library (the one that "
                 "pip install 'mnistburn[mpi]' puts beside python), or build mpi4py against yours: "
                 "pip install --force-reinstall --no-binary mpi4py mpi4py"
             )

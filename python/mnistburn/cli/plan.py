@@ -42,6 +42,7 @@ class Request:
         resume: Whether a run goes on.
         progress: Whether fetching data is shown.
         given: What is said of single fields.
+        tells: Whether lines about the data are printed: one of several ranks does.
     """
 
     data: str | None
@@ -53,6 +54,7 @@ class Request:
     resume: bool
     progress: bool
     given: Mapping[FieldPath, Given]
+    tells: bool = True
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ def completed(plan: Plan, request: Request) -> Plan:
         options=_picture_options(config.model or plan.like, given, request.fit),
         progress=request.progress,
     )
-    for line in images.told:
-        click.echo(line, err=True)
+    if request.tells:
+        for line in images.told:
+            click.echo(line, err=True)
     if request.recipe is not None:
         made = _of_recipe(request.recipe, images, plan, request)
         config = changed(with_network(made, given), given)

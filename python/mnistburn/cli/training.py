@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, get_args
@@ -181,6 +182,7 @@ def train(
     epochs_before = _epochs_done(artifact_dir) if resume else 0
     with contextlib.ExitStack() as stack:
         if not shows:
+            request = dataclasses.replace(request, progress=False, tells=False)
             stack.enter_context(_told_by_first(ctx))
         with contextlib.nullcontext() if ranks is None else ranks.together():
             # Before data are read, which may take long.
@@ -225,11 +227,16 @@ def _ranks(distributed: str | None, parts: int | None) -> Ranks | None:
 
 @contextlib.contextmanager
 def _told_by_first(ctx: click.Context) -> Iterator[None]:
-    """End without a word where something fails: rank 0 tells what, also of other ranks."""
+    """Log nothing, and end without a word where something fails: rank 0 tells what."""
+    # Without a handler, warnings go to standard error.
+    silence = logging.NullHandler()
+    logging.getLogger("mnistburn").addHandler(silence)
     try:
         yield
     except (mnistburn.errors.MnistburnError, OSError, click.ClickException):
         ctx.exit(1)
+    finally:
+        logging.getLogger("mnistburn").removeHandler(silence)
 
 
 def _print_config(plan: Plan, request: Request, stored: mnistburn.TrainingConfig | None) -> None:
