@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -132,27 +133,37 @@ class _Parts:
 
 
 def _watch_until_loaded(terminal: Terminal) -> None:
-    terminal.watch(
-        _LONGEST_WAIT,
+    """Wait until the command's own code is read in, and Python no longer takes Ctrl-C."""
+    _watch_until(
+        terminal,
         lambda: terminal.has_read("mnistburn/_native") and not terminal.catches_interrupts(),
     )
 
 
 def _watch_until_running(terminal: Terminal) -> None:
-    terminal.watch(_LONGEST_WAIT, terminal.catches_interrupts)
+    """Wait until the command takes Ctrl-C, after `_watch_until_loaded`."""
+    _watch_until(terminal, terminal.catches_interrupts)
+
+
+def _watch_until(terminal: Terminal, came: Callable[[], bool]) -> None:
+    terminal.watch(_LONGEST_WAIT, came)
+    if terminal.is_over or not came():
+        message = f"the command did not begin: {terminal.text[-300:]!r}"
+        raise RuntimeError(message)
 
 
 @dataclass
 class _Answers:
     """What came of the signals."""
 
-    over: int = 0
+    sent: list[str] = field(default_factory=list)
+    late: int = 0
     slowest: dict[str, float] = field(default_factory=dict)
 
     def figures(self) -> str:
         """Return them in words."""
         times = (f"{command} {1000 * time:.0f} ms" for command, time in self.slowest.items())
-        return f"{self.over} came too late; slowest answers: {', '.join(times)}"
+        return f"{self.late} came as it was ending; slowest answers: {', '.join(times)}"
 
 
 def _ended_by(number: signal.Signals, count: int, work: Path) -> Outcome:
@@ -170,7 +181,9 @@ def _ended_by(number: signal.Signals, count: int, work: Path) -> Outcome:
         outcome = tried(attempts)
     finally:
         signal.signal(signal.SIGINT, before)
-    return Outcome(outcome.done, outcome.faults, answers.figures())
+    # Where the command was over sooner than usual, nothing was sent.
+    sent = max(len(answers.sent), len(outcome.faults))
+    return Outcome(sent, outcome.faults, answers.figures())
 
 
 def _attempt(
@@ -194,6 +207,7 @@ def _attempt(
         was_over = terminal.is_over
         start = time.monotonic()
         if not was_over:
+            answers.sent.append(command)
             terminal.send(number)
         terminal.watch(_LONGEST_WAIT)
         seconds = time.monotonic() - start
@@ -202,7 +216,7 @@ def _attempt(
             return f"{place}: no answer; it shows {terminal.text[-200:]!r}"
         problem = _problem(terminal, number, seconds, was_over=was_over)
         status, text = terminal.status(), terminal.text
-    answers.over += status == 0
+    answers.late += status == 0 and not was_over
     answers.slowest[command] = max(answers.slowest.get(command, 0.0), seconds)
     problem = problem or commands.kept(command, target, shown)
     shutil.rmtree(target, ignore_errors=True)
@@ -214,7 +228,8 @@ def _problem(
 ) -> str | None:
     """Tell what is wrong with the end of a command."""
     status, text = terminal.status(), terminal.text
-    if status != _STATUS[number] and (status or not (was_over or seconds < _END)):
+    allowed = {0} if was_over else {_STATUS[number], 0} if seconds < _END else {_STATUS[number]}
+    if status not in allowed:
         return f"the status is {status}"
     if any(word in text for word in _NO_WORDS):
         return "it says more than a message"
