@@ -250,7 +250,7 @@ ROWS = (
     Row(
         "interrupt",
         "so does Ctrl-C in their terminal, with status 130",
-        250,
+        100,
         partial(_ended_by, signal.SIGINT),
     ),
 )

@@ -81,7 +81,7 @@ class _Report:
         self._run = mnistburn.train(work / "reported", config, "cpu", data=pair, progress=False)
         self._page = work / "pages" / "page.html"
         self._page.parent.mkdir()
-        self._many, self._few = images[:20_000], images[1000:1100]
+        self._many, self._few = images[:15_000], images[1000:1100]
         self._new = self._written(self._many)
         self._old = self._written(self._few)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,13 +98,16 @@ def interrupted(count: int, work: Path) -> Outcome:
         Image.fromarray(images.images[number]).save(folder / f"{number}.png")
     kinds = [_Kind(name) for name in CALLS]
     each = max(1, count // len(CALLS))
-    with serving() as mirrors:
-        for kind in kinds:
+    with serving() as mirrors, ThreadPoolExecutor(2) as pool:
+
+        def interrupt(kind: _Kind) -> None:
             module = [sys.executable, "-m", "proofs.interrupted_calls"]
             try:
                 _interrupt(kind, each, [*module, kind.name, str(work), *mirrors])
             except Exception as error:  # noqa: BLE001  what cannot be tried proves nothing
                 kind.faults.append(f"{kind.name}: {type(error).__name__}: {error}")
+
+        list(pool.map(interrupt, kinds))
     sent, hit = sum(kind.sent for kind in kinds), sum(kind.hit for kind in kinds)
     slowest = ", ".join(f"{kind.name} {1000 * kind.slowest:.0f} ms" for kind in kinds)
     return Outcome(
@@ -117,8 +121,9 @@ ROWS = (
     Row(
         "signals",
         "Ctrl-C ends train, evaluate, predict, from_folder, describe, a download and report within "
-        "a second, and the next call works; a file that a download or report was about to write "
-        "is whole or not there, and no other is left",
+        "a second, and the next call works; the files of a download are whole or parts that the "
+        "next one goes on with, and a report is the older one or the new one, with nothing beside "
+        "it",
         350,
         interrupted,
     ),
