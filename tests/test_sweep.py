@@ -437,6 +437,88 @@ def test_ctrl_c_stops_all_trials_with_their_work(sweep_dir: Path, tmp_path: Path
     assert history.train_steps["step"]
 
 
+# Ctrl-C once the last trial is trained, and before the sweep has taken note of it.
+LATE = """
+import os, signal, sys, time
+import mnistburn
+from mnistburn.sweeps import threads
+
+trained = threads.run_trial
+
+def late(task, data, device, judge):
+    trial = trained(task, data, device, judge)
+    if task.trial.number == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+        while not judge.stopped():
+            time.sleep(0.01)
+    return trial
+
+threads.run_trial = late
+images = mnistburn.datasets.load("mnist", "train")[:320]
+config = mnistburn.TrainingConfig(model=mnistburn.ModelConfig(hidden_size=8), num_epochs=1)
+try:
+    mnistburn.sweep(
+        {"seed": [1, 2]}, sys.argv[1], config, "cpu", data=(images[:256], images[256:]),
+        progress=False,
+    )
+except KeyboardInterrupt:
+    print("raised")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent to one process")
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="SIGINT is ignored here"
+)
+def test_ctrl_c_after_the_last_step_is_raised(sweep_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, sweep_dir],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("raised\n", "")
+    assert [trial.ended for trial in load_sweep(sweep_dir).trials] == ["completed"] * 2
+
+
+# Ctrl-C as the validation begins.
+VALIDATES = """
+import os, signal, sys, time
+import mnistburn
+from mnistburn.sweeps import trial_run
+
+def validates(reporter, event):
+    os.kill(os.getpid(), signal.SIGINT)
+    while not reporter._judge.stopped():
+        time.sleep(0.01)
+
+trial_run._Reporter.on_validation_begin = validates
+images = mnistburn.datasets.load("mnist", "train")[:2256]
+config = mnistburn.TrainingConfig(model=mnistburn.ModelConfig(hidden_size=8), num_epochs=1)
+mnistburn.sweep(
+    {"seed": [1]}, sys.argv[1], config, "cpu", data=(images[:256], images[256:]), progress=False
+)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent to one process")
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="SIGINT is ignored here"
+)
+def test_ctrl_c_does_not_wait_for_a_validation(sweep_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", VALIDATES, sweep_dir],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (trial,) = load_sweep(sweep_dir).trials
+    assert (trial.ended, trial.epochs) == ("interrupted", 0)
+
+
 def test_a_metric_of_any_name_decides(
     sweep_dir: Path, small_config: TrainingConfig, small_data: Pair
 ) -> None:

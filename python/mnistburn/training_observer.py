@@ -53,7 +53,7 @@ class TrainingObserver:
                 interrupt = error
         if interrupt is not None:
             raise interrupt
-        return stops
+        return stops or self._hooks.stops_now()
 
     def measure(self, logits: bytearray, targets: bytearray, num_classes: int) -> list[float]:
         """Return the values of the metrics that are functions."""

@@ -26,7 +26,7 @@ from mnistburn.callbacks.view import RunView
 from mnistburn.config import TrainingConfig
 from mnistburn.errors import ConfigError
 
-__all__ = ["CallbackList"]
+__all__ = ["STOPS_NOW", "CallbackList"]
 
 _HOOKS: Final = (
     "on_train_begin",
@@ -43,6 +43,9 @@ _HOOKS: Final = (
 # What the trainer tells of only where one listens.
 _ON_REQUEST: Final = ("on_step_begin", "on_validation_begin", "on_validation_end")
 _OF_STEPS: Final = ("on_step_begin", "on_step_end")
+
+STOPS_NOW: Final = "_mnistburn_stops_now"
+"""A method of this package's own callbacks that is asked all the time and waited for by nobody."""
 
 
 class CallbackList:
@@ -67,6 +70,7 @@ class CallbackList:
         self._hooks: dict[str, list[tuple[int, Callable[[Any], object]]]] = {
             name: [] for name in _HOOKS
         }
+        self._watches: list[Callable[[], bool]] = []
         self._train_steps = 0
         self._has_begun = False
         self.checkpoint: Checkpoint | None = None
@@ -104,6 +108,9 @@ class CallbackList:
                 f"got {shown(callback)} at index {index}; derive it from mnistburn.Callback"
             )
             raise ConfigError(message)
+        watch = getattr(callback, STOPS_NOW, None)
+        if callable(watch):
+            self._watches.append(watch)
         for name, hook in found.items():
             if inspect.iscoroutinefunction(hook):
                 message = (
@@ -126,6 +133,10 @@ class CallbackList:
     def wants_all(self) -> bool:
         """Whether one of them hears of the beginnings of steps, or of validations."""
         return any(self._hooks[name] for name in _ON_REQUEST)
+
+    def stops_now(self) -> bool:
+        """Tell whether one wants to stop without waiting for the end of anything."""
+        return any(watch() for watch in self._watches)
 
     def train_begin(
         self, row: Mapping[str, Any], artifact_dir: Path, config: TrainingConfig, run: RunView

@@ -14,6 +14,7 @@ from mnistburn.cli.evaluate import evaluate
 from mnistburn.cli.export import export
 from mnistburn.cli.find_rate import find_rate
 from mnistburn.cli.groups import Group, in_options
+from mnistburn.cli.interruption import interrupts_raised
 from mnistburn.cli.machine import bench, devices
 from mnistburn.cli.options import INTERRUPTED, error_text
 from mnistburn.cli.predict import predict
@@ -36,7 +37,8 @@ class _Commands(Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  click's own signature
         try:
-            return super().invoke(ctx)
+            with interrupts_raised():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             click.echo("error: interrupted", err=True)
             ctx.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)

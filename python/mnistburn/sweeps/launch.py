@@ -106,7 +106,7 @@ def sweep(
         DeviceError: There is no such device, or it cannot be used.
         DataError: The data have another type, or cannot be fetched.
         OSError: A file cannot be written.
-        KeyboardInterrupt: Ctrl-C was pressed twice.
+        KeyboardInterrupt: Ctrl-C was pressed twice, or after the last step of the last trial.
     """
     directory = as_path(sweep_dir, "sweep_dir", ArtifactError)
     _check_flags(resume=resume, progress=progress)
@@ -156,7 +156,7 @@ def sweep(
         try:
             rule = None if state.halving is None else SuccessiveHalving(**state.halving)
             if engine == "ray":
-                _ray().run_on_ray(
+                interrupted = _ray().run_on_ray(
                     tasks,
                     pair,
                     trials=trials,
@@ -169,10 +169,14 @@ def sweep(
                 lengths = [trial_config.num_epochs for trial_config in configs]
                 judge = InOrder(trials, lengths, rule, state.direction)
                 devices = [places[place % len(places)] for place in range(slots)]
-                run_in_threads(tasks, pair, devices, judge, record.ended)
+                interrupted = run_in_threads(tasks, pair, devices, judge, record.ended)
         finally:
             record.close()
-    return SweepResult.of(record.state, directory)
+    result = SweepResult.of(record.state, directory)
+    if interrupted and not result.interrupted:
+        # Else a script would go on as if nobody had pressed it.
+        raise KeyboardInterrupt
+    return result
 
 
 class _Record:

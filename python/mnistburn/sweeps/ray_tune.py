@@ -175,7 +175,7 @@ def run_on_ray(
     workers: int | None,
     halving: SuccessiveHalving | None,
     ended: Callable[[Trial], None],
-) -> None:
+) -> bool:
     """Train trials on a Ray cluster; Ctrl-C stops them all.
 
     Args:
@@ -187,11 +187,14 @@ def run_on_ray(
         halving: The rule; None for none.
         ended: Called with each trial that is over.
 
+    Returns:
+        Whether Ctrl-C was pressed.
+
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed twice.
     """
     if not tasks:
-        return
+        return False
     by_number = {task.trial.number: task for task in tasks}
     stopper = _Stopper()
     recorder = _Recorder(by_number, ended, stopper)
@@ -227,7 +230,7 @@ def run_on_ray(
                 stopper.stop()
                 ray.get(bell.ring.remote())
 
-            _wait(fitted, stop)
+            interrupted = _wait(fitted, stop)
         ray.kill(bell)
     for number, task in by_number.items():
         if number in recorder.failures:
@@ -236,10 +239,11 @@ def run_on_ray(
             ended(kept_trial(task, "pruned"))
         elif number not in recorder.told and holds_run(task):
             ended(kept_trial(task, "interrupted"))
+    return interrupted
 
 
-def _wait(fitted: Future[Any], stop: Callable[[], None]) -> None:
-    """Wait for a sweep; Ctrl-C stops it, and a second one raises."""
+def _wait(fitted: Future[Any], stop: Callable[[], None]) -> bool:
+    """Wait for a sweep; Ctrl-C stops it, which is returned, and a second one raises."""
     stopped = False
     while not fitted.done():
         try:
@@ -251,6 +255,7 @@ def _wait(fitted: Future[Any], stop: Callable[[], None]) -> None:
             stopped = True
             stop()
     fitted.result()
+    return stopped
 
 
 @contextlib.contextmanager

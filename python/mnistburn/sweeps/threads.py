@@ -99,7 +99,7 @@ def run_in_threads(
     devices: Sequence[str],
     judge: InOrder,
     ended: Callable[[Trial], None],
-) -> None:
+) -> bool:
     """Train trials, as many at a time as there are devices; Ctrl-C stops them all.
 
     Args:
@@ -108,6 +108,9 @@ def run_in_threads(
         devices: Where each of the trials that run at the same time computes.
         judge: What decides whether a trial goes on.
         ended: Called with each trial that is over.
+
+    Returns:
+        Whether Ctrl-C was pressed.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed twice.
@@ -142,6 +145,7 @@ def run_in_threads(
                 if judge.stopped():
                     raise
                 judge.stop()
+        return judge.stopped()
     finally:
         judge.stop()
         executor.shutdown(wait=False, cancel_futures=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from mnistburn import _native
-from mnistburn.callbacks import Callback, CallbackLike, EarlyStopping, EpochEnd, StepEnd
+from mnistburn.callbacks import Callback, CallbackLike, EarlyStopping, EpochEnd
 from mnistburn.config import TrainingConfig
 from mnistburn.datasets.loading import LoadedPair
 from mnistburn.errors import MnistburnError
@@ -53,16 +53,13 @@ class TrialTask:
 class _Reporter(Callback):
     """Tells the judge of each epoch, and stops the training when it says so."""
 
-    # The training waits for each step that is asked about.
-    every = 10
-
     def __init__(self, task: TrialTask, judge: Judge) -> None:
         self._number = task.trial.number
         self._metric = task.metric
         self._judge = judge
         self.pruned = False
 
-    def on_step_end(self, event: StepEnd) -> bool:  # noqa: ARG002
+    def _mnistburn_stops_now(self) -> bool:
         return self._judge.stopped()
 
     def on_epoch_end(self, event: EpochEnd) -> bool:
