@@ -69,6 +69,11 @@ impl Stream {
         (self.next_u64() >> 40) as f32 / (1_u64 << 24) as f32
     }
 
+    /// A number in [-1, 1) with 24 random bits.
+    pub(crate) fn symmetric(&mut self) -> f64 {
+        f64::from(self.unit()) * 2.0 - 1.0
+    }
+
     /// A random order of `items` (Fisher and Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {

@@ -1,12 +1,11 @@
+//! Images with their targets.
+
 use super::idx::images_of;
 use super::weights::check_weights;
 use super::{IdxArray, ImageFile};
 use crate::config::{ImageShape, Metadata, Preprocessing};
 use crate::error::{Error, Result};
-use crate::random::{Purpose, Stream};
-use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -297,39 +296,6 @@ impl Dataset {
             ))),
         }
     }
-
-    /// SHA-256 of the shape of the images (height, width and channels, 64-bit little-endian), the images, the targets and, if there
-    /// are any, the weights.
-    pub fn fingerprint(&self) -> Result<String> {
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = self.shape;
-        let mut hash = Sha256::new();
-        for size in [height, width, channels] {
-            hash.update((size as u64).to_le_bytes());
-        }
-        self.hash_content(hash)
-    }
-
-    /// Whether a fingerprint is that of these images and targets; also one without the shape, which older runs have.
-    pub fn has_fingerprint(&self, fingerprint: &str) -> Result<bool> {
-        Ok(self.fingerprint()? == fingerprint || self.hash_content(Sha256::new())? == fingerprint)
-    }
-
-    fn hash_content(&self, mut hash: Sha256) -> Result<String> {
-        for part in self.parts() {
-            hash.update(self.read(part)?);
-        }
-        for target in self.targets.iter() {
-            hash.update(target.to_le_bytes());
-        }
-        for weight in self.weights.iter().flat_map(|weights| weights.iter()) {
-            hash.update(weight.to_le_bytes());
-        }
-        Ok(super::idx::hexadecimal(&hash.finalize()))
-    }
 }
 
 /// Checks that targets are classes.
@@ -363,85 +329,9 @@ impl burn::data::dataset::Dataset<Sample> for Dataset {
     }
 }
 
-/// Splits the indices of `targets` in two, the second with `fraction` of each class, chosen by `seed`.
-///
-/// Both halves are in ascending order. The shares of the classes are rounded so that they add up to the rounded share of
-/// all images; a class of one image is in one half only.
-pub fn split_indices(
-    targets: &[i64],
-    fraction: f64,
-    seed: u64,
-) -> Result<(Vec<usize>, Vec<usize>)> {
-    if !(fraction > 0.0 && fraction < 1.0) {
-        return Err(Error::Data(format!(
-            "the share to split off must be above 0 and below 1, got {fraction}"
-        )));
-    }
-    let mut by_class: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    for (index, target) in targets.iter().enumerate() {
-        by_class.entry(*target).or_default().push(index);
-    }
-    let counts: Vec<usize> = by_class.values().map(Vec::len).collect();
-    let mut kept = Vec::new();
-    let mut split = Vec::new();
-    for ((class, mut indices), share) in by_class.into_iter().zip(shares(&counts, fraction)) {
-        Stream::new(Purpose::Split, &[seed, class as u64]).shuffle(&mut indices);
-        split.extend_from_slice(&indices[..share]);
-        kept.extend_from_slice(&indices[share..]);
-    }
-    if kept.is_empty() || split.is_empty() {
-        return Err(Error::Data(format!(
-            "a share of {fraction} leaves nothing on one side of {} images; use more images or another share",
-            targets.len()
-        )));
-    }
-    kept.sort_unstable();
-    split.sort_unstable();
-    Ok((kept, split))
-}
-
-/// Whole shares of `counts` that add up to the rounded share of their sum: the largest remainders are rounded up
-/// (Hamilton's method).
-fn shares(counts: &[usize], fraction: f64) -> Vec<usize> {
-    let total = (counts.iter().sum::<usize>() as f64 * fraction).round() as usize;
-    let exact: Vec<f64> = counts
-        .iter()
-        .map(|count| *count as f64 * fraction)
-        .collect();
-    let mut shares: Vec<usize> = exact.iter().map(|share| share.floor() as usize).collect();
-    let mut by_remainder: Vec<usize> = (0..counts.len()).collect();
-    by_remainder.sort_by(|left, right| exact[*right].fract().total_cmp(&exact[*left].fract()));
-    let missing = total.saturating_sub(shares.iter().sum());
-    for class in by_remainder.into_iter().take(missing) {
-        shares[class] += 1;
-    }
-    shares
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_split_is_stratified_disjoint_and_complete() {
-        let targets: Vec<i64> = (0..1000).map(|index| i64::from(index % 10 == 0)).collect();
-        let (kept, split) = split_indices(&targets, 0.2, 1).unwrap();
-        assert_eq!(
-            split.iter().filter(|index| targets[**index] == 1).count(),
-            20
-        );
-        assert_eq!(split.len(), 200);
-        let mut all = [kept, split.clone()].concat();
-        all.sort_unstable();
-        assert_eq!(all, (0..1000).collect::<Vec<usize>>());
-        assert_ne!(split, split_indices(&targets, 0.2, 2).unwrap().1);
-    }
-
-    #[test]
-    fn the_shares_of_the_classes_add_up() {
-        assert_eq!(shares(&[10, 10, 10], 0.25), [3, 3, 2]);
-        assert_eq!(shares(&[3, 5, 7, 11], 0.5).iter().sum::<usize>(), 13);
-    }
 
     #[test]
     fn a_target_that_is_no_class_is_named_with_its_index() {
@@ -491,37 +381,5 @@ mod tests {
         assert!(error.contains("3 images, and no image 3"), "{error}");
         let error = data(&[2, 0], &[7]).err().unwrap().to_string();
         assert!(error.contains("each of the 2 images, got 1"), "{error}");
-    }
-    #[test]
-    fn images_of_another_shape_have_another_fingerprint() {
-        let data = |height, width| {
-            let shape = ImageShape {
-                height,
-                width,
-                channels: 1,
-            };
-            Dataset::new(vec![4, 5, 0, 1], shape, &[7, 8]).unwrap()
-        };
-        let (wide, high) = (data(1, 2), data(2, 1));
-        // From Python's hashlib and struct.
-        let expected = "401403baca3dc680799e21c6ca2cb1b41be60db9ba896c98ef6e4a99de0585ec";
-        assert_eq!(wide.fingerprint().unwrap(), expected);
-        assert_ne!(high.fingerprint().unwrap(), expected);
-        assert!(wide.has_fingerprint(expected).unwrap());
-        assert!(!high.has_fingerprint(expected).unwrap());
-    }
-
-    #[test]
-    fn a_fingerprint_without_the_shape_is_known_too() {
-        // From Python's hashlib: the pixels 4, 5, 0, 1 and the targets 7, 8.
-        let older = "8e1065357995548fa7c8c7a7bec453c8afc0d251c7128d4498943889b3be3d59";
-        let shape = ImageShape {
-            height: 1,
-            width: 2,
-            channels: 1,
-        };
-        let data = |targets| Dataset::new(vec![4, 5, 0, 1], shape, targets).unwrap();
-        assert!(data(&[7, 8]).has_fingerprint(older).unwrap());
-        assert!(!data(&[7, 9]).has_fingerprint(older).unwrap());
     }
 }

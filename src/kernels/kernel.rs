@@ -1,7 +1,9 @@
 //! What may compute an operation instead of Burn: a trait for each, with the default that a back end has none.
 
 use super::dropout::{Dropout, LayerDropout};
-use super::images::{Images, Pixels, Rescaling};
+use super::images::Images;
+use super::pixels::Pixels;
+use super::rescaling::Rescaling;
 use super::step::{Clipping, Step};
 use crate::config::ImageShape;
 use burn::tensor::backend::Backend as BurnBackend;

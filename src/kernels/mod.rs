@@ -18,8 +18,11 @@ mod images;
 mod kernel;
 mod lerp;
 mod linear;
+mod normalisation;
 mod operations;
 pub mod optimizer;
+mod pixels;
+mod rescaling;
 pub mod rmsprop;
 mod sequence;
 pub mod sgd;
@@ -34,11 +37,7 @@ pub use convolution::{Convolution, convolution};
 pub use cross_entropy::{Weighting, cross_entropy};
 pub use dropout::{Dropout, DropoutKey};
 pub use group_norm::{GroupNorm, group_norm};
-pub use images::{
-    IMAGE_PIXELS, IMAGE_SIZE, Images, PIXEL_MEAN, PIXEL_STD, PixelValues, Pixels, Rescaling,
-    normalise,
-};
-pub(crate) use images::{normalised, normalised_words, packed};
+pub use images::{IMAGE_PIXELS, IMAGE_SIZE, Images};
 pub use kernel::{
     Activation, Around, AverageKernel, BatchNormKernel, ConvolutionKernel, CrossEntropyKernel,
     GroupNormKernel, GuideKernel, LerpKernel, LinearKernel, Normalised, Predict, Pullback,
@@ -46,5 +45,9 @@ pub use kernel::{
 };
 pub use lerp::lerp;
 pub use linear::{Linear, linear};
+pub use normalisation::{PIXEL_MEAN, PIXEL_STD, normalise};
+pub(crate) use normalisation::{normalised, normalised_words, packed};
 pub use operations::{Kernels, Operations};
+pub use pixels::{PixelValues, Pixels};
+pub use rescaling::Rescaling;
 pub use sequence::{Layer, predictor};

@@ -3,10 +3,10 @@
 use super::batch_norm::{BatchMoments, BatchNorm};
 use super::convolution::Convolution;
 use super::group_norm::GroupNorm;
-use super::images::Rescaling;
 use super::kernel::{Activation, Around, Predict, SequenceLayer};
 use super::linear::Linear;
 use super::operations::{Operations, are_single, primitive};
+use super::rescaling::Rescaling;
 use crate::config::ImageShape;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend as BurnBackend;

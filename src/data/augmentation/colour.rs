@@ -17,7 +17,7 @@ pub(super) fn jitter(
     // All are drawn, whichever are used: one strength does not change what another draws.
     let strengths = [config.brightness, config.contrast, config.saturation];
     let [brightness, contrast, saturation] =
-        strengths.map(|strength| (1.0 + super::symmetric(stream) * strength).max(0.0) as f32);
+        strengths.map(|strength| (1.0 + stream.symmetric() * strength).max(0.0) as f32);
     if config.brightness > 0.0 {
         for value in image.iter_mut() {
             *value = blended(f32::from(*value), 0.0, brightness);

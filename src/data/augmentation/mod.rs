@@ -1,15 +1,28 @@
 //! Training images that are moved, bent and disturbed at random.
 
 mod colour;
+mod cutout;
+mod elastic;
+mod movement;
+mod noise;
+mod resampling;
+mod scratch;
+mod series;
 mod whole_pixels;
 
+pub use scratch::Scratch;
 pub(crate) use whole_pixels::{flip, shift};
 
 use crate::config::{AugmentationConfig, ImageShape, Settings};
 use crate::error::{Error, Result};
 use crate::random::{Purpose, Stream};
+use cutout::cut_out;
+use elastic::Smoothing;
+use movement::Movement;
+use noise::add_noise;
 #[cfg(any(feature = "cpu", feature = "python"))]
 use rayon::prelude::*;
+use resampling::resample;
 
 /// Images that a thread takes at a time.
 #[cfg(any(feature = "cpu", feature = "python"))]
@@ -17,9 +30,6 @@ const TASK: usize = 8;
 
 /// Coordinates are f32 numbers, which must have digits behind the point left.
 const LARGEST_SIDE: usize = 1 << 16;
-
-/// A pixel of the background.
-const BACKGROUND: u8 = 0;
 
 /// Changes images as an [`AugmentationConfig`] says: bytes in, bytes out.
 ///
@@ -64,23 +74,6 @@ enum Part {
     Colour = 7,
 }
 
-/// Memory of the work on one image, used again for the next.
-#[derive(Clone, Debug)]
-pub struct Scratch {
-    /// The image with a border of background: one pixel before and two behind.
-    padded: Vec<f32>,
-    /// Random numbers, wider than the image by the radius of the smoothing on each side.
-    field: Vec<f32>,
-    /// The same smoothed in one direction, a single row.
-    smoothed: Vec<f32>,
-    /// Displacements of rows and of columns.
-    displacements: [Vec<f32>; 2],
-    /// Where the pixels of a row come from: rows and columns, then how far these are from the corner.
-    sources: [Vec<f32>; 2],
-    /// The first of the four pixels that each is made from.
-    corners: Vec<u32>,
-}
-
 impl Augmentation {
     /// Prepares the changes of images of a shape.
     pub fn new(config: &AugmentationConfig, shape: ImageShape, seed: u64) -> Result<Self> {
@@ -107,31 +100,9 @@ impl Augmentation {
 
     /// Memory for [`apply`](Self::apply).
     pub fn scratch(&self) -> Scratch {
-        let ImageShape {
-            height,
-            width,
-            channels,
-        } = self.shape;
         let moves = self.config.moves() || self.smoothing.is_some();
-        let border = self
-            .smoothing
-            .as_ref()
-            .map(|smoothing| 2 * smoothing.radius);
-        let (rows, columns) = border.map_or((0, 0), |border| (height + border, width + border));
-        let pixels = border.map_or(0, |_| height * width);
-        let zeros = |count: usize| vec![0.0; count];
-        Scratch {
-            padded: zeros(if moves {
-                (height + 3) * (width + 3) * channels
-            } else {
-                0
-            }),
-            field: zeros(rows * columns),
-            smoothed: zeros(columns),
-            displacements: [zeros(pixels), zeros(pixels)],
-            sources: [zeros(width), zeros(width)],
-            corners: vec![0; width],
-        }
+        let radius = self.smoothing.as_ref().map(|smoothing| smoothing.radius);
+        Scratch::new(self.shape, moves, radius)
     }
 
     /// Changes an image in its place.
@@ -219,358 +190,6 @@ impl Augmentation {
             return;
         }
         some(indices, images, &mut self.scratch());
-    }
-}
-
-/// A number in -1..1 with 24 random bits.
-fn symmetric(stream: &mut Stream) -> f64 {
-    f64::from(stream.unit()) * 2.0 - 1.0
-}
-
-/// How an image moves as a whole.
-#[derive(Clone, Copy, Debug)]
-struct Movement {
-    /// Downwards and to the right, in pixels.
-    shift: [f64; 2],
-    /// Anticlockwise, in radians.
-    angle: f64,
-    /// Times its size.
-    factor: f64,
-    /// The slant of its columns, in radians; the lower half goes to the right.
-    shear: f64,
-}
-
-impl Movement {
-    /// Five numbers whatever the strengths are, so that what is drawn for one does not depend on the others.
-    fn draw(config: &AugmentationConfig, shape: ImageShape, stream: &mut Stream) -> Self {
-        let down = symmetric(stream) * config.shift * shape.height as f64;
-        let right = symmetric(stream) * config.shift * shape.width as f64;
-        Self {
-            shift: [down, right],
-            angle: symmetric(stream) * config.rotate.to_radians(),
-            factor: 1.0 + symmetric(stream) * config.scale,
-            shear: symmetric(stream) * config.shear.to_radians(),
-        }
-    }
-
-    /// Where each pixel comes from: the inverse of the movement.
-    fn origin(&self, shape: ImageShape) -> Origin {
-        let (sine, cosine) = sine_and_cosine(self.angle);
-        let (shear_sine, shear_cosine) = sine_and_cosine(self.shear);
-        let slant = shear_sine / shear_cosine;
-        let row = [cosine / self.factor, sine / self.factor];
-        let column = [
-            (-sine - slant * cosine) / self.factor,
-            (cosine - slant * sine) / self.factor,
-        ];
-        let centre = [
-            (shape.height as f64 - 1.0) / 2.0,
-            (shape.width as f64 - 1.0) / 2.0,
-        ];
-        let from = |matrix: [f64; 2], centre_of_old: f64| {
-            let [down, right] = self.shift;
-            let start =
-                centre_of_old - matrix[0] * (down + centre[0]) - matrix[1] * (right + centre[1])
-                    + 1.0;
-            [matrix[0] as f32, matrix[1] as f32, start as f32]
-        };
-        Origin {
-            row: from(row, centre[0]),
-            column: from(column, centre[1]),
-        }
-    }
-}
-
-/// Where the pixel at a row and a column comes from, in the image with its border: each coordinate is the sum of the row times
-/// the first number, the column times the second and the third.
-#[derive(Clone, Copy, Debug)]
-struct Origin {
-    row: [f32; 3],
-    column: [f32; 3],
-}
-
-/// The sine and the cosine of an angle of at most half a turn, by their series: sums, products and quotients are the same on
-/// every machine, the system's functions are not.
-fn sine_and_cosine(angle: f64) -> (f64, f64) {
-    let square = angle * angle;
-    let (mut sine, mut cosine) = (1.0, 1.0);
-    for term in (1..=16).rev() {
-        let even = f64::from(2 * term);
-        cosine = 1.0 - square / (even * (even - 1.0)) * cosine;
-        sine = 1.0 - square / (even * (even + 1.0)) * sine;
-    }
-    (angle * sine, cosine)
-}
-
-/// The exponential of a number of at most 0, for the same reason.
-fn exponential(exponent: f64) -> f64 {
-    if exponent < -40.0 {
-        return 0.0;
-    }
-    let small = exponent / 1024.0;
-    let mut power = 1.0;
-    for term in (1..=12).rev() {
-        power = 1.0 + small / f64::from(term) * power;
-    }
-    for _ in 0..10 {
-        power *= power;
-    }
-    power
-}
-
-/// The smoothing of an elastic field.
-#[derive(Clone, Debug)]
-struct Smoothing {
-    radius: usize,
-    /// The Gaussian, from edge to edge, times the strength.
-    vertical: Vec<f32>,
-    /// The Gaussian.
-    horizontal: Vec<f32>,
-}
-
-impl Smoothing {
-    fn new(strength: f64, sigma: f64) -> Self {
-        let radius = (3.0 * sigma).ceil();
-        let weights: Vec<f64> = (0..=2 * radius as usize)
-            .map(|place| {
-                let distance = (place as f64 - radius) / sigma;
-                exponential(-0.5 * distance * distance)
-            })
-            .collect();
-        let sum: f64 = weights.iter().sum();
-        let times = |factor: f64| {
-            let scaled = weights.iter().map(|weight| (weight / sum * factor) as f32);
-            scaled.collect()
-        };
-        Self {
-            radius: radius as usize,
-            vertical: times(strength),
-            horizontal: times(1.0),
-        }
-    }
-
-    /// The displacements of an image.
-    fn draw(&self, shape: ImageShape, stream: &mut Stream, scratch: &mut Scratch) {
-        let width = shape.width + 2 * self.radius;
-        for displacements in &mut scratch.displacements {
-            fill(&mut scratch.field, stream);
-            let rows = displacements.chunks_exact_mut(shape.width);
-            for (row, displacements) in rows.enumerate() {
-                let field = &scratch.field[row * width..];
-                weighted_sums(field, width, &self.vertical, &mut scratch.smoothed);
-                weighted_sums(&scratch.smoothed, 1, &self.horizontal, displacements);
-            }
-        }
-    }
-}
-
-/// Random numbers in -1..1 with 16 bits each, four of a draw.
-fn fill(numbers: &mut [f32], stream: &mut Stream) {
-    let number = |word: u64, place: usize| {
-        let bits = (word >> (16 * place)) as u16;
-        (f32::from(bits) - 32_767.5) / 32_768.0
-    };
-    let (fours, rest) = numbers.as_chunks_mut::<4>();
-    for four in fours {
-        let word = stream.next_u64();
-        for (place, value) in four.iter_mut().enumerate() {
-            *value = number(word, place);
-        }
-    }
-    if !rest.is_empty() {
-        let word = stream.next_u64();
-        for (place, value) in rest.iter_mut().enumerate() {
-            *value = number(word, place);
-        }
-    }
-}
-
-/// Sums of every `step`th of the numbers from each place on, each times its weight.
-#[allow(clippy::needless_range_loop, reason = "a zip is not vectorised here")]
-fn weighted_sums(numbers: &[f32], step: usize, weights: &[f32], sums: &mut [f32]) {
-    /// As many as fit the registers, and the number that is left.
-    fn blocks<'a, const LANES: usize>(
-        numbers: &[f32],
-        step: usize,
-        weights: &[f32],
-        sums: &'a mut [f32],
-    ) -> (usize, &'a mut [f32]) {
-        let (blocks, rest) = sums.as_chunks_mut::<LANES>();
-        let done = blocks.len() * LANES;
-        for (number, block) in blocks.iter_mut().enumerate() {
-            let mut total = [0.0; LANES];
-            for (place, weight) in weights.iter().enumerate() {
-                let numbers = &numbers[number * LANES + place * step..];
-                let Some((numbers, _)) = numbers.split_first_chunk::<LANES>() else {
-                    break;
-                };
-                // By their places: in this form the compiler keeps the sums in vector registers.
-                for lane in 0..LANES {
-                    total[lane] += weight * numbers[lane];
-                }
-            }
-            *block = total;
-        }
-        (done, rest)
-    }
-
-    let (many, rest) = blocks::<16>(numbers, step, weights, sums);
-    let numbers = &numbers[many..];
-    let (few, rest) = blocks::<4>(numbers, step, weights, rest);
-    blocks::<1>(&numbers[few..], step, weights, rest);
-}
-
-/// Takes the pixels of an image from where they come from.
-fn resample(
-    origin: &Origin,
-    shape: ImageShape,
-    elastic: bool,
-    image: &mut [u8],
-    scratch: &mut Scratch,
-) {
-    let ImageShape {
-        height,
-        width,
-        channels,
-    } = shape;
-    let stride = (width + 3) * channels;
-    let row_length = width * channels;
-    for (padded, image) in scratch.padded[stride..]
-        .chunks_exact_mut(stride)
-        .zip(image.chunks_exact(row_length))
-    {
-        for (padded, pixel) in padded[channels..].iter_mut().zip(image) {
-            *padded = f32::from(*pixel);
-        }
-    }
-    let [rows, columns] = &mut scratch.sources;
-    for (row, image) in image.chunks_exact_mut(row_length).enumerate() {
-        for (sources, [by_row, by_column, start]) in
-            [(&mut *rows, origin.row), (&mut *columns, origin.column)]
-        {
-            let start = by_row * row as f32 + start;
-            for (column, source) in sources.iter_mut().enumerate() {
-                *source = by_column * column as f32 + start;
-            }
-        }
-        if elastic {
-            for (sources, displacements) in [&mut *rows, &mut *columns]
-                .into_iter()
-                .zip(&scratch.displacements)
-            {
-                let displacements = &displacements[row * width..];
-                for (source, displacement) in sources.iter_mut().zip(displacements) {
-                    *source += displacement;
-                }
-            }
-        }
-        // All that lies farther out than the border is background, as the border is.
-        let (last_row, last_column) = ((height + 1) as f32, (width + 1) as f32);
-        let places = rows.iter_mut().zip(columns.iter_mut());
-        for ((row, column), corner) in places.zip(&mut scratch.corners) {
-            *corner =
-                split(row, last_row) * stride as u32 + split(column, last_column) * channels as u32;
-        }
-        let sources = (&*scratch.corners, &**rows, &**columns);
-        match channels {
-            1 => blend::<1>(&scratch.padded, stride, sources, image),
-            3 => blend::<3>(&scratch.padded, stride, sources, image),
-            _ => blend_any(&scratch.padded, stride, channels, sources, image),
-        }
-    }
-}
-
-/// Brings a coordinate into 0..=`last`, and splits it into its whole part, which is returned, and the rest, which it becomes.
-#[inline]
-fn split(coordinate: &mut f32, last: f32) -> u32 {
-    /// From here to its double f32 numbers are whole, and the low bits of one are its distance from here. To add this is to round,
-    /// in vectors as well, which a cast to an integer is not.
-    const WHOLE: f32 = 8_388_608.0;
-
-    let inside = coordinate.max(0.0).min(last);
-    let nearest = inside + WHOLE;
-    let below = if nearest - WHOLE > inside {
-        nearest - 1.0
-    } else {
-        nearest
-    };
-    *coordinate = inside - (below - WHOLE);
-    below.to_bits() & 0x007f_ffff
-}
-
-/// Makes each pixel of a row from the four about its source: the first of these, and how far down and to the right of it.
-fn blend<const CHANNELS: usize>(
-    padded: &[f32],
-    stride: usize,
-    (corners, down, right): (&[u32], &[f32], &[f32]),
-    image: &mut [u8],
-) {
-    blend_any(padded, stride, CHANNELS, (corners, down, right), image);
-}
-
-/// The same where the number of channels is known at run time only.
-#[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "a number of channels that is known leaves no inner loop"
-)]
-fn blend_any(
-    padded: &[f32],
-    stride: usize,
-    channels: usize,
-    (corners, down, right): (&[u32], &[f32], &[f32]),
-    image: &mut [u8],
-) {
-    for (place, pixel) in image.chunks_exact_mut(channels).enumerate() {
-        let (down, right) = (down[place], right[place]);
-        let near = &padded[corners[place] as usize..][..stride + 2 * channels];
-        for (channel, value) in pixel.iter_mut().enumerate() {
-            let mix = |first: usize| {
-                let left = near[first + channel];
-                left + (near[first + channels + channel] - left) * right
-            };
-            let (upper, lower) = (mix(0), mix(stride));
-            // A number between 0 and 255: the cast rounds to the nearest.
-            *value = (upper + (lower - upper) * down + 0.5) as u8;
-        }
-    }
-}
-
-/// Adds noise of a standard deviation.
-fn add_noise(deviation: f64, stream: &mut Stream, image: &mut [u8]) {
-    /// Every second number of 16 bits.
-    const LOW: u64 = 0x0000_ffff_0000_ffff;
-    /// Twelve times the mean of a number of 16 bits. The deviation of their sum is 2^16.
-    const MEAN: i32 = 12 * 0xffff / 2;
-
-    let factor = (deviation * 255.0 / 65_536.0) as f32;
-    for value in image {
-        let mut pairs = 0;
-        for _ in 0..3 {
-            let word = stream.next_u64();
-            pairs += (word & LOW) + (word >> 16 & LOW);
-        }
-        let sum = (pairs as u32 + (pairs >> 32) as u32) as i32;
-        // The cast rounds to the nearest, and what is below 0 or above 255 to these.
-        *value = (f32::from(*value) + factor * (sum - MEAN) as f32 + 0.5) as u8;
-    }
-}
-
-/// Puts the background over a square.
-fn cut_out(part: f64, shape: ImageShape, stream: &mut Stream, image: &mut [u8]) {
-    let shorter = shape.height.min(shape.width) as f64;
-    let side = (part * shorter).round().max(1.0) as usize;
-    let mut range = |length: usize| {
-        let centre = stream.below(length as u64) as usize;
-        let first = centre.saturating_sub(side / 2);
-        first..(centre + side - side / 2).min(length)
-    };
-    let (rows, columns) = (range(shape.height), range(shape.width));
-    for row in rows {
-        let start = row * shape.width;
-        let bytes =
-            (start + columns.start) * shape.channels..(start + columns.end) * shape.channels;
-        image[bytes].fill(BACKGROUND);
     }
 }
 

@@ -1,35 +1,21 @@
-use super::images::{ResidentImages, targets_tensor};
-use super::{Augmentation, Dataset, Images, MnistBatch, MnistBatcher, Sample};
+//! Batches for training, in an order that follows from the seed.
+
+mod iterator;
+mod order;
+mod plan;
+mod workers;
+
+pub use order::{Order, batch_order};
+
+use super::images::ResidentImages;
+use super::{Augmentation, Dataset, MnistBatch, MnistBatcher};
 use crate::device::Backend;
-use crate::error::{Error, Result, contain_panics};
-use crate::random::{Purpose, Stream};
-use burn::data::dataloader::batcher::Batcher;
-use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator, Progress};
+use crate::error::Error;
+use burn::data::dataloader::{DataLoader as BurnDataLoader, DataLoaderIterator};
 use burn::tensor::backend::Backend as BurnBackend;
-use burn::tensor::{Tensor, TensorData};
-use std::ops::Range;
-use std::sync::mpsc::{Receiver, sync_channel};
+use iterator::EpochIterator;
+use plan::{EpochPlan, Part};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::JoinHandle;
-
-/// Batches that a worker prepares ahead of the training step.
-const BATCHES_AHEAD: usize = 2;
-
-/// The order of `length` images in an epoch: a function of (seed, epoch) alone.
-pub fn batch_order(length: usize, seed: u64, epoch: u64) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..length).collect();
-    Stream::new(Purpose::Order, &[seed, epoch]).shuffle(&mut order);
-    order
-}
-
-/// How a loader goes through its images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// As they are.
-    Sequential,
-    /// By [`batch_order`].
-    Shuffled,
-}
 
 /// Burn's `DataLoader` with an order that depends on the seed and the epoch alone.
 ///
@@ -56,25 +42,6 @@ pub struct DataLoader<B: BurnBackend> {
     next: Mutex<Position>,
     /// Why an epoch ended before its last batch.
     fault: Arc<Mutex<Option<Error>>>,
-}
-
-/// Which part of each batch a loader gives: the one at `number` of `count` that are equally large, but for one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Part {
-    number: usize,
-    count: usize,
-}
-
-impl Part {
-    const WHOLE: Self = Self {
-        number: 0,
-        count: 1,
-    };
-
-    fn of(self, batch: Range<usize>) -> Range<usize> {
-        let bound = |number: usize| batch.start + batch.len() * number / self.count;
-        bound(self.number)..bound(self.number + 1)
-    }
 }
 
 /// Where the next iteration starts.
@@ -234,10 +201,7 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             };
             start
         };
-        let mut order = match self.order {
-            Order::Shuffled => batch_order(self.dataset.len(), self.seed, start.epoch),
-            Order::Sequential => (0..self.dataset.len()).collect(),
-        };
+        let mut order = self.order.of(self.dataset.len(), self.seed, start.epoch);
         order.truncate(self.limit);
         let plan = Arc::new(EpochPlan {
             dataset: self.dataset.clone(),
@@ -262,16 +226,13 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
             device: self.device.clone(),
             part: self.part,
         });
-        let num_batches = plan.num_batches();
-        let left = num_batches.saturating_sub(start.batch);
-        Box::new(EpochIterator {
-            workers: spawn_workers(&plan, start.batch, self.num_workers.min(left)),
+        let fault = Arc::clone(&self.fault);
+        Box::new(EpochIterator::start(
             plan,
-            first: start.batch,
-            next: start.batch,
-            num_batches,
-            fault: Arc::clone(&self.fault),
-        })
+            start.batch,
+            self.num_workers,
+            fault,
+        ))
     }
 
     fn num_items(&self) -> usize {
@@ -285,195 +246,6 @@ impl<B: Backend> BurnDataLoader<B, MnistBatch<B>> for DataLoader<B> {
     fn slice(&self, start: usize, end: usize) -> Arc<dyn BurnDataLoader<B, MnistBatch<B>>> {
         let indices: Vec<usize> = (start..end).collect();
         Arc::new(self.with(self.dataset.subset(&indices), self.device.clone()))
-    }
-}
-
-/// All that decides the batches of one epoch.
-struct EpochPlan<B: BurnBackend> {
-    dataset: Dataset,
-    resident: Option<ResidentImages<B>>,
-    batcher: MnistBatcher,
-    order: Vec<usize>,
-    weights: Option<Arc<[f32]>>,
-    batch_size: usize,
-    accumulated: usize,
-    device: B::Device,
-    part: Part,
-}
-
-impl<B: Backend> EpochPlan<B> {
-    /// This loader's part of a batch.
-    fn batch(&self, number: usize) -> Result<MnistBatch<B>> {
-        let part = self.part.of(self.range(number));
-        let step = self.step(number);
-        let share = part.len() as f64 / step.len() as f64;
-        let indices = &self.order[part];
-        let dropout = self.batcher.key(indices.iter().copied());
-        let (images, targets) = if let Some(resident) = &self.resident {
-            let (images, targets) = resident.gather(indices);
-            (images.into(), targets)
-        } else if B::ON_HOST
-            && self.batcher.augmentation.is_none()
-            && let Some(pixels) = self.dataset.pixels()
-        {
-            let images = Images::Raw {
-                pixels: Arc::clone(pixels),
-                shape: self.dataset.shape(),
-                indices: Arc::clone(&dropout.indices),
-                device: self.device.clone(),
-            };
-            let all = self.dataset.targets();
-            let targets: Vec<u32> = indices.iter().map(|index| all[*index]).collect();
-            (images, targets_tensor(&targets, &self.device))
-        } else {
-            let samples = indices
-                .iter()
-                .map(|index| self.dataset.sample(*index))
-                .collect::<Result<Vec<Sample>>>()?;
-            let batch = self.batcher.batch(samples, &self.device);
-            (batch.images, batch.targets)
-        };
-        let weights = self.weights.as_ref().map(|all| {
-            let of = |indices: &[usize]| -> Vec<f32> {
-                indices.iter().map(|index| all[*index]).collect()
-            };
-            let mut weights = of(indices);
-            // The mean of the whole step's is 1: then losses of its parts add up to the weighted mean.
-            let total: f64 = of(&self.order[step.clone()])
-                .into_iter()
-                .map(f64::from)
-                .sum();
-            if total > 0.0 {
-                let scale = step.len() as f64 / total;
-                for weight in &mut weights {
-                    *weight = (f64::from(*weight) * scale) as f32;
-                }
-            }
-            let images = weights.len();
-            Tensor::from_data(TensorData::new(weights, [images]), &self.device)
-        });
-        Ok(MnistBatch {
-            images,
-            targets,
-            weights,
-            dropout,
-            share,
-        })
-    }
-
-    /// Batches with an image for this loader: in an epoch's last, there may be fewer images than devices.
-    fn num_batches(&self) -> usize {
-        let whole = self.order.len().div_ceil(self.batch_size);
-        match whole.checked_sub(1) {
-            Some(last) if self.part.of(self.range(last)).is_empty() => last,
-            _ => whole,
-        }
-    }
-
-    /// Where the images of a batch are in the order.
-    fn range(&self, number: usize) -> Range<usize> {
-        let first = number * self.batch_size;
-        first..(first + self.batch_size).min(self.order.len())
-    }
-
-    /// Where the images of the step that a batch belongs to are.
-    fn step(&self, number: usize) -> Range<usize> {
-        let first = number - number % self.accumulated;
-        self.range(first).start..self.range(first + self.accumulated - 1).end
-    }
-}
-
-struct Worker<B: BurnBackend> {
-    batches: Option<Receiver<Result<MnistBatch<B>>>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl<B: BurnBackend> Drop for Worker<B> {
-    fn drop(&mut self) {
-        // Without a receiver the worker's next send fails, and it ends.
-        self.batches = None;
-        if let Some(thread) = self.thread.take() {
-            // A worker's panic has already shown as a missing batch.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn spawn_workers<B: Backend>(
-    plan: &Arc<EpochPlan<B>>,
-    first: usize,
-    count: usize,
-) -> Vec<Worker<B>> {
-    let num_batches = plan.num_batches();
-    let workers: Vec<Worker<B>> = (0..count)
-        .map_while(|number| {
-            let (sender, receiver) = sync_channel(BATCHES_AHEAD);
-            let plan = Arc::clone(plan);
-            let work = move || {
-                for batch in (first + number..num_batches).step_by(count) {
-                    if sender.send(contain_panics(|| plan.batch(batch))).is_err() {
-                        break;
-                    }
-                }
-            };
-            let name = format!("mnistburn-loader-{number}");
-            let thread = std::thread::Builder::new().name(name).spawn(work).ok()?;
-            Some(Worker {
-                batches: Some(receiver),
-                thread: Some(thread),
-            })
-        })
-        .collect();
-    // Where the system refuses a thread, the batches are prepared in line.
-    if workers.len() == count {
-        workers
-    } else {
-        Vec::new()
-    }
-}
-
-struct EpochIterator<B: BurnBackend> {
-    workers: Vec<Worker<B>>,
-    plan: Arc<EpochPlan<B>>,
-    first: usize,
-    next: usize,
-    num_batches: usize,
-    fault: Arc<Mutex<Option<Error>>>,
-}
-
-impl<B: Backend> Iterator for EpochIterator<B> {
-    type Item = MnistBatch<B>;
-
-    /// The next batch. `None` before the epoch's end says that its images could not be read, which
-    /// [`fault`](DataLoader::fault) tells.
-    fn next(&mut self) -> Option<MnistBatch<B>> {
-        if self.next >= self.num_batches {
-            return None;
-        }
-        let batch = if self.workers.is_empty() {
-            contain_panics(|| self.plan.batch(self.next))
-        } else {
-            let worker = (self.next - self.first) % self.workers.len();
-            self.workers[worker].batches.as_ref()?.recv().ok()?
-        };
-        match batch {
-            Ok(batch) => {
-                self.next += 1;
-                Some(batch)
-            }
-            Err(error) => {
-                *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                self.num_batches = self.next;
-                None
-            }
-        }
-    }
-}
-
-impl<B: Backend> DataLoaderIterator<MnistBatch<B>> for EpochIterator<B> {
-    fn progress(&self) -> Progress {
-        let total = self.plan.order.len();
-        Progress::new((self.next * self.plan.batch_size).min(total), total)
     }
 }
 
@@ -565,17 +337,6 @@ mod tests {
                 assert_eq!(&together, batch, "batch {number} of {count} devices");
             }
         }
-    }
-
-    #[test]
-    fn the_shares_of_a_batch_add_up_to_one() {
-        let parts = loader(0).in_parts(&[FlexDevice; 3], 0, 3);
-        let shares: Vec<Vec<f64>> = parts
-            .iter()
-            .map(|part| part.iter().map(|batch| batch.share).collect())
-            .collect();
-        let first: f64 = shares.iter().map(|part| part[0]).sum();
-        assert!((first - 1.0).abs() < 1e-12, "{shares:?}");
     }
 
     #[test]
