@@ -431,10 +431,12 @@ def test_ctrl_c_stops_all_trials_with_their_work(sweep_dir: Path, tmp_path: Path
     # The second may not have begun when the first had done a step.
     assert states[1] == "interrupted"
     assert states[3] == "None"
-    result = load_sweep(sweep_dir)
-    history = mnistburn.load_run(result.trials[0].directory).history
-    assert history.num_epochs == 0
-    assert history.train_steps["step"]
+    directories = [trial.directory for trial in load_sweep(sweep_dir).trials]
+    held = [place for place in directories if (place / "manifest.json").exists()]
+    histories = [mnistburn.load_run(place).history for place in held]
+    assert all(history.num_epochs == 0 for history in histories)
+    # Either trial may have been the one that did a step; the other may have been about to.
+    assert any(history.train_steps["step"] for history in histories)
 
 
 # Ctrl-C once the last trial is trained, and before the sweep has taken note of it.
