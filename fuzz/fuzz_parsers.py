@@ -32,7 +32,6 @@ class Row:
     corpus: int
     faults: int
     status: int
-    interrupted: bool
 
 
 def files(folder: Path) -> set[Path]:
@@ -64,7 +63,6 @@ def fuzz(target: str, limits: list[str]) -> Row:
     )
     assert process.stderr is not None  # noqa: S101  it was asked for
     told = []
-    interrupted = False
     while True:
         try:
             for line in process.stderr:
@@ -74,7 +72,6 @@ def fuzz(target: str, limits: list[str]) -> Row:
         except KeyboardInterrupt:
             # The fuzzer, two processes further, ends with its statistics.
             os.killpg(process.pid, signal.SIGINT)
-            interrupted = True
     status = process.wait()
     executed = EXECUTED.search("".join(told))
     return Row(
@@ -83,7 +80,6 @@ def fuzz(target: str, limits: list[str]) -> Row:
         len(files(new)) + len(files(SEEDS / target)),
         len(files(FAULTS / target) - before),
         status,
-        interrupted,
     )
 
 
@@ -117,7 +113,7 @@ def main(arguments: list[str]) -> None:
     rows: list[Row] = []
     for target in options.targets or known:
         rows.append(fuzz(target, limits))
-        if rows[-1].interrupted:
+        if rows[-1].status == -signal.SIGINT:
             break
     print(table(rows))  # noqa: T201
     if any(row.status for row in rows):

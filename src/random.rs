@@ -70,6 +70,7 @@ impl Stream {
     }
 
     /// A number in [-1, 1) with 24 random bits.
+    #[inline]
     pub(crate) fn symmetric(&mut self) -> f64 {
         f64::from(self.unit()) * 2.0 - 1.0
     }

@@ -27,12 +27,12 @@ __all__ = ["Distributed", "Mpi", "Ranks", "as_ranks"]
 
 LARGEST_NUMBER_OF_PARTS: Final = 65_536
 
-# What launchers say of the number of processes that they started together.
+# Where launchers say how many processes they started together, and what each needs to be told.
 _LAUNCHERS: Final = (
-    ("OMPI_COMM_WORLD_SIZE", "Open MPI's mpiexec"),
-    ("PMI_SIZE", "MPICH's or Intel's mpiexec"),
-    ("MV2_COMM_WORLD_SIZE", "MVAPICH's mpiexec"),
-    ("SLURM_STEP_NUM_TASKS", "srun"),
+    ("OMPI_COMM_WORLD_SIZE", "Open MPI's mpiexec", ""),
+    ("PMI_SIZE", "MPICH's or Intel's mpiexec", ""),
+    ("MV2_COMM_WORLD_SIZE", "MVAPICH's mpiexec", ""),
+    ("SLURM_STEP_NUM_TASKS", "srun", "pass srun --mpi=pmi2 for MPICH, "),
 )
 
 
@@ -197,14 +197,13 @@ def as_ranks(distributed: object) -> Ranks | None:
 
 def _check_launcher(size: int) -> None:
     """Refuse where a launcher started processes that this MPI does not know of."""
-    for variable, launcher in _LAUNCHERS:
+    for variable, launcher, way_out in _LAUNCHERS:
         number = os.environ.get(variable, "")
         if number.isdecimal() and int(number) > 1 and size == 1:
-            protocol = "pass srun --mpi=pmi2 for MPICH, " if launcher == "srun" else ""
             message = (
                 f"{launcher} started {number} processes ({variable}), and mpi4py finds this one "
                 "alone: each would train by itself. It uses another MPI library than the launcher; "
-                f"{protocol}start the program with the mpiexec of that library (the one that "
+                f"{way_out}start the program with the mpiexec of that library (the one that "
                 "pip install 'mnistburn[mpi]' puts beside python), or build mpi4py against yours: "
                 "pip install --force-reinstall --no-binary mpi4py mpi4py"
             )

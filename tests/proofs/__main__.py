@@ -6,7 +6,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from proofs import damaged_files, determinism, file_faults, kills, memory, processors, signals
+from proofs import (
+    command_signals,
+    damaged_files,
+    determinism,
+    file_faults,
+    kills,
+    memory,
+    processors,
+    signals,
+)
 from proofs.row import Row
 
 ROWS: tuple[Row, ...] = (
@@ -15,6 +24,7 @@ ROWS: tuple[Row, ...] = (
     *determinism.ROWS,
     *processors.ROWS,
     *signals.ROWS,
+    *command_signals.ROWS,
     *memory.ROWS,
     *damaged_files.ROWS,
 )

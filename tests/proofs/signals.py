@@ -12,7 +12,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from proofs import command_signals
 from proofs.interrupted_calls import CALLS
 from proofs.row import Outcome, Row
 from proofs.runs import data
@@ -127,5 +126,4 @@ ROWS = (
         350,
         interrupted,
     ),
-    *command_signals.ROWS,
 )

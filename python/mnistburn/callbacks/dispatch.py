@@ -45,7 +45,7 @@ _ON_REQUEST: Final = ("on_step_begin", "on_validation_begin", "on_validation_end
 _OF_STEPS: Final = ("on_step_begin", "on_step_end")
 
 STOPS_NOW: Final = "_mnistburn_stops_now"
-"""A method of this package's own callbacks that is asked all the time and waited for by nobody."""
+"""A method of this package's own callbacks: asked at each report, and no step waits for it."""
 
 
 class CallbackList:

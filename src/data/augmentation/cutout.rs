@@ -7,6 +7,7 @@ use crate::random::Stream;
 const BACKGROUND: u8 = 0;
 
 /// Puts the background over a square.
+#[inline]
 pub(super) fn cut_out(part: f64, shape: ImageShape, stream: &mut Stream, image: &mut [u8]) {
     let shorter = shape.height.min(shape.width) as f64;
     let side = (part * shorter).round().max(1.0) as usize;

@@ -19,6 +19,7 @@ pub(super) struct Movement {
 
 impl Movement {
     /// Five numbers whatever the strengths are, so that what is drawn for one does not depend on the others.
+    #[inline]
     pub fn draw(config: &AugmentationConfig, shape: ImageShape, stream: &mut Stream) -> Self {
         let down = stream.symmetric() * config.shift * shape.height as f64;
         let right = stream.symmetric() * config.shift * shape.width as f64;
@@ -31,6 +32,7 @@ impl Movement {
     }
 
     /// Where each pixel comes from: the inverse of the movement.
+    #[inline]
     pub fn origin(&self, shape: ImageShape) -> Origin {
         let (sine, cosine) = sine_and_cosine(self.angle);
         let (shear_sine, shear_cosine) = sine_and_cosine(self.shear);

@@ -2,6 +2,7 @@
 
 /// The sine and the cosine of an angle of at most half a turn, by their series: sums, products and quotients are the same on
 /// every machine, the system's functions are not.
+#[inline]
 pub(super) fn sine_and_cosine(angle: f64) -> (f64, f64) {
     let square = angle * angle;
     let (mut sine, mut cosine) = (1.0, 1.0);
